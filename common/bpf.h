@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Loading and attaching by the probe ladder: by trying, never by version.
+ * Names of kernel symbols and drop reasons.
+ */
+#ifndef PS_COMMON_BPF_H
+#define PS_COMMON_BPF_H
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "common/util.h"
+
+/* libbpf's messages go to the log, at debug; raises RLIMIT_MEMLOCK where the
+ * kernel (before 5.11) accounts by it. Call first in open(). */
+void ps_bpf_init(void);
+
+/*
+ * Number of arguments of a tracepoint in the running kernel's BTF (without the
+ * leading void *), -ENOENT where it has no such tracepoint. For programs whose
+ * arguments differ by kernel: kfree_skb has 2 before 5.17, 3 then, 4 from 6.14.
+ */
+int ps_bpf_tracepoint_args(const char *name);
+/* True where the running kernel's BTF has this struct/enum member. */
+bool ps_bpf_has_type(const char *name);
+
+/* Whether a program can be loaded: only checked by loading an object with
+ * just this program. For optional programs that use newer helpers. */
+int ps_bpf_try_attach(struct bpf_program *prog, struct bpf_link **ret_link,
+                      char *reason, size_t reason_size);
+
+/* A sentence for an errno of load or attach ("refused by the kernel: …"). */
+const char *ps_bpf_reason(int err);
+
+/* Kernel memory of all maps of an object: memlock of fdinfo, bytes. */
+uint64_t ps_bpf_object_memory(const struct bpf_object *obj);
+uint64_t ps_bpf_map_memory(int map_fd);
+
+/* Sum over CPUs of a per-CPU array's u64 values at this key:
+ * values has n entries. */
+int ps_bpf_percpu_sum(int map_fd, const void *key, uint64_t *values, size_t n);
+
+/* ---- symbols ------------------------------------------------------------ */
+
+struct ps_ksyms;
+/*
+ * Opens /proc/kallsyms (needs CAP_SYSLOG where kptr_restrict is set); it is
+ * read at the first look-up, and again (at most once a minute) when an
+ * address of an unknown module is asked for.
+ */
+int ps_ksyms_open(struct ps_ksyms **ret_syms);
+void ps_ksyms_free(struct ps_ksyms **syms);
+/* Borrowed name, or NULL: unknown or hidden. ret_offset may be NULL. */
+const char *ps_ksyms_find(struct ps_ksyms *syms, uint64_t addr,
+                          uint32_t *ret_offset);
+
+/* ---- drop reasons ------------------------------------------------------- */
+
+/* Names of enum skb_drop_reason (and, from 6.4, of the subsystems' enums) in
+ * the running kernel's BTF. */
+struct ps_drop_reasons;
+int ps_drop_reasons_load(struct ps_drop_reasons **ret_reasons);
+void ps_drop_reasons_free(struct ps_drop_reasons **reasons);
+/* "NO_SOCKET" for SKB_DROP_REASON_NO_SOCKET; NULL: unknown. Borrowed. */
+const char *ps_drop_reason_name(const struct ps_drop_reasons *reasons,
+                                uint32_t code);
+
+#endif
