@@ -110,7 +110,7 @@ def test_chain_is_routed(lab):
 def test_nft_counts(pair):
     b = pair.b.ns
     b.nft('table inet t { counter in { }\n chain c { type filter hook input '
-          'priority 0; meta l4proto udp counter name in drop\n } }')
+          'priority 0; meta l4proto udp counter name in drop\n }\n}')
     sent = traffic.udp(pair.a.ns, b, pair.b.v6, 20)
     assert (sent.sent, sent.received) == (20, 0)
     assert b.nft_counters()['in'][0] == 20
