@@ -5,9 +5,10 @@
  *   2026-11-23T10:00:00.123456Z INFO tracer trace_started id=t1 max=100
  *
  * The first word after the daemon's name is the event (snake_case), then
- * key=value pairs. With JOURNAL_STREAM set the time is left to the journal and
- * the line starts with the <N> priority of sd-daemon(3). Control characters
- * are replaced, lines are cut at 1 KiB. Safe on any thread.
+ * key=value pairs. Where JOURNAL_STREAM says that standard error is the journal,
+ * time and level are left to it and the line starts with the <N> priority of
+ * sd-daemon(3). Control characters and invalid UTF-8 are replaced, lines are
+ * cut at 1 KiB. Safe on any thread.
  */
 #ifndef PS_COMMON_LOG_H
 #define PS_COMMON_LOG_H

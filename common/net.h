@@ -48,7 +48,11 @@ struct ps_netns {
     char path[128]; /* that setns() can open: /run/netns/x or /proc/N/ns/net */
 };
 
-/* Fills at most max; ret_n may be larger than max when there were more. */
+/*
+ * Fills at most max; ret_n may be larger than max when there were more. Named
+ * ones come first. Our own may have a path below our /proc entry, which means
+ * another namespace after a setns() of this thread: open it before.
+ */
 int ps_netns_list(struct ps_netns *list, size_t max, size_t *ret_n);
 /* Inode number of the calling thread's namespace. */
 int ps_netns_self(uint32_t *ret_inum);
