@@ -17,7 +17,7 @@
 #include "common/util.h"
 
 enum ps_opt_type {
-    PS_OPT_STRING,   /* char *            owned */
+    PS_OPT_STRING,   /* char *            owned; NULL: empty, not set */
     PS_OPT_BOOL,     /* bool              true/false/yes/no/1/0; flag alone */
     PS_OPT_UINT,     /* uint64_t          min..max */
     PS_OPT_DURATION, /* uint64_t ns       "500ms", "2s", "5m", "1h" */
@@ -33,11 +33,11 @@ struct ps_strlist {
 struct ps_option {
     const char *name; /* with dashes; NULL ends a table */
     enum ps_opt_type type;
-    size_t offset;    /* in the daemon's configuration struct */
-    const char *def;  /* parsed like any other; NULL: empty, 0 or false */
+    size_t offset;     /* in the daemon's configuration struct */
+    const char *def;   /* parsed like any other; NULL: empty, 0 or false */
     uint64_t min, max; /* UINT, DURATION, SIZE; max 0: no bound; LIST: count */
-    const char *arg;  /* what --help calls the value: "FILE", "N" */
-    const char *help; /* one line */
+    const char *arg;   /* what --help calls the value: "FILE", "N" */
+    const char *help;  /* one line */
 };
 
 #define PS_MAX_LIST 256
@@ -48,7 +48,8 @@ int ps_options_defaults(const struct ps_option *table, void *config);
 /*
  * Each returns 0, or -EINVAL with a message that says what and where in
  * ret_error (owned by the caller). -ENOENT: the file is not there.
- * On error the configuration holds a mix: the caller must leave.
+ * On error the configuration holds a mix: the caller must leave. -ENOMEM
+ * comes without a message. A file is read up to 256 KiB.
  */
 int ps_options_set(const struct ps_option *table, void *config,
                    const char *name, const char *value, char **ret_error);
@@ -57,7 +58,8 @@ int ps_options_load_yaml(const struct ps_option *table, void *config,
 int ps_options_load_env(const struct ps_option *table, void *config,
                         char **ret_error);
 /*
- * Parses --name value, --name=value and bare --name for booleans. Nothing
+ * Parses argv[1] and on: --name value, --name=value and bare --name for
+ * booleans. A value that starts with "--" needs the form with "=". Nothing
  * else is taken: a first other word is an error. "--help" and "--version" are
  * not handled here.
  */
