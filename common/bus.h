@@ -20,9 +20,9 @@
 #include "common/util.h"
 
 #define PS_BUS_MAX_MESSAGE (4u << 20)
-#define PS_BUS_MAX_CALLS 256
-#define PS_BUS_WORKERS 64
-#define PS_BUS_MAX_TOPICS 32
+#define PS_BUS_MAX_CALLS   256
+#define PS_BUS_WORKERS     64
+#define PS_BUS_MAX_TOPICS  32
 
 struct ps_bus;
 
@@ -149,7 +149,6 @@ bool ps_sub_connected(const struct ps_sub *sub);
  * Reads and checks an envelope: size, schema, and the bounds of its texts.
  * 0, -EBADMSG, -EPROTONOSUPPORT. Freed with ps__envelope__free_unpacked().
  */
-int ps_envelope_unpack(const uint8_t *data, size_t len,
-                       Ps__Envelope **ret_env);
+int ps_envelope_unpack(const uint8_t *data, size_t len, Ps__Envelope **ret_env);
 
 #endif

@@ -25,14 +25,14 @@
 #include "common/util.h"
 
 #define PS_SERVICE_MAX_CAPABILITIES 64
-#define PS_SERVICE_MAX_LOSSES 64
-#define PS_SERVICE_MAX_METRICS 256
+#define PS_SERVICE_MAX_LOSSES       64
+#define PS_SERVICE_MAX_METRICS      256
 
 struct ps_daemon;
 
 struct ps_service {
-    const char *name;    /* "tracer" */
-    const char *summary; /* first line of --help */
+    const char *name;                /* "tracer" */
+    const char *summary;             /* first line of --help */
     const struct ps_option *options; /* of the daemon's own; NULL: none */
     size_t config_size;
     const struct ps_method *methods; /* arg is the state; NULL: none */
@@ -99,9 +99,9 @@ struct ps_event_param {
     const char *value;
 };
 /* Publishes on topic "event" and logs it. params may be NULL. */
-void ps_event(struct ps_daemon *d, Ps__Event__Severity severity,
-              const char *id, const struct ps_event_param *params,
-              const char *fmt, ...) _printf_(5, 6);
+void ps_event(struct ps_daemon *d, Ps__Event__Severity severity, const char *id,
+              const struct ps_event_param *params, const char *fmt, ...)
+    _printf_(5, 6);
 /* Publishes any message; counts failures as loss "publish_failed". */
 void ps_publish(struct ps_daemon *d, const char *topic,
                 const ProtobufCMessage *msg, bool retain);

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+#include "common/bpf.h"
+
+#include <bpf/btf.h>
+#include <stdarg.h>
+#include <sys/resource.h>
+
+#include "common/log.h"
+
+static int print_libbpf(enum libbpf_print_level level, const char *fmt,
+                        va_list ap)
+{
+    char text[768];
+
+    if (level == LIBBPF_DEBUG)
+        return 0;
+    vsnprintf(text, sizeof(text), fmt, ap);
+    text[strcspn(text, "\n")] = 0;
+    ps_debug("libbpf", "text=" PS_Q, text);
+    return 0;
+}
+
+void ps_bpf_init(void)
+{
+    const struct rlimit all = {RLIM_INFINITY, RLIM_INFINITY};
+
+    libbpf_set_print(print_libbpf);
+    libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
+    /* Refused in a container without SYS_RESOURCE; needed only before 5.11,
+     * where the load then says so. */
+    setrlimit(RLIMIT_MEMLOCK, &all);
+}
+
+/* ---- what the running kernel's BTF knows -------------------------------- */
+
+int ps_bpf_tracepoint_args(const char *name)
+{
+    struct btf *btf = btf__load_vmlinux_btf();
+    const struct btf_type *type;
+    char typedef_name[128];
+    int id;
+    int n = -ENOENT;
+
+    if (!btf)
+        return -ENOENT;
+    snprintf(typedef_name, sizeof(typedef_name), "btf_trace_%s", name);
+    id = btf__find_by_name_kind(btf, typedef_name, BTF_KIND_TYPEDEF);
+    if (id >= 0) {
+        type = btf__type_by_id(btf, btf__type_by_id(btf, (__u32)id)->type);
+        if (type && btf_is_ptr(type))
+            type = btf__type_by_id(btf, type->type);
+        if (type && btf_is_func_proto(type))
+            n = btf_vlen(type) - 1;
+    }
+    btf__free(btf);
+    return n;
+}
+
+bool ps_bpf_has_type(const char *name)
+{
+    struct btf *btf = btf__load_vmlinux_btf();
+    bool found;
+
+    if (!btf)
+        return false;
+    found = btf__find_by_name(btf, name) >= 0;
+    btf__free(btf);
+    return found;
+}
+
+/* ---- attaching ---------------------------------------------------------- */
+
+const char *ps_bpf_reason(int err)
+{
+    static const struct {
+        int err;
+        const char *text;
+    } reasons[] = {
+        {EPERM, "refused by the kernel: missing privilege, or compiled out "
+                "or locked down"},
+        {EACCES, "refused by the kernel's verifier or by a security module"},
+        {EINVAL, "this kernel does not know this kind of program"},
+        {EOPNOTSUPP, "this kernel does not support it"},
+        {ENOENT, "this kernel has no such hook"},
+        {ESRCH, "this kernel has no such function in its BTF"},
+        {EBUSY, "another program holds this hook"},
+        {EEXIST, "another program holds this hook"},
+        {ENOMEM, "no memory, or the memlock limit is too small"},
+        {E2BIG, "too large for this kernel's verifier or hook"},
+        {ENODEV, "no such interface"},
+    };
+
+    if (err < 0)
+        err = -err;
+    for (size_t i = 0; i < ARRAY_SIZE(reasons); i++) {
+        if (reasons[i].err == err)
+            return reasons[i].text;
+    }
+    return strerror(err);
+}
+
+int ps_bpf_try_attach(struct bpf_program *prog, struct bpf_link **ret_link,
+                      char *reason, size_t reason_size)
+{
+    struct bpf_link *link;
+    int r;
+
+    link = bpf_program__attach(prog);
+    if (!link) {
+        r = errno ? -errno : -EINVAL;
+        if (reason)
+            snprintf(reason, reason_size, "%s", ps_bpf_reason(r));
+        return r;
+    }
+    *ret_link = link;
+    return 0;
+}
+
+/* ---- maps --------------------------------------------------------------- */
+
+uint64_t ps_bpf_map_memory(int map_fd)
+{
+    _cleanup_fclose_ FILE *f = NULL;
+    unsigned long long bytes = 0;
+    char path[64];
+    char line[128];
+
+    snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", map_fd);
+    f = fopen(path, "re");
+    while (f && fgets(line, sizeof(line), f)) {
+        if (sscanf(line, "memlock: %llu", &bytes) == 1)
+            break;
+    }
+    return bytes;
+}
+
+uint64_t ps_bpf_object_memory(const struct bpf_object *obj)
+{
+    struct bpf_map *map;
+    uint64_t sum = 0;
+
+    bpf_object__for_each_map(map, obj) {
+        if (bpf_map__fd(map) >= 0)
+            sum += ps_bpf_map_memory(bpf_map__fd(map));
+    }
+    return sum;
+}
+
+int ps_bpf_percpu_sum(int map_fd, const void *key, uint64_t *values, size_t n)
+{
+    int cpus = libbpf_num_possible_cpus();
+    _cleanup_free_ uint64_t *all = NULL;
+
+    if (cpus < 0)
+        return cpus;
+    all = calloc((size_t)cpus * n, sizeof(*all));
+    if (!all)
+        return -ENOMEM;
+    if (bpf_map_lookup_elem(map_fd, key, all) < 0)
+        return -errno;
+    memset(values, 0, n * sizeof(*values));
+    for (size_t cpu = 0; cpu < (size_t)cpus; cpu++) {
+        for (size_t i = 0; i < n; i++)
+            values[i] += all[cpu * n + i];
+    }
+    return 0;
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the bus share; nobody else includes it. */
+#ifndef PS_COMMON_BUS_INTERNAL_H
+#define PS_COMMON_BUS_INTERNAL_H
+
+#include <nng/nng.h>
+#include <pthread.h>
+#include <sys/queue.h>
+
+#include "common/bus.h"
+
+/* nng_aio_set_timeout takes milliseconds in an int32. */
+#define PS_BUS_MAX_TIMEOUT_MS 3600000
+
+/*
+ * One thing that NNG may finish on its own thread. op_done() puts it on the
+ * bus's list and wakes the loop; finish() then runs on the loop's thread.
+ */
+struct ps_op {
+    TAILQ_ENTRY(ps_op) link;
+    bool queued; /* under the list's lock */
+    struct ps_bus *bus;
+    nng_aio *aio; /* NULL: a notification without an operation */
+    void (*finish)(struct ps_op *op);
+};
+TAILQ_HEAD(ps_op_list, ps_op);
+
+int ps_op_init(struct ps_op *op, struct ps_bus *bus,
+               void (*finish)(struct ps_op *op), bool with_aio);
+/* Stops the operation, waits for NNG's thread, takes it off the list. */
+void ps_op_clear(struct ps_op *op);
+/* From any thread. */
+void ps_op_post(struct ps_op *op);
+
+struct ps_topic {
+    char name[32];
+    uint64_t seq;
+    uint8_t *retained; /* the packed envelope, or NULL */
+    size_t retained_len;
+};
+
+struct ps_serve {
+    const struct ps_method *methods;
+    void *arg;
+};
+
+struct ps_idem;
+
+LIST_HEAD(ps_client_list, ps_client);
+LIST_HEAD(ps_sub_list, ps_sub);
+
+struct ps_bus {
+    struct event_base *base;
+    struct ps_bus_identity id;
+    char *tls_ca, *tls_cert, *tls_key; /* PEM texts, or NULL */
+
+    int wake_fd;
+    struct event *wake_event;
+    pthread_mutex_t lock;
+    struct ps_op_list done; /* under lock */
+
+    nng_socket pub;
+    bool has_pub;
+    struct ps_topic topics[PS_BUS_MAX_TOPICS];
+    size_t n_topics;
+
+    nng_socket rep;
+    bool has_rep;
+    struct ps_call *workers; /* PS_BUS_WORKERS */
+    size_t n_workers;
+    size_t open_calls;
+    struct ps_serve serves[8];
+    size_t n_serves;
+    struct ps_idem *idem;
+
+    struct ps_client_list clients;
+    struct ps_sub_list subs;
+};
+
+/* Starts a listener or (non-blocking, reconnecting) dialer of a socket. */
+int ps_bus_listen(struct ps_bus *bus, nng_socket socket, const char *url);
+int ps_bus_dial(struct ps_bus *bus, nng_socket socket, const char *url);
+/* NNG's error as -errno. */
+int ps_bus_errno(int nng_rc);
+
+/* Drops the calls made with this arg; their fn is not called. */
+void ps_client_forget(struct ps_client *client, const void *arg);
+
+void ps_bus_pub_free(struct ps_bus *bus);
+void ps_bus_rep_free(struct ps_bus *bus);
+/* Answers "bus.snapshot" from the retained messages. */
+void ps_bus_snapshot(struct ps_bus *bus, const Ps__SnapshotRequest *request,
+                     struct ps_call *call);
+
+/*
+ * Fills an envelope's identity and time; texts are borrowed from the bus, so
+ * it is packed and forgotten, never freed.
+ */
+void ps_envelope_init(const struct ps_bus *bus, Ps__Envelope *ret_env);
+/* prefix (may be NULL) and its zero byte, then the packed envelope. */
+int ps_envelope_to_msg(const Ps__Envelope *env, const char *prefix,
+                       nng_msg **ret_msg);
+
+/* ---- answers kept for a change that comes twice ------------------------- */
+
+#define PS_IDEM_MAX    1024
+#define PS_IDEM_TTL_NS (600 * PS_NS_PER_S)
+
+enum ps_idem_result {
+    PS_IDEM_NEW,      /* do it, then ps_idem_finish() */
+    PS_IDEM_ANSWERED, /* ret_reply holds the first answer */
+    PS_IDEM_WAITING,  /* the first is still at work; the call waits with it */
+    PS_IDEM_CONFLICT, /* same key, another request */
+    PS_IDEM_FULL,
+};
+
+int ps_idem_new(struct ps_idem **ret_idem);
+void ps_idem_free(struct ps_idem **idem);
+/* call is kept as a waiter for PS_IDEM_WAITING, borrowed. */
+enum ps_idem_result ps_idem_begin(struct ps_idem *idem, const char *key,
+                                  uint64_t request_hash, uint64_t now_ns,
+                                  struct ps_call *call,
+                                  const uint8_t **ret_reply, size_t *ret_len);
+/* Copies the reply, gives it to each waiter by fn. */
+void ps_idem_finish(struct ps_idem *idem, const char *key, const uint8_t *reply,
+                    size_t len,
+                    void (*fn)(struct ps_call *call, const uint8_t *reply,
+                               size_t len));
+
+#endif

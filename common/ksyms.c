@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/* Kernel symbols, compact: sorted addresses and one pool of names. */
+#include <fcntl.h>
+
+#include "common/bpf.h"
+
+#define MAX_SYMBOLS (1u << 20)
+#define MAX_POOL    (64u << 20)
+#define REREAD_NS   (60 * PS_NS_PER_S)
+/* A function is not longer: beyond it the address is of nobody we know. */
+#define MAX_FUNCTION (1u << 20)
+
+struct symbol {
+    uint64_t addr;
+    uint32_t name; /* offset in the pool */
+};
+
+struct ps_ksyms {
+    FILE *file; /* opened with privileges, read later */
+    struct symbol *symbols;
+    size_t n, room;
+    char *pool;
+    size_t pool_len, pool_room;
+    uint64_t read_ns; /* 0: never */
+};
+
+int ps_ksyms_open(struct ps_ksyms **ret_syms)
+{
+    struct ps_ksyms *syms = calloc(1, sizeof(*syms));
+
+    if (!syms)
+        return -ENOMEM;
+    syms->file = fopen("/proc/kallsyms", "re");
+    if (!syms->file) {
+        int r = -errno;
+
+        free(syms);
+        return r;
+    }
+    *ret_syms = syms;
+    return 0;
+}
+
+void ps_ksyms_free(struct ps_ksyms **symsp)
+{
+    struct ps_ksyms *syms = *symsp;
+
+    *symsp = NULL;
+    if (!syms)
+        return;
+    fclose(syms->file);
+    free(syms->symbols);
+    free(syms->pool);
+    free(syms);
+}
+
+static int grow(void **array, size_t *room, size_t item, size_t max)
+{
+    size_t more = *room ? *room * 2 : 4096;
+    void *bigger;
+
+    if (*room >= max)
+        return -E2BIG;
+    bigger = realloc(*array, more * item);
+    if (!bigger)
+        return -ENOMEM;
+    *array = bigger;
+    *room = more;
+    return 0;
+}
+
+static int add(struct ps_ksyms *syms, uint64_t addr, const char *name)
+{
+    size_t len = strlen(name) + 1;
+    int r = 0;
+
+    if (syms->n == syms->room)
+        r = grow((void **)&syms->symbols, &syms->room, sizeof(struct symbol),
+                 MAX_SYMBOLS);
+    while (r == 0 && syms->pool_len + len > syms->pool_room)
+        r = grow((void **)&syms->pool, &syms->pool_room, 1, MAX_POOL);
+    if (r < 0)
+        return r;
+    memcpy(syms->pool + syms->pool_len, name, len);
+    syms->symbols[syms->n++] =
+        (struct symbol){.addr = addr, .name = (uint32_t)syms->pool_len};
+    syms->pool_len += len;
+    return 0;
+}
+
+static int by_address(const void *a, const void *b)
+{
+    const struct symbol *x = a;
+    const struct symbol *y = b;
+
+    return (x->addr > y->addr) - (x->addr < y->addr);
+}
+
+static void read_symbols(struct ps_ksyms *syms)
+{
+    char line[512];
+
+    syms->n = syms->pool_len = 0;
+    syms->read_ns = ps_mono_ns();
+    rewind(syms->file);
+    while (fgets(line, sizeof(line), syms->file)) {
+        unsigned long long addr;
+        char name[256];
+        char type;
+
+        if (sscanf(line, "%llx %c %255s", &addr, &type, name) != 3)
+            continue;
+        if (addr == 0 ||
+            (type != 't' && type != 'T' && type != 'w' && type != 'W'))
+            continue;
+        if (add(syms, addr, name) < 0)
+            break;
+    }
+    if (syms->n > 0)
+        qsort(syms->symbols, syms->n, sizeof(struct symbol), by_address);
+}
+
+/* The last symbol at or before addr, or NULL. */
+static const struct symbol *search(const struct ps_ksyms *syms, uint64_t addr)
+{
+    size_t low = 0;
+    size_t high = syms->n;
+
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+
+        if (syms->symbols[mid].addr <= addr)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    if (low == 0 || addr - syms->symbols[low - 1].addr > MAX_FUNCTION)
+        return NULL;
+    return &syms->symbols[low - 1];
+}
+
+const char *ps_ksyms_find(struct ps_ksyms *syms, uint64_t addr,
+                          uint32_t *ret_offset)
+{
+    const struct symbol *found;
+
+    if (!syms || addr == 0)
+        return NULL;
+    if (syms->read_ns == 0)
+        read_symbols(syms);
+    found = search(syms, addr);
+    if (!found && ps_mono_ns() - syms->read_ns > REREAD_NS) {
+        read_symbols(syms);
+        found = search(syms, addr);
+    }
+    if (!found)
+        return NULL;
+    if (ret_offset)
+        *ret_offset = (uint32_t)(addr - found->addr);
+    return syms->pool + found->name;
+}

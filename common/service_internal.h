@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the runtime share; nobody else includes it. */
+#ifndef PS_COMMON_SERVICE_INTERNAL_H
+#define PS_COMMON_SERVICE_INTERNAL_H
+
+#include "common/service.h"
+
+struct ps_common_config {
+    char *config;
+    char *run_dir;
+    char *state_dir;
+    char *log_level;
+    char *instance;
+    char *user;
+    char *rep;
+    char *pub;
+    struct ps_strlist peers;
+    char *tls_ca;
+    char *tls_cert;
+    char *tls_key;
+    bool selftest;
+};
+extern const struct ps_option ps_common_options[];
+
+struct ps_daemon {
+    const struct ps_service *service;
+    struct ps_option *options; /* common and own, offsets into config */
+    void *config;              /* struct ps_common_config, then the own */
+    size_t own_offset;
+    struct event_base *base;
+    struct ps_bus *bus;
+    void *state;
+    uint64_t epoch;
+    uint64_t started_mono_ns;
+    int exit_code;
+    bool draining;
+    bool started;
+    uint64_t drain_deadline_ns;
+    int lock_fd;
+    struct event *signals[4];
+    struct event *tick;
+    struct event *drain_tick;
+
+    char user_name[64];
+    char degraded[256];
+    Ps__Capability *capabilities[PS_SERVICE_MAX_CAPABILITIES];
+    size_t n_capabilities;
+    Ps__Loss *losses[PS_SERVICE_MAX_LOSSES];
+    size_t n_losses;
+    Ps__Metric *metrics[PS_SERVICE_MAX_METRICS];
+    size_t n_metrics;
+    uint64_t bpf_memory;
+    uint64_t publish_failed;
+};
+
+static inline struct ps_common_config *
+ps_daemon_common(const struct ps_daemon *d)
+{
+    return d->config;
+}
+
+/* ---- service_status.c --------------------------------------------------- */
+
+extern const struct ps_method ps_service_methods[];
+/* Calls sample() and publishes the heartbeat. */
+void ps_service_heartbeat(struct ps_daemon *d);
+void ps_service_print_capabilities(struct ps_daemon *d);
+/* 0 when every capability is there, else 1. */
+int ps_service_selftest_result(const struct ps_daemon *d);
+void ps_service_status_free(struct ps_daemon *d);
+
+/* ---- service_priv.c ----------------------------------------------------- */
+
+/* mkdir -p with mode 0750 for what it makes; gives it to the user. */
+int ps_service_make_dirs(struct ps_daemon *d);
+/* -EEXIST: another process holds it; ret_pid is 0 where it cannot be read. */
+int ps_service_lock(struct ps_daemon *d, int *ret_pid);
+/*
+ * Gives this daemon's files to the user, becomes it, keeps keep_caps, sets
+ * no-new-privs and the seccomp filter. Nothing to do without root.
+ */
+int ps_service_drop(struct ps_daemon *d);
+/* Names of the effective capabilities; the array and texts are the caller's. */
+int ps_service_privileges(char ***ret_names, size_t *ret_n);
+
+#endif

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: MIT */
+/* Directories, the instance lock, and the drop of privileges. */
+#include <cap-ng.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <seccomp.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "common/service_internal.h"
+
+#define DIR_MODE 0750
+
+struct account {
+    uid_t uid;
+    gid_t gid;
+    bool found;
+};
+
+/*
+ * The user to become: the one named; the default one only where it exists, so
+ * that the suite also runs where nobody made it.
+ */
+static int find_account(struct ps_daemon *d, struct account *ret_account)
+{
+    const char *name = ps_daemon_common(d)->user;
+    struct account account = {0};
+    struct passwd pw;
+    struct passwd *found = NULL;
+    char buffer[4096];
+
+    if (geteuid() != 0 || !name || !*name || ps_streq(name, "root")) {
+        *ret_account = account;
+        return 0;
+    }
+    getpwnam_r(name, &pw, buffer, sizeof(buffer), &found);
+    if (!found && !ps_streq(name, "packetscope"))
+        return -ENOENT;
+    if (found) {
+        account.uid = pw.pw_uid;
+        account.gid = pw.pw_gid;
+        account.found = true;
+    }
+    *ret_account = account;
+    return 0;
+}
+
+static int make_dir(const char *path, const struct account *account)
+{
+    _cleanup_free_ char *copy = strdup(path);
+
+    if (!copy)
+        return -ENOMEM;
+    for (char *p = copy + 1; *p; p++) {
+        if (*p != '/')
+            continue;
+        *p = 0;
+        if (mkdir(copy, 0755) < 0 && errno != EEXIST)
+            return -errno;
+        *p = '/';
+    }
+    if (mkdir(copy, DIR_MODE) < 0) {
+        if (errno != EEXIST)
+            return -errno;
+    }
+    if (account->found && chown(path, account->uid, account->gid) < 0)
+        return -errno;
+    return 0;
+}
+
+int ps_service_make_dirs(struct ps_daemon *d)
+{
+    const struct ps_common_config *config = ps_daemon_common(d);
+    struct account account;
+    int r;
+
+    r = find_account(d, &account);
+    if (r < 0) {
+        ps_error("user_unknown", "user=" PS_Q " hint=" PS_Q, config->user,
+                 "make it, or name another with --user");
+        return r;
+    }
+    r = make_dir(config->run_dir, &account);
+    if (r < 0) {
+        ps_error("run_dir_failed", "path=" PS_Q " error=" PS_Q, config->run_dir,
+                 strerror(-r));
+        return r;
+    }
+    r = make_dir(config->state_dir, &account);
+    if (r < 0)
+        ps_error("state_dir_failed", "path=" PS_Q " error=" PS_Q,
+                 config->state_dir, strerror(-r));
+    return r;
+}
+
+int ps_service_lock(struct ps_daemon *d, int *ret_pid)
+{
+    _cleanup_free_ char *path = NULL;
+    _cleanup_close_ int fd = -1;
+    char text[16] = "";
+    int len;
+
+    if (asprintf(&path, "%s/%s.lock", ps_daemon_run_dir(d), d->service->name) <
+        0)
+        return -ENOMEM;
+    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+    if (fd < 0)
+        return -errno;
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        uint64_t pid = 0;
+
+        if (errno != EWOULDBLOCK)
+            return -errno;
+        if (read(fd, text, sizeof(text) - 1) > 0) {
+            text[strcspn(text, "\n")] = 0;
+            if (ps_parse_uint(text, 1, INT32_MAX, &pid) < 0)
+                pid = 0;
+        }
+        *ret_pid = (int)pid;
+        return -EEXIST;
+    }
+    len = snprintf(text, sizeof(text), "%d\n", (int)getpid());
+    if (ftruncate(fd, 0) < 0 || pwrite(fd, text, (size_t)len, 0) < 0)
+        return -errno;
+    d->lock_fd = TAKE_FD(fd);
+    return 0;
+}
+
+/* NAME.db, NAME.db-wal, NAME.lock ... were made by root before the drop. */
+static int give_files(const char *dir, const char *name,
+                      const struct account *account)
+{
+    size_t len = strlen(name);
+    struct dirent *entry;
+    DIR *handle;
+    int r = 0;
+
+    handle = opendir(dir);
+    if (!handle)
+        return -errno;
+    while ((entry = readdir(handle))) {
+        if (strncmp(entry->d_name, name, len) != 0 || entry->d_name[len] != '.')
+            continue;
+        if (fchownat(dirfd(handle), entry->d_name, account->uid, account->gid,
+                     AT_SYMLINK_NOFOLLOW) < 0 &&
+            errno != ENOENT)
+            r = -errno;
+    }
+    closedir(handle);
+    return r;
+}
+
+/* Whether the user can get to a directory and write there; asked by a child
+ * that becomes it, since access(2) knows only our own. */
+static bool user_can_write(const char *dir, const struct account *account)
+{
+    pid_t pid = fork();
+    int status = 0;
+
+    if (pid == 0) {
+        if (setgroups(0, NULL) < 0 || setgid(account->gid) < 0 ||
+            setuid(account->uid) < 0)
+            _exit(1);
+        _exit(access(dir, W_OK | X_OK) == 0 ? 0 : 1);
+    }
+    if (pid < 0 || waitpid(pid, &status, 0) != pid)
+        return false;
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/* ---- seccomp ------------------------------------------------------------ */
+
+/*
+ * What no daemon does after its start. A list of what is forbidden, since the
+ * libraries' needs differ by version; what is left is bounded by the
+ * capabilities that were dropped.
+ */
+static const char *const forbidden[] = {
+    "execve",
+    "execveat",
+    "kexec_load",
+    "kexec_file_load",
+    "init_module",
+    "finit_module",
+    "delete_module",
+    "mount",
+    "umount2",
+    "pivot_root",
+    "chroot",
+    "swapon",
+    "swapoff",
+    "reboot",
+    "add_key",
+    "request_key",
+    "keyctl",
+    "personality",
+    "userfaultfd",
+    "acct",
+    "settimeofday",
+    "clock_settime",
+    "sethostname",
+    "setdomainname",
+    "iopl",
+    "ioperm",
+    "open_by_handle_at",
+    "process_vm_writev",
+    "fanotify_init",
+    "quotactl",
+    "io_uring_setup",
+#if !defined(__SANITIZE_ADDRESS__) && !__has_feature(address_sanitizer)
+    "ptrace", /* the leak checker needs it */
+#endif
+};
+
+static int filter_syscalls(void)
+{
+    scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
+    int r = 0;
+
+    if (!ctx)
+        return -ENOMEM;
+    for (size_t i = 0; i < ARRAY_SIZE(forbidden) && r == 0; i++) {
+        int nr = seccomp_syscall_resolve_name(forbidden[i]);
+
+        if (nr >= 0) /* not on every architecture */
+            r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), nr, 0);
+    }
+    if (r == 0)
+        r = seccomp_load(ctx);
+    seccomp_release(ctx);
+    return r;
+}
+
+/* ---- the drop ----------------------------------------------------------- */
+
+static int drop_capabilities(struct ps_daemon *d, const struct account *account)
+{
+    const int *caps = d->service->keep_caps;
+    int rc;
+
+    capng_clear(CAPNG_SELECT_BOTH);
+    for (; caps && *caps >= 0; caps++) {
+        /* A container may not have it: keep what is there. */
+        if (prctl(PR_CAPBSET_READ, (unsigned long)*caps) != 1)
+            continue;
+        rc = capng_update(
+            CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET,
+            (unsigned int)*caps);
+        if (rc < 0)
+            return -EINVAL;
+    }
+    if (account->found)
+        rc = capng_change_id((int)account->uid, (int)account->gid,
+                             CAPNG_DROP_SUPP_GRP | CAPNG_CLEAR_BOUNDING);
+    else
+        rc = capng_apply(CAPNG_SELECT_BOTH);
+    if (rc != 0)
+        return -EPERM;
+    return 0;
+}
+
+int ps_service_drop(struct ps_daemon *d)
+{
+    struct account account;
+    int r;
+
+    if (geteuid() != 0)
+        return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0;
+    r = find_account(d, &account);
+    if (r < 0)
+        return r;
+    if (account.found && (!user_can_write(ps_daemon_state_dir(d), &account) ||
+                          !user_can_write(ps_daemon_run_dir(d), &account))) {
+        ps_warning("user_kept", "user=root reason=" PS_Q,
+                   "the state or run directory lies where the user "
+                   "packetscope cannot get to; capabilities are dropped all "
+                   "the same");
+        account.found = false;
+    }
+    if (account.found) {
+        r = give_files(ps_daemon_state_dir(d), d->service->name, &account);
+        if (r == 0)
+            r = give_files(ps_daemon_run_dir(d), d->service->name, &account);
+        if (r < 0)
+            return r;
+    }
+    r = drop_capabilities(d, &account);
+    if (r < 0)
+        return r;
+    /* capng_change_id clears it; /proc/self stays readable for ourselves. */
+    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        return -errno;
+    return filter_syscalls();
+}
+
+int ps_service_privileges(char ***ret_names, size_t *ret_n)
+{
+    char **names = calloc(CAP_LAST_CAP + 1, sizeof(*names));
+    size_t n = 0;
+
+    if (!names)
+        return -ENOMEM;
+    capng_get_caps_process();
+    for (unsigned int cap = 0; cap <= CAP_LAST_CAP; cap++) {
+        const char *name;
+
+        if (!capng_have_capability(CAPNG_EFFECTIVE, cap))
+            continue;
+        name = capng_capability_to_name(cap);
+        names[n] = strdup(name ? name : "?");
+        if (names[n])
+            n++;
+    }
+    *ret_names = names;
+    *ret_n = n;
+    return 0;
+}
