@@ -55,7 +55,10 @@ enum ps_skb_flags {
 
 /* Numbers are in host order, addresses in network order. */
 struct ps_skb_info {
-    __u32 netns;    /* inode number, 0: no device */
+    __u32 netns; /* inode number, 0: no device */
+    /* Low half of the namespace's cookie, which unlike its inode number is
+     * never used again; 0 before 5.12. */
+    __u32 netns_gen;
     __u32 ifindex;  /* 0: no device */
     __u8 saddr[16]; /* IPv4 in the first four bytes */
     __u8 daddr[16];
@@ -377,18 +380,46 @@ static __always_inline void ps_skb_lengths(struct sk_buff *skb,
     info->wire_bytes += (__u64)(info->packets - 1) * headers;
 }
 
+/* Namespace of a device, a socket or a dst. net may be NULL. */
+static __always_inline void ps_skb_netns(struct net *net, bool direct,
+                                         struct ps_skb_info *info)
+{
+    if (!net)
+        return;
+    info->netns = ps_load(direct, net, ns.inum);
+    if (bpf_core_field_exists(net->net_cookie))
+        info->netns_gen = (__u32)ps_load(direct, net, net_cookie);
+}
+
 /* Which device, and its namespace. dev may be NULL. */
 static __always_inline void ps_skb_device(struct net_device *dev, bool direct,
                                           struct ps_skb_info *info)
 {
-    struct net *net;
-
     if (!dev)
         return;
     info->ifindex = (__u32)ps_load(direct, dev, ifindex);
-    net = ps_load(direct, dev, nd_net.net);
-    if (net)
-        info->netns = ps_load(direct, net, ns.inum);
+    ps_skb_netns(ps_load(direct, dev, nd_net.net), direct, info);
+}
+
+/*
+ * A device from a pointer that may point to something else, or NULL: the
+ * namespace's inode number must be one of procfs's dynamic ones, and the name
+ * must start as names do.
+ */
+static __always_inline struct net_device *ps_dev_checked(struct net_device *dev)
+{
+    struct net *net;
+    __u32 inum;
+    char c = 0;
+
+    if (!dev || BPF_CORE_READ(dev, ifindex) <= 0)
+        return NULL;
+    net = BPF_CORE_READ(dev, nd_net.net);
+    inum = net ? BPF_CORE_READ(net, ns.inum) : 0;
+    if (inum < 0xefffff00 || inum > 0xf7ffffff)
+        return NULL;
+    bpf_core_read(&c, 1, &dev->name);
+    return c > ' ' && c < 127 ? dev : NULL;
 }
 
 /*
