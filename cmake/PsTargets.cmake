@@ -6,8 +6,10 @@ function(ps_daemon name)
     list(REMOVE_ITEM sources ${CMAKE_CURRENT_SOURCE_DIR}/main.c)
     add_library(ps_${name}_core STATIC ${sources})
     target_link_libraries(ps_${name}_core PUBLIC ps_common ${ARGN})
-    add_executable(ps-${name} main.c)
-    target_link_libraries(ps-${name} PRIVATE ps_${name}_core)
+    if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/main.c)
+        add_executable(ps-${name} main.c)
+        target_link_libraries(ps-${name} PRIVATE ps_${name}_core)
+    endif()
 endfunction()
 
 # ps_tests(DIR LABEL LIBS...): each DIR/test_*.c is a cmocka program.

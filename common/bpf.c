@@ -7,8 +7,8 @@
 
 #include "common/log.h"
 
-static int print_libbpf(enum libbpf_print_level level, const char *fmt,
-                        va_list ap)
+_printf_(2, 0) static int print_libbpf(enum libbpf_print_level level,
+                                       const char *fmt, va_list ap)
 {
     char text[768];
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+#include "common/bus_internal.h"
+
 #include <fcntl.h>
 #include <nng/supplemental/tls/tls.h>
 #include <sys/eventfd.h>
-
-#include "common/bus_internal.h"
 
 #define MAX_PEM       (64u * 1024)
 #define RECONNECT_MIN 100 /* ms */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The asking side: one REQ socket for each peer, one context for each call. */
+#include "common/bus_internal.h"
+
 #include <nng/protocol/reqrep0/req.h>
 #include <stdatomic.h>
-
-#include "common/bus_internal.h"
 
 /*
  * NNG sends a request again after this long without an answer; also at once

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include <nng/protocol/pubsub0/pub.h>
-
 #include "common/bus_internal.h"
+
+#include <nng/protocol/pubsub0/pub.h>
 
 /* Messages that wait for one slow subscriber before NNG drops the next. */
 #define PUB_QUEUE 4096

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The answering side: PS_BUS_WORKERS contexts of one REP socket. */
+#include "common/bus_internal.h"
+
 #include <nng/protocol/reqrep0/rep.h>
 #include <stdarg.h>
-
-#include "common/bus_internal.h"
 
 enum call_state {
     CALL_RECEIVING,

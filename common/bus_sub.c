@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The listening side, with gap counting and snapshots. */
+#include "common/bus_internal.h"
+
 #include <nng/protocol/pubsub0/sub.h>
 #include <stdatomic.h>
-
-#include "common/bus_internal.h"
 
 #define SUB_QUEUE           4096
 #define SNAPSHOT_TIMEOUT_NS (2 * PS_NS_PER_S)
