@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The messages of proto/*.proto as the gateway writes them in JSON: original
-// field names, absent where unknown.
+// field names, absent where unknown; repeated fields always there.
 
 /** "192.0.2.1", "2001:db8::1" */
 export type Ip = string
@@ -55,16 +55,16 @@ export interface ServiceStatus {
   uptime_ns?: number
   last_seen?: Time
   user?: string
-  privileges?: string[]
-  capabilities?: Capability[]
-  losses?: Loss[]
-  topics?: TopicSeq[]
+  privileges: string[]
+  capabilities: Capability[]
+  losses: Loss[]
+  topics: TopicSeq[]
   bpf_memory_bytes?: number
   rss_bytes?: number
   reason?: string
 }
 export interface ServiceList {
-  services?: ServiceStatus[]
+  services: ServiceStatus[]
 }
 export type Severity = 'info' | 'notice' | 'warning' | 'critical'
 export interface Event {
@@ -73,7 +73,7 @@ export interface Event {
   time: Time
   source: string
   text: string
-  params?: Param[]
+  params: Param[]
 }
 
 // tracer.proto
@@ -99,7 +99,7 @@ export interface Socket {
   inode?: number
   uid?: number
   cookie?: number
-  owners?: Owner[]
+  owners: Owner[]
   rtt_ns?: number
   retransmits?: number
   ifindex?: number
@@ -120,10 +120,10 @@ export interface ListSocketsRequest {
   container?: string
 }
 export interface SocketList {
-  sockets?: Socket[]
+  sockets: Socket[]
   total: number
   next_cursor?: string
-  losses?: Loss[]
+  losses: Loss[]
 }
 export interface TraceFilter {
   saddr?: Ip
@@ -154,11 +154,11 @@ export interface Trace {
   drops: number
   end_reason?: string
   hits: number
-  losses?: Loss[]
-  stations?: Capability[]
+  losses: Loss[]
+  stations: Capability[]
 }
 export interface TraceList {
-  traces?: Trace[]
+  traces: Trace[]
   total: number
   next_cursor?: string
 }
@@ -194,11 +194,11 @@ export interface PacketWay {
   len?: number
   ip_id?: number
   tcp_seq?: number
-  steps?: Step[]
+  steps: Step[]
   fate?: string
 }
 export interface PacketWayList {
-  packets?: PacketWay[]
+  packets: PacketWay[]
   total: number
   next_cursor?: string
 }
@@ -238,7 +238,7 @@ export interface Flow {
   tx_bytes_per_s?: number
   rx_packets_per_s?: number
   tx_packets_per_s?: number
-  drops?: DropCount[]
+  drops: DropCount[]
   dropped_packets: number
 }
 export interface ListFlowsRequest {
@@ -257,7 +257,7 @@ export interface ListFlowsRequest {
   rport?: number
 }
 export interface FlowList {
-  flows?: Flow[]
+  flows: Flow[]
   total: number
   next_cursor?: string
   time: Time
@@ -265,7 +265,7 @@ export interface FlowList {
   tx: Counters
 }
 export interface DropList {
-  drops?: DropCount[]
+  drops: DropCount[]
   total: number
   next_cursor?: string
   time: Time
@@ -282,7 +282,7 @@ export interface Place {
   asn?: number
   as_name?: string
   special?: string
-  sources?: string[]
+  sources: string[]
 }
 export interface MeasureRequest {
   target?: Ip
@@ -306,7 +306,7 @@ export interface Hop {
   rtt_p50_ns?: number
   rtt_max_ns?: number
   rtt_stddev_ns?: number
-  addresses?: HopAddress[]
+  addresses: HopAddress[]
   unreachable?: string
 }
 export type PathState = 'running' | 'done' | 'failed'
@@ -317,7 +317,7 @@ export interface Path {
   started: Time
   ended?: Time
   reached?: boolean
-  hops?: Hop[]
+  hops: Hop[]
   place?: Place
   source?: Ip
   failure?: string
@@ -325,7 +325,7 @@ export interface Path {
   max_hops?: number
 }
 export interface PathList {
-  paths?: Path[]
+  paths: Path[]
   total: number
   next_cursor?: string
 }
@@ -366,7 +366,7 @@ export interface Rule {
   updated?: Time
 }
 export interface RuleList {
-  rules?: Rule[]
+  rules: Rule[]
   total: number
   next_cursor?: string
   generation: number
@@ -385,7 +385,7 @@ export interface GuardedInterface {
   reason?: string
 }
 export interface GuarderStats {
-  interfaces?: GuardedInterface[]
+  interfaces: GuardedInterface[]
   generation: number
   rules: number
   time: Time
@@ -404,7 +404,7 @@ export interface HostReport {
   place?: Place
   paths?: PathList
   rules?: RuleList
-  missing?: Missing[]
+  missing: Missing[]
 }
 export interface Session {
   role: string

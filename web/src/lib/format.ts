@@ -78,9 +78,9 @@ const SHORT_UNITS = [
 /** "812 ns", "14.2 µs", "3 min 20 s", "2 d 4 h" */
 export function formatDuration(ns: Maybe<number>, locale: string): string {
   if (ns === undefined) return UNKNOWN
-  if (ns === 0) return '0'
+  if (ns === 0) return '0 s'
   const size = Math.abs(ns)
-  if (size >= 59.995e9) return longDuration(ns)
+  if (size >= 59.995e9) return longDuration(ns, locale)
   let [scale, unit]: readonly [number, string] = SHORT_UNITS[0]
   for (const [limit, name] of SHORT_UNITS) {
     if (size >= limit * 0.9995) [scale, unit] = [limit, name]
@@ -90,18 +90,37 @@ export function formatDuration(ns: Maybe<number>, locale: string): string {
   return `${number} ${unit}`
 }
 
-function longDuration(ns: number): string {
-  const sign = ns < 0 ? '−' : ''
+const LONG_UNITS: Record<string, readonly [string, string, string, string]> = {
+  en: ['d', 'h', 'min', 's'],
+  zh: ['天', '小时', '分', '秒'],
+}
+
+function longUnits(locale: string) {
+  return LONG_UNITS[locale.slice(0, 2)] ?? (['d', 'h', 'min', 's'] as const)
+}
+
+function longDuration(ns: number, locale: string): string {
+  const units = longUnits(locale)
   const seconds = Math.round(Math.abs(ns) / 1e9)
-  const parts: [number, string][] = [
-    [Math.floor(seconds / 86400), 'd'],
-    [Math.floor(seconds / 3600) % 24, 'h'],
-    [Math.floor(seconds / 60) % 60, 'min'],
-    [seconds % 60, 's'],
-  ]
+  const parts = [
+    Math.floor(seconds / 86400),
+    Math.floor(seconds / 3600) % 24,
+    Math.floor(seconds / 60) % 60,
+    seconds % 60,
+  ].map((n, i) => [n, units[i] ?? ''] as const)
   const first = parts.findIndex(([n]) => n > 0)
   const shown = parts.slice(first, first + 2).filter(([n]) => n > 0)
+  const sign = ns < 0 ? '−' : ''
   return sign + shown.map(([n, unit]) => `${n} ${unit}`).join(' ')
+}
+
+/** To the second: "0 s", "14 s", "3 min 20 s". */
+export function formatSeconds(ns: Maybe<number>, locale: string): string {
+  if (ns === undefined) return UNKNOWN
+  const seconds = Math.round(ns / 1e9)
+  return seconds < 60
+    ? `${fixed(seconds, 0, locale)} ${longUnits(locale)[3]}`
+    : longDuration(ns, locale)
 }
 
 export interface Instant {

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: MIT
+// Each resource of the API that a page shows, as a query or a change.
+import {
+  keepPreviousData,
+  useMutation,
+  useQuery,
+  useQueryClient,
+} from '@tanstack/react-query'
+import { useAuth } from '../auth/session'
+import { buildQuery } from './query'
+import type * as T from './types'
+
+export const POLL_MS = 2000
+
+/** Polls while `every` is a number; keeps what it had when the query changes. */
+function usePoll<R>(
+  key: readonly unknown[],
+  path: string,
+  every: number | false = POLL_MS,
+  enabled = true,
+) {
+  const { client } = useAuth()
+  return useQuery<R>({
+    queryKey: key,
+    queryFn: ({ signal }) => client.get<R>(path, signal),
+    refetchInterval: every,
+    placeholderData: keepPreviousData,
+    enabled,
+  })
+}
+
+const id = encodeURIComponent
+
+export const useServices = () =>
+  usePoll<T.ServiceList>(['services'], 'services')
+
+export const useFlows = (request: T.ListFlowsRequest, paused = false) =>
+  usePoll<T.FlowList>(
+    ['flows', request],
+    `flows${buildQuery(request)}`,
+    paused ? false : POLL_MS,
+  )
+
+export const useFlow = (flow: string | undefined, paused = false) =>
+  usePoll<T.Flow>(
+    ['flow', flow],
+    `flows/${id(flow ?? '')}`,
+    paused ? false : POLL_MS,
+    flow !== undefined,
+  )
+
+export const useSockets = (request: T.ListSocketsRequest, paused = false) =>
+  usePoll<T.SocketList>(
+    ['sockets', request],
+    `sockets${buildQuery(request)}`,
+    paused ? false : POLL_MS,
+  )
+
+export const useHost = (ip: string, enabled: boolean) =>
+  usePoll<T.HostReport>(['host', ip], `hosts/${id(ip)}`, 5000, enabled)
+
+export const useTraces = () =>
+  usePoll<T.TraceList>(['traces'], 'traces?limit=200')
+
+export const useTrace = (trace: string) =>
+  usePoll<T.Trace>(['trace', trace], `traces/${id(trace)}`)
+
+export const usePackets = (trace: string, limit: number, live: boolean) =>
+  usePoll<T.PacketWayList>(
+    ['packets', trace, limit],
+    `traces/${id(trace)}/packets?limit=${limit}`,
+    live ? POLL_MS : false,
+  )
+
+export const usePaths = () =>
+  usePoll<T.PathList>(['paths'], 'paths?limit=200', 5000)
+
+export const usePath = (path: string, running: boolean) =>
+  usePoll<T.Path>(['path', path], `paths/${id(path)}`, running ? 1000 : false)
+
+export const useRules = () =>
+  usePoll<T.RuleList>(['rules'], 'rules?limit=1000')
+
+export const useStats = () => usePoll<T.GuarderStats>(['stats'], 'stats')
+
+export function useCreateTrace() {
+  const { client } = useAuth()
+  const queries = useQueryClient()
+  return useMutation({
+    mutationFn: (body: T.CreateTraceRequest) =>
+      client.request<T.Trace>('traces', { method: 'POST', body }),
+    onSuccess: (trace) => {
+      queries.setQueryData(['trace', trace.id], trace)
+      return queries.invalidateQueries({ queryKey: ['traces'] })
+    },
+  })
+}
+
+export function useDeleteTrace() {
+  const { client } = useAuth()
+  const queries = useQueryClient()
+  return useMutation({
+    mutationFn: (trace: string) =>
+      client.request<unknown>(`traces/${id(trace)}`, { method: 'DELETE' }),
+    onSuccess: () => queries.invalidateQueries({ queryKey: ['traces'] }),
+  })
+}
+
+export function useMeasurePath() {
+  const { client } = useAuth()
+  const queries = useQueryClient()
+  return useMutation({
+    mutationFn: (body: T.MeasureRequest) =>
+      client.request<T.Path>('paths', { method: 'POST', body }),
+    onSuccess: (path) => {
+      queries.setQueryData(['path', path.id], path)
+      return queries.invalidateQueries({ queryKey: ['paths'] })
+    },
+  })
+}
+
+/** Creates a rule, or replaces the one whose id is given. */
+export function useSaveRule() {
+  const { client } = useAuth()
+  const queries = useQueryClient()
+  return useMutation({
+    mutationFn: ({ rule, of }: { rule: T.Rule; of: string | undefined }) =>
+      of === undefined
+        ? client.request<T.Rule>('rules', { method: 'POST', body: { rule } })
+        : client.request<T.Rule>(`rules/${id(of)}`, {
+            method: 'PUT',
+            body: { rule },
+          }),
+    onSuccess: () => refreshRules(queries),
+  })
+}
+
+export function useDeleteRule() {
+  const { client } = useAuth()
+  const queries = useQueryClient()
+  return useMutation({
+    mutationFn: (rule: string) =>
+      client.request<unknown>(`rules/${id(rule)}`, { method: 'DELETE' }),
+    onSuccess: () => refreshRules(queries),
+  })
+}
+
+async function refreshRules(queries: ReturnType<typeof useQueryClient>) {
+  await Promise.all([
+    queries.invalidateQueries({ queryKey: ['rules'] }),
+    queries.invalidateQueries({ queryKey: ['stats'] }),
+  ])
+}

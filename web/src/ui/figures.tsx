@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MIT
+// The small things that every page shows: addresses, ages, states.
+import { Link } from 'react-router'
+import type { Loss, Place } from '../api/types'
+import { useI18n, isKey } from '../i18n'
+import { daemonText, idWords } from '../i18n/daemon'
+import {
+  ageNs,
+  formatCount,
+  formatSeconds,
+  UNKNOWN,
+} from '../lib/format'
+import { useNow } from './clock'
+
+/** An address with its port; the address leads to its host page. */
+export function Endpoint({
+  ip,
+  port,
+}: {
+  ip: string | undefined
+  port?: number | undefined
+}) {
+  if (ip === undefined) {
+    return (
+      <span className="ps-mono">{port === undefined ? UNKNOWN : `*:${port}`}</span>
+    )
+  }
+  const isV6 = ip.includes(':')
+  const text = port !== undefined && isV6 ? `[${ip}]` : ip
+  return (
+    <span className="ps-endpoint ps-mono">
+      <Link to={`/hosts/${encodeURIComponent(ip)}`} title={ip}>
+        {text}
+      </Link>
+      {port !== undefined && <span className="ps-port">:{port}</span>}
+    </span>
+  )
+}
+
+/** Rounded to what a reader of "… ago" wants. */
+export function useAge(): (time: string | undefined) => string {
+  const { locale } = useI18n()
+  const now = useNow()
+  return (time) => {
+    return formatSeconds(ageNs(time, now), locale)
+  }
+}
+
+export function Ago({ time }: { time: string | undefined }) {
+  const { t } = useI18n()
+  const age = useAge()
+  if (time === undefined) return <>{UNKNOWN}</>
+  return <time dateTime={time}>{t('common.ago', { age: age(time) })}</time>
+}
+
+/** "updated 2 s ago" of a query, by our own clock. */
+export function Updated({ at }: { at: number }) {
+  const { t, locale } = useI18n()
+  const now = useNow()
+  if (at === 0) return null
+  const ns = Math.max(0, now - at) * 1e6
+  return (
+    <span className="ps-dim ps-nowrap">
+      {t('common.updated', { age: formatSeconds(ns, locale) })}
+    </span>
+  )
+}
+
+export type Tone = 'good' | 'warn' | 'bad' | 'info' | 'plain'
+
+const TONES: Record<string, Tone> = {
+  ready: 'good',
+  starting: 'info',
+  degraded: 'warn',
+  standby: 'plain',
+  draining: 'warn',
+  down: 'bad',
+  running: 'info',
+  done: 'good',
+  failed: 'bad',
+  delivered: 'good',
+  sent: 'good',
+  forwarded: 'good',
+  dropped: 'bad',
+  drop: 'bad',
+  pass: 'good',
+  info: 'plain',
+  notice: 'info',
+  warning: 'warn',
+  critical: 'bad',
+}
+
+export function Tag({ word, text }: { word: string; text: string }) {
+  return (
+    <span className="ps-tag" data-tone={TONES[word] ?? 'plain'}>
+      {text}
+    </span>
+  )
+}
+
+export function StateTag({ state }: { state: string }) {
+  const { t } = useI18n()
+  const key = `state.${state}`
+  return <Tag word={state} text={isKey(key) ? plain(t, key) : state} />
+}
+
+/** A text without parameters, by a key put together at run time. */
+export function plain(
+  t: ReturnType<typeof useI18n>['t'],
+  key: Parameters<ReturnType<typeof useI18n>['t']>[0],
+): string {
+  return (t as (key: string) => string)(key)
+}
+
+export function LossList({ losses }: { losses: readonly Loss[] }) {
+  const { language, locale } = useI18n()
+  return (
+    <ul className="ps-losses">
+      {losses.map((loss) => (
+        <li key={loss.id} data-lost={loss.count > 0 || undefined}>
+          <span className="ps-mono ps-num">
+            {formatCount(loss.count, locale)}
+          </span>
+          <span className="ps-dim">{loss.unit}</span>
+          <span title={loss.id}>
+            {daemonText(language, 'loss', loss.id, idWords(loss.id))}
+          </span>
+        </li>
+      ))}
+    </ul>
+  )
+}
+
+export function useRegionName(): (code: string | undefined) => string {
+  const { locale } = useI18n()
+  return (code) => {
+    if (code === undefined) return UNKNOWN
+    try {
+      const names = new Intl.DisplayNames(locale, { type: 'region' })
+      return names.of(code) ?? code
+    } catch {
+      return code
+    }
+  }
+}
+
+/** "Frankfurt, Germany" or the kind of special address. */
+export function usePlaceText(): (place: Place | undefined) => string {
+  const { t } = useI18n()
+  const region = useRegionName()
+  return (place) => {
+    if (!place) return UNKNOWN
+    if (place.special !== undefined) {
+      const key = `special.${place.special}`
+      return isKey(key) ? plain(t, key) : place.special
+    }
+    const parts = [
+      place.city,
+      place.country !== undefined ? region(place.country) : undefined,
+    ].filter((part) => part !== undefined)
+    return parts.length > 0 ? parts.join(', ') : UNKNOWN
+  }
+}
+
+export function asText(place: Place | undefined): string {
+  if (place?.asn === undefined) return UNKNOWN
+  return `AS${place.asn}${place.as_name === undefined ? '' : ` ${place.as_name}`}`
+}
