@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/*
+ * What the tracer's BPF programs and its user space share. Numbers are in
+ * host order, addresses in network order (IPv4 in the first four bytes).
+ */
+#ifndef PS_BPF_TRACER_ABI_H
+#define PS_BPF_TRACER_ABI_H
+
+#define PS_TRACER_MAX_TRACES 8
+#define PS_TRACER_RING_BYTES (4u << 20)
+/* Transmissions that may be nested on one CPU (stacked devices). */
+#define PS_TRACER_XMIT_DEPTH 4
+/* Bytes of payload that the content hash covers. */
+#define PS_TRACER_HASH_BYTES 16
+
+/* Where a packet was seen; user space has a table of the same order. */
+enum ps_tracer_station {
+    PS_ST_NONE,
+    PS_ST_NF_PREROUTING,
+    PS_ST_NF_INPUT,
+    PS_ST_NF_FORWARD,
+    PS_ST_NF_OUTPUT,
+    PS_ST_NF_POSTROUTING,
+    PS_ST_CGROUP_EGRESS,
+    PS_ST_NET_DEV_QUEUE,
+    PS_ST_NET_DEV_START_XMIT,
+    PS_ST_NET_DEV_XMIT,
+    PS_ST_NETIF_RX,
+    PS_ST_NAPI_GRO_RECEIVE,
+    PS_ST_NETIF_RECEIVE_SKB,
+    PS_ST_CGROUP_INGRESS,
+    PS_ST_TCP_PROBE,
+    PS_ST_COPY_DATAGRAM,
+    PS_ST_CONSUME_SKB,
+    PS_ST_KFREE_SKB,
+    PS_ST_MAX,
+};
+
+enum ps_tracer_field {
+    PS_TF_SADDR = 1 << 0,
+    PS_TF_DADDR = 1 << 1,
+    PS_TF_SPORT = 1 << 2,
+    PS_TF_DPORT = 1 << 3,
+    PS_TF_PROTO = 1 << 4,
+    PS_TF_FAMILY = 1 << 5, /* set with an address */
+};
+
+struct ps_tracer_tuple {
+    unsigned char saddr[16];
+    unsigned char daddr[16];
+    unsigned short sport;
+    unsigned short dport;
+    unsigned char family; /* 4, 6 */
+    unsigned char proto;
+    unsigned short pad;
+};
+
+/* fields: enum ps_tracer_field. No field set: every IP packet. */
+struct ps_tracer_filter {
+    struct ps_tracer_tuple tuple;
+    unsigned int fields;
+    unsigned int pad;
+};
+
+enum ps_tracer_event_flags {
+    PS_EF_HASH = 1 << 0,   /* hash covers the whole of its bytes */
+    PS_EF_REASON = 1 << 1, /* reason is set */
+    PS_EF_RANGE = 1 << 2,  /* seq and payload are bytes given to a reader */
+    PS_EF_FRAGMENT = 1 << 3,
+};
+
+struct ps_tracer_event {
+    unsigned long long time; /* CLOCK_MONOTONIC */
+    unsigned long long skb;
+    unsigned long long head;
+    unsigned long long location; /* of kfree_skb, consume_skb; else 0 */
+    unsigned int netns;          /* 0: not known here */
+    unsigned int ifindex;        /* 0: not known here */
+    unsigned int len;
+    unsigned int packets;
+    unsigned int mark;
+    unsigned int reason; /* with PS_EF_REASON; of net_dev_xmit: its result */
+    /* The packet's content: TCP sequence and acknowledgement; ICMP sequence,
+     * and id << 16 | type << 8 | code; else 0. */
+    unsigned int seq;
+    unsigned int ack;
+    unsigned int payload; /* bytes behind the L4 header */
+    unsigned int hash;
+    unsigned int ip_id;
+    unsigned short cpu;
+    unsigned char station;
+    unsigned char traces; /* bit mask of those that it is for */
+    unsigned char flags;
+    unsigned char tcp_flags;
+    unsigned char pad[2];
+    char ifname[16];
+    struct ps_tracer_tuple tuple;
+    unsigned int pad2;
+};
+
+/* Per trace and station: what matched, and what the ring had no room for. */
+struct ps_tracer_count {
+    unsigned long long hits;
+    unsigned long long ring_full;
+};
+
+/* ---- sockets ------------------------------------------------------------ */
+
+/* One pass of an iterator writes these, one after the other. */
+struct ps_tracer_sock {
+    unsigned long long addr;   /* of struct sock: what tells sockets apart */
+    unsigned long long cookie; /* 0: none was given yet */
+    unsigned long long inode;  /* 0: none */
+    unsigned int netns;
+    unsigned int uid;
+    unsigned int ifindex;
+    unsigned int pid; /* 0: not by way of a process */
+    unsigned int fd;
+    unsigned int recv_queue;
+    unsigned int send_queue;
+    unsigned int srtt_us; /* eighths of a microsecond, as the kernel has it */
+    unsigned int retransmits;
+    unsigned short proto;
+    unsigned short lport;
+    unsigned short rport;
+    unsigned char family; /* 4, 6 */
+    unsigned char state;  /* the kernel's TCP_* number */
+    unsigned char type;   /* SOCK_* */
+    unsigned char has;    /* enum ps_tracer_sock_has */
+    unsigned char pad[2];
+    unsigned char laddr[16];
+    unsigned char raddr[16];
+    char comm[16];
+    unsigned int pad2;
+};
+
+enum ps_tracer_sock_has {
+    PS_SOCK_TCP_INFO = 1 << 0, /* srtt_us, retransmits */
+    PS_SOCK_QUEUES = 1 << 1,
+    PS_SOCK_UID = 1 << 2,
+};
+
+#endif
