@@ -10,9 +10,10 @@
 
 #include "common/store_internal.h"
 
-/* "PkSc", in the header of every file that this program made. */
-#define APPLICATION_ID      0x506b5363
-#define APPLICATION_ID_TEXT "1349211971"
+/* "PkSc" (0x506b5363), in the header of every file that this program made. */
+#define APPLICATION_ID            1349210979
+#define TEXT(number)              #number
+#define PRAGMA_TEXT(name, number) "PRAGMA " name "=" TEXT(number)
 
 /* The file's header, as SQLite's file format has it. */
 #define HEADER_SIZE           100
