@@ -1,179 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The file: one flat mapping. libyaml's events give the line of each key and
- * what stands there; libcyaml checks it against a schema made of the option
+ * The file: one flat mapping. libyaml's events give the line of each key
+ * (options_keys.c); libcyaml checks it against a schema made of the option
  * table and gives the texts, which then go the way of every other source.
  */
 #include <cyaml/cyaml.h>
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <yaml.h>
 
-#include "common/options_internal.h"
+#include "common/options_keys.h"
 
-#define MAX_FILE (256u << 10)
-#define MAX_KEYS 256
-#define MAX_KEY  64
-
-/* ---- keys and their lines ----------------------------------------------- */
-
-struct entry {
-    char key[MAX_KEY];
-    size_t line;
-    yaml_event_type_t kind; /* of the value */
-};
-
-struct index {
-    const char *path;
-    struct entry entries[MAX_KEYS];
-    size_t n;
-};
-
-/* Where an event is not what one flat mapping has there. */
-static int fail_at(const struct index *idx, size_t line, char **ret_error,
-                   const char *what)
-{
-    return ps_option_fail(ret_error, "%s:%zu: %s", idx->path, line + 1, what);
-}
-
-static const struct entry *find_entry(const struct index *idx, const char *key)
-{
-    for (size_t i = 0; i < idx->n; i++)
-        if (strcmp(idx->entries[i].key, key) == 0)
-            return &idx->entries[i];
-    return NULL;
-}
-
-static int add_key(struct index *idx, const yaml_event_t *event,
-                   char **ret_error)
-{
-    const char *text = (const char *)event->data.scalar.value;
-    struct entry *entry = &idx->entries[idx->n];
-    size_t line = event->start_mark.line;
-
-    if (event->data.scalar.length >= MAX_KEY)
-        return fail_at(idx, line, ret_error, "unknown key: it is too long");
-    if (find_entry(idx, text))
-        return ps_option_fail(ret_error, "%s:%zu: %s: stands here again",
-                              idx->path, line + 1, text);
-    if (idx->n == MAX_KEYS)
-        return fail_at(idx, line, ret_error, "too many keys");
-    *entry = (struct entry){.line = line};
-    snprintf(entry->key, sizeof(entry->key), "%s", text);
-    idx->n++;
-    return 0;
-}
-
-/* Follows the events: document, mapping, then keys (depth 1, even) and their
- * values (depth 1, odd, or deeper). */
-struct walk {
-    struct index *idx;
-    int documents;
-    int depth;
-    bool in_value;
-};
-
-static int check_scalar(const struct index *idx, const yaml_event_t *event,
-                        char **ret_error)
-{
-    if (memchr(event->data.scalar.value, 0, event->data.scalar.length))
-        return fail_at(idx, event->start_mark.line, ret_error,
-                       "a zero byte cannot stand in a text");
-    return 0;
-}
-
-/* An event that starts a key or a value of the mapping itself. */
-static int take_node(struct walk *w, const yaml_event_t *event,
-                     char **ret_error)
-{
-    struct index *idx = w->idx;
-
-    if (w->depth == 0 && event->type != YAML_MAPPING_START_EVENT)
-        return fail_at(idx, event->start_mark.line, ret_error,
-                       "expected lines of the form \"key: value\"");
-    if (w->depth != 1)
-        return 0;
-    if (w->in_value) {
-        idx->entries[idx->n - 1].kind = event->type;
-        w->in_value = false;
-        return 0;
-    }
-    if (event->type != YAML_SCALAR_EVENT)
-        return fail_at(idx, event->start_mark.line, ret_error,
-                       "a key must be the name of an option");
-    w->in_value = true;
-    return add_key(idx, event, ret_error);
-}
-
-static int take_event(struct walk *w, const yaml_event_t *event,
-                      char **ret_error)
-{
-    int r = 0;
-
-    switch (event->type) {
-    case YAML_DOCUMENT_START_EVENT:
-        if (w->documents++ > 0)
-            r = fail_at(w->idx, event->start_mark.line, ret_error,
-                        "a second document; one file holds one");
-        break;
-    case YAML_ALIAS_EVENT:
-        r = fail_at(w->idx, event->start_mark.line, ret_error,
-                    "aliases are not taken; write the value out");
-        break;
-    case YAML_SCALAR_EVENT:
-        r = check_scalar(w->idx, event, ret_error);
-        if (r == 0)
-            r = take_node(w, event, ret_error);
-        break;
-    case YAML_SEQUENCE_START_EVENT:
-    case YAML_MAPPING_START_EVENT:
-        r = take_node(w, event, ret_error);
-        /* No schema goes deeper; libyaml's and libcyaml's stacks need not. */
-        if (r == 0 && ++w->depth > 3)
-            r = fail_at(w->idx, event->start_mark.line, ret_error,
-                        "nested too deeply");
-        break;
-    case YAML_SEQUENCE_END_EVENT:
-    case YAML_MAPPING_END_EVENT:
-        w->depth--;
-        break;
-    default:
-        break;
-    }
-    return r;
-}
-
-static int fail_syntax(const struct index *idx, const yaml_parser_t *parser,
-                       char **ret_error)
-{
-    if (parser->error == YAML_MEMORY_ERROR)
-        return -ENOMEM;
-    return fail_at(idx, parser->problem_mark.line, ret_error,
-                   parser->problem ? parser->problem : "not YAML");
-}
-
-static int make_index(struct index *idx, const char *text, size_t len,
-                      char **ret_error)
-{
-    _cleanup_(yaml_parser_delete) yaml_parser_t parser = {0};
-    struct walk walk = {.idx = idx};
-    bool end = false;
-    int r = 0;
-
-    if (!yaml_parser_initialize(&parser))
-        return -ENOMEM;
-    yaml_parser_set_input_string(&parser, (const uint8_t *)text, len);
-    while (r == 0 && !end) {
-        yaml_event_t event;
-
-        if (!yaml_parser_parse(&parser, &event))
-            return fail_syntax(idx, &parser, ret_error);
-        r = take_event(&walk, &event, ret_error);
-        end = event.type == YAML_STREAM_END_EVENT;
-        yaml_event_delete(&event);
-    }
-    return r;
-}
+#define MAX_FILE        (256u << 10)
+#define PS_YAML_MAX_KEY 64
 
 /* ---- the schema --------------------------------------------------------- */
 
@@ -187,7 +25,7 @@ struct slot {
 struct schema {
     cyaml_schema_value_t top, item;
     cyaml_schema_field_t *fields;
-    char (*keys)[MAX_KEY];
+    char (*keys)[PS_YAML_MAX_KEY];
     size_t n;
 };
 
@@ -199,7 +37,7 @@ static void free_schema(struct schema *schema)
 
 static void yaml_key(const char *name, char *key)
 {
-    snprintf(key, MAX_KEY, "%s", name);
+    snprintf(key, PS_YAML_MAX_KEY, "%s", name);
     for (; *key; key++)
         if (*key == '-')
             *key = '_';
@@ -266,7 +104,7 @@ static int make_schema(struct schema *schema, const struct ps_option *table)
 /* Its first line says what, a later one in which key. */
 struct complaint {
     char what[160];
-    char key[MAX_KEY];
+    char key[PS_YAML_MAX_KEY];
 };
 
 static void __attribute__((format(printf, 3, 0)))
@@ -299,11 +137,12 @@ static const char *kind_name(yaml_event_type_t kind)
                                               : "a single value";
 }
 
-static int fail_complaint(const struct index *idx, const struct schema *schema,
+static int fail_complaint(const struct ps_yaml_keys *idx,
+                          const struct schema *schema,
                           const struct ps_option *table, cyaml_err_t err,
                           const struct complaint *c, char **ret_error)
 {
-    const struct entry *entry = find_entry(idx, c->key);
+    const struct ps_yaml_key *entry = ps_yaml_find(idx, c->key);
 
     if (err == CYAML_ERR_OOM)
         return -ENOMEM;
@@ -334,8 +173,9 @@ static int fail_complaint(const struct index *idx, const struct schema *schema,
 /* ---- loading ------------------------------------------------------------ */
 
 static int set_slot(const struct ps_option *opt, const struct slot *slot,
-                    const struct entry *entry, const struct index *idx,
-                    void *config, char **ret_error)
+                    const struct ps_yaml_key *entry,
+                    const struct ps_yaml_keys *idx, void *config,
+                    char **ret_error)
 {
     _cleanup_free_ char *reason = NULL;
     int r;
@@ -352,7 +192,7 @@ static int set_slot(const struct ps_option *opt, const struct slot *slot,
 }
 
 static int load_text(const struct ps_option *table, void *config,
-                     struct index *idx, const char *text, size_t len,
+                     struct ps_yaml_keys *idx, const char *text, size_t len,
                      char **ret_error)
 {
     _cleanup_(free_schema) struct schema schema = {0};
@@ -366,7 +206,7 @@ static int load_text(const struct ps_option *table, void *config,
     };
     struct slot *slots = NULL;
     cyaml_err_t err;
-    int r = make_index(idx, text, len, ret_error);
+    int r = ps_yaml_index(idx, text, len, ret_error);
 
     if (r < 0 || idx->n == 0)
         return r;
@@ -378,7 +218,7 @@ static int load_text(const struct ps_option *table, void *config,
     if (err != CYAML_OK)
         return fail_complaint(idx, &schema, table, err, &complaint, ret_error);
     for (size_t i = 0; r == 0 && i < schema.n; i++) {
-        const struct entry *entry = find_entry(idx, schema.keys[i]);
+        const struct ps_yaml_key *entry = ps_yaml_find(idx, schema.keys[i]);
 
         if (entry)
             r = set_slot(&table[i], &slots[i], entry, idx, config, ret_error);
@@ -424,7 +264,7 @@ static int read_file(const char *path, char **ret_text, size_t *ret_len,
 int ps_options_load_yaml(const struct ps_option *table, void *config,
                          const char *path, char **ret_error)
 {
-    _cleanup_free_ struct index *idx = calloc(1, sizeof(*idx));
+    _cleanup_free_ struct ps_yaml_keys *idx = calloc(1, sizeof(*idx));
     _cleanup_free_ char *text = NULL;
     size_t len;
     int r;

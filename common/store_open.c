@@ -93,21 +93,22 @@ static int prepare_file(struct opening *o)
 {
     _cleanup_close_ int fd = -1;
     char log[PATH_MAX + 8];
-    struct stat st;
+    struct stat mode, st;
+    int r;
 
     fd = open(o->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
               0600);
-    if (fd < 0 || fstat(fd, &st) < 0)
+    if (fd < 0 || fstat(fd, &mode) < 0)
         return fail(o, -errno, "%s", strerror(errno));
-    if (!S_ISREG(st.st_mode))
+    if (!S_ISREG(mode.st_mode))
         return fail(o, -EBADMSG, "not a regular file");
-    if ((st.st_mode & 07777) != 0600 && fchmod(fd, 0600) < 0)
-        return fail(o, -errno, "cannot set its mode to 0600: %s",
-                    strerror(errno));
     /* SQLite removes its log when the last user closes the file. */
     snprintf(log, sizeof(log), "%s-wal", o->path);
     o->unclean = stat(log, &st) == 0 && st.st_size > 0;
-    return check_header(o, fd);
+    r = check_header(o, fd);
+    if (r == 0 && (mode.st_mode & 07777) != 0600 && fchmod(fd, 0600) < 0)
+        r = fail(o, -errno, "cannot set its mode to 0600: %s", strerror(errno));
+    return r;
 }
 
 /* ---- with SQLite -------------------------------------------------------- */
