@@ -121,11 +121,13 @@ import sys, time
 sys.path.insert(0, sys.argv[1])
 from lab import Lab
 lab = Lab('victim')
+from lab.suite import _scratch
+d = _scratch(lab)
 a, b = lab.ns('a'), lab.ns('b')
 lab.veth(a, b)
 lab.veth(lab.host, a, names=('psvictim0', 'e0'))
 p = a.popen(['sleep', '600'])
-print(p.pid, flush=True)
+print(p.pid, d, flush=True)
 time.sleep(600)
 '''
 
@@ -139,7 +141,7 @@ def test_nothing_is_left(sig):
         other.ns('x')
         with subprocess.Popen([sys.executable, '-c', VICTIM, path],
                               stdout=subprocess.PIPE, text=True) as proc:
-            child = int(proc.stdout.readline())
+            child, folder = proc.stdout.readline().split()
             assert len(names_of(proc.pid)) == 2
             proc.send_signal(sig)
             proc.wait(15)
@@ -149,6 +151,7 @@ def test_nothing_is_left(sig):
             assert sorted(clean_stale()) == [f'ps-victim-{proc.pid}-a',
                                              f'ps-victim-{proc.pid}-b']
         assert names_of(proc.pid) == []
+        assert not os.path.exists(folder)
         wait_for(lambda: not os.path.exists('/sys/class/net/psvictim0'), 5)
         assert len(names_of(os.getpid())) == 1
     assert names_of(os.getpid()) == []

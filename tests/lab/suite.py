@@ -10,6 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from . import stale
 from .api import Client
 from .wait import free_port, wait_for
 
@@ -58,8 +59,6 @@ class Daemon:
 
     def start(self, wait=True, timeout=30):
         """Starts it; wait: until its socket answers."""
-        self.run_dir.mkdir(parents=True, exist_ok=True)
-        self.state_dir.mkdir(parents=True, exist_ok=True)
         with open(self.log_path, 'ab') as log:
             self.proc = self.ns.popen(self.argv, env=self.env, stdout=log,
                                       stderr=log, stdin=subprocess.DEVNULL)
@@ -213,6 +212,17 @@ class NsClient(Client):
         return self.ns.call(super().open, *args, **kwargs)
 
 
+def _flush(folder):
+    """Takes off what a killed test's guarder left enforced."""
+    if not missing('guarder') and (folder / 'run').exists():
+        subprocess.run([bin_path('guarder'), '--flush', '--run-dir',
+                        folder / 'run', '--state-dir', folder / 'state'],
+                       check=False, capture_output=True, timeout=30)
+
+
+stale.before_removal.append(_flush)
+
+
 def deploy_up(lab, *args, http_port=None, timeout=300):
     """`deploy/up --detach` on the host; (Client, state dir, run dir).
 
@@ -238,7 +248,9 @@ def _scratch(lab):
     PACKETSCOPE_TEST_KEEP=DIR copies the logs there first.
     """
     if getattr(lab, 'scratch', None) is None:
-        lab.scratch = Path(tempfile.mkdtemp(prefix=f'ps-{lab.test}-'))
+        lab.scratch = Path(tempfile.mkdtemp(
+            prefix=stale.make_name(lab.test, 'dir') + '-'))
+        lab.scratch.chmod(0o755)    # the daemons become another user
 
         def remove():
             keep = os.environ.get('PACKETSCOPE_TEST_KEEP')
