@@ -7,21 +7,23 @@
 
 RUN=/run/ps STATE=/var/lib/ps
 URL=http://127.0.0.1:8080
-mkdir -p "$RUN" "$STATE"
 pair peer
 in_peer() { ip netns exec peer "$@"; }
 
 # ---- each daemon's own report of what it could load and attach ------------
 
-# A capability may be missing where its absence is named; the exit code says
-# whether the core works.
+# A capability may be missing where a reason is given (exit code 1): what must
+# be there on which kernel is in test_vm.py, which reads the PSCAP lines.
 selftest() {
     local rc=0
-    "ps-$1" --selftest >"/tmp/$1.selftest" 2>"/tmp/$1.err" || rc=$?
-    sed "s/^/PSCAP $1 /" "/tmp/$1.selftest"
-    cat "/tmp/$1.selftest" "/tmp/$1.err" >&2
-    [ "$rc" = 0 ] || return "$rc"
-    awk '$1 == "capability" && $3 == "missing" && NF < 5 { bad = 1 }
+    "ps-$1" --selftest --run-dir "/run/self-$1" --state-dir "/run/self-$1" \
+        >"/tmp/$1.selftest" 2>"/tmp/$1.err" || rc=$?
+    sed -n "s/^capability /PSCAP $1 /p" "/tmp/$1.selftest" >/dev/console
+    cat "/tmp/$1.selftest" "/tmp/$1.err"
+    [ "$rc" -le 1 ] || return "$rc"
+    awk '$1 == "capability" && $3 == "missing" && ($5 == "-" || NF < 5) {
+             bad = 1
+         }
          $1 == "capability" { n++ }
          END { exit bad || !n }' "/tmp/$1.selftest"
 }

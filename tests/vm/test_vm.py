@@ -23,6 +23,13 @@ SMOKE = (HERE / 'smoke.sh').read_text(encoding='utf-8')
 NAMES = re.findall(r'^t (\S+)', SMOKE, re.M)
 LOGS = ROOT / 'build/test-results'
 
+# What each kernel cannot give, by capability id; all else must be there.
+MISSING = {
+    '5.10': set(),
+    '6.1': set(),
+    '6.12': set(),
+}
+
 _runs = {}
 
 
@@ -75,3 +82,14 @@ def test_smoke(kernel, name):
     if result.verdict == 'skip':
         pytest.skip(result.detail)
     assert result.verdict == 'ok', detail(run, name)
+
+
+@KERNELS
+def test_capabilities(kernel):
+    """Each daemon has all that this kernel can give."""
+    run = run_of(kernel)
+    lines = [x.split(' ', 4) for x in run.log.splitlines()
+             if x.startswith('PSCAP ')]
+    assert lines, 'no daemon said anything'
+    gone = {f'{x[1]} {x[2]}': x[4] for x in lines if x[3] == 'missing'}
+    assert set(gone) == MISSING[kernel], gone
