@@ -10,38 +10,54 @@
 #define IPPROTO_ICMPV6 58
 #endif
 
-static __always_inline bool same16(const void *a, const void *b)
+/* 1 where x is not 0, without a branch: branches here would multiply the
+ * verifier's states by each other. */
+static __always_inline __u64 nonzero(__u64 x)
 {
-    const __u64 *x = a, *y = b;
-
-    return x[0] == y[0] && x[1] == y[1];
+    x = (x | -x) >> 63;
+    barrier_var(x);
+    return x;
 }
 
-/* One order of the two ends. */
-static __always_inline bool match_ends(const struct ps_tracer_filter *f,
-                                       const __u8 *saddr, const __u8 *daddr,
-                                       __u16 sport, __u16 dport)
+/* 0 where the tuple equals the filter's value under its mask. */
+static __always_inline __u64 differs(const struct ps_tracer_filter *f,
+                                     const struct ps_tracer_tuple *tuple)
 {
-    if ((f->fields & PS_TF_SADDR) && !same16(f->tuple.saddr, saddr))
-        return false;
-    if ((f->fields & PS_TF_DADDR) && !same16(f->tuple.daddr, daddr))
-        return false;
-    if ((f->fields & PS_TF_SPORT) && f->tuple.sport != sport)
-        return false;
-    if ((f->fields & PS_TF_DPORT) && f->tuple.dport != dport)
-        return false;
-    return true;
+    const __u64 *value = (const __u64 *)&f->value;
+    const __u64 *mask = (const __u64 *)&f->mask;
+    const __u64 *t = (const __u64 *)tuple;
+    __u64 diff = 0;
+
+    for (__u32 i = 0; i < PS_TRACER_TUPLE_WORDS; i++)
+        diff |= (t[i] ^ value[i]) & mask[i];
+    return nonzero(diff);
 }
 
-static __always_inline bool match_filter(const struct ps_tracer_filter *f,
-                                         const struct ps_tracer_tuple *t)
+static __always_inline void reverse_tuple(const struct ps_tracer_tuple *t,
+                                          struct ps_tracer_tuple *r)
 {
-    if ((f->fields & PS_TF_FAMILY) && f->tuple.family != t->family)
-        return false;
-    if ((f->fields & PS_TF_PROTO) && f->tuple.proto != t->proto)
-        return false;
-    return match_ends(f, t->saddr, t->daddr, t->sport, t->dport) ||
-           match_ends(f, t->daddr, t->saddr, t->dport, t->sport);
+    *r = *t;
+    __builtin_memcpy(r->saddr, t->daddr, 16);
+    __builtin_memcpy(r->daddr, t->saddr, 16);
+    r->sport = t->dport;
+    r->dport = t->sport;
+}
+
+/* Bit mask of the filters, among those `on`, that want this tuple. */
+static __always_inline __u8 match_filters(const struct ps_tracer_filter *f,
+                                          __u32 on,
+                                          const struct ps_tracer_tuple *tuple)
+{
+    struct ps_tracer_tuple back;
+    __u64 mask = 0;
+
+    reverse_tuple(tuple, &back);
+    for (__u32 i = 0; i < PS_TRACER_MAX_TRACES; i++) {
+        if (!(on >> i))
+            break;
+        mask |= (1 ^ (differs(&f[i], tuple) & differs(&f[i], &back))) << i;
+    }
+    return (__u8)(mask & on);
 }
 
 /* FNV-1a over words: only equality is asked of it. */

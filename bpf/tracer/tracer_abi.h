@@ -36,15 +36,6 @@ enum ps_tracer_station {
     PS_ST_MAX,
 };
 
-enum ps_tracer_field {
-    PS_TF_SADDR = 1 << 0,
-    PS_TF_DADDR = 1 << 1,
-    PS_TF_SPORT = 1 << 2,
-    PS_TF_DPORT = 1 << 3,
-    PS_TF_PROTO = 1 << 4,
-    PS_TF_FAMILY = 1 << 5, /* set with an address */
-};
-
 struct ps_tracer_tuple {
     unsigned char saddr[16];
     unsigned char daddr[16];
@@ -53,13 +44,15 @@ struct ps_tracer_tuple {
     unsigned char family; /* 4, 6 */
     unsigned char proto;
     unsigned short pad;
-};
+} __attribute__((aligned(8))); /* addresses are compared by words */
 
-/* fields: enum ps_tracer_field. No field set: every IP packet. */
+#define PS_TRACER_TUPLE_WORDS (sizeof(struct ps_tracer_tuple) / 8)
+
+/* A tuple matches where it equals `value` in the bits of `mask`, as it is or
+ * with its two ends exchanged. An empty mask takes every IP packet. */
 struct ps_tracer_filter {
-    struct ps_tracer_tuple tuple;
-    unsigned int fields;
-    unsigned int pad;
+    struct ps_tracer_tuple value;
+    struct ps_tracer_tuple mask;
 };
 
 enum ps_tracer_event_flags {
@@ -74,8 +67,9 @@ struct ps_tracer_event {
     unsigned long long skb;
     unsigned long long head;
     unsigned long long location; /* of kfree_skb, consume_skb; else 0 */
-    unsigned int netns;          /* 0: not known here */
-    unsigned int ifindex;        /* 0: not known here */
+    struct ps_tracer_tuple tuple;
+    unsigned int netns;   /* 0: not known here */
+    unsigned int ifindex; /* 0: not known here */
     unsigned int len;
     unsigned int packets;
     unsigned int mark;
@@ -94,7 +88,6 @@ struct ps_tracer_event {
     unsigned char tcp_flags;
     unsigned char pad[2];
     char ifname[16];
-    struct ps_tracer_tuple tuple;
     unsigned int pad2;
 };
 
