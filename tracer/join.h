@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Events become the ways of packets. Plain logic: no I/O, no clock.
+ *
+ * A step belongs to the packet that the kernel's own identity names: the same
+ * sk_buff with the same head and the same content. Where that does not hold,
+ * it is joined by content (addresses, IP id, sequence range, payload's length
+ * and hash) within PS_JOIN_WINDOW_NS, and marked inferred; where two packets
+ * fit, to neither. Segments join the packet that they were cut from, merged
+ * buffers all the packets that they hold, bytes given to a reader the packets
+ * that brought them.
+ */
+#ifndef PS_TRACER_JOIN_H
+#define PS_TRACER_JOIN_H
+
+#include "bpf/tracer/tracer_abi.h"
+#include "common/util.h"
+
+#define PS_JOIN_WINDOW_NS   (10 * PS_NS_PER_S)
+#define PS_JOIN_MAX_PACKETS 10000u
+#define PS_JOIN_WAY_STEPS   64u
+#define PS_JOIN_MAX_STEPS   (1u << 18)
+/* Packets of one flow that are looked through for a sequence range. */
+#define PS_JOIN_MAX_SCAN 4096u
+
+#define PS_JOIN_NONE UINT32_MAX
+
+struct ps_step {
+    uint64_t time; /* CLOCK_MONOTONIC */
+    uint64_t location;
+    struct ps_tracer_tuple tuple;
+    uint32_t netns;
+    uint32_t ifindex;
+    uint32_t len;
+    uint32_t packets;
+    uint32_t mark;
+    uint32_t reason;
+    uint32_t seq;
+    uint32_t next; /* step of the same packet, in order of time */
+    uint16_t cpu;
+    uint8_t station;
+    uint8_t flags; /* of the event */
+    bool inferred;
+    char ifname[16];
+};
+
+struct ps_way {
+    struct ps_tracer_event first; /* content and identity as first seen */
+    uint64_t skb, head;           /* where it is now */
+    uint64_t last;
+    uint32_t netns; /* of the newest step that knows it */
+    uint32_t steps; /* first step */
+    uint16_t n_steps;
+    bool dropped;
+    /* Came from another namespace than the one asked for: only there so that
+     * its later steps do not look like a new packet's. */
+    bool foreign;
+    uint32_t next_skb, next_content, next_flow; /* older ones, same bucket */
+};
+
+/* What became of an event. */
+enum ps_join_result {
+    PS_JOIN_STEP,         /* it is a step of one packet at least */
+    PS_JOIN_PACKET_LIMIT, /* a new packet, more than asked for */
+    PS_JOIN_STEP_LIMIT,   /* more steps than are kept */
+    PS_JOIN_AMBIGUOUS,    /* more than one packet fits */
+    PS_JOIN_NO_PACKET,    /* its packet's beginning was not seen */
+    PS_JOIN_OTHER_NETNS,  /* of a packet from another namespace */
+    PS_JOIN_RESULTS,
+};
+
+struct ps_join;
+
+/* max_packets: 1 to PS_JOIN_MAX_PACKETS; netns: 0, or the only namespace in
+ * which packets may begin. */
+int ps_join_new(uint32_t max_packets, uint32_t netns,
+                struct ps_join **ret_join);
+void ps_join_free(struct ps_join **join);
+
+/* open: whether a new packet may begin. Counts the result too. */
+enum ps_join_result ps_join_add(struct ps_join *join,
+                                const struct ps_tracer_event *event, bool open);
+
+uint64_t ps_join_count(const struct ps_join *join, enum ps_join_result result);
+/* Packets that are listed (not the foreign ones). */
+uint32_t ps_join_packets(const struct ps_join *join);
+uint32_t ps_join_drops(const struct ps_join *join);
+/* The n-th listed packet, in the order of first sight; NULL: none. */
+const struct ps_way *ps_join_way(const struct ps_join *join, uint32_t n);
+/* Borrowed until the next ps_join_add(); NULL for PS_JOIN_NONE. */
+const struct ps_step *ps_join_step(const struct ps_join *join, uint32_t step);
+
+/*
+ * "dropped", "delivered", "forwarded", "sent"; NULL: not known.
+ * is_delivery says whether a consume_skb at this address is a reader's.
+ */
+const char *ps_join_fate(const struct ps_join *join, const struct ps_way *way,
+                         bool (*is_delivery)(void *arg, uint64_t location),
+                         void *arg);
+
+#endif

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/* Joins by the sequence range of a TCP stream. */
+#include <netinet/in.h>
+
+#include "tracer/join_internal.h"
+
+#define MAX_FOUND 64u
+
+struct found {
+    uint32_t ways[MAX_FOUND];
+    uint32_t n;
+};
+
+/* Sequence numbers wrap: everything is compared relative to one of them. */
+static bool overlaps(uint32_t a, uint32_t a_len, uint32_t b, uint32_t b_len)
+{
+    return (int32_t)(a - b) < (int32_t)b_len &&
+           (int32_t)(b - a) < (int32_t)a_len;
+}
+
+static bool contains(uint32_t a, uint32_t a_len, uint32_t b, uint32_t b_len)
+{
+    int32_t off = (int32_t)(b - a);
+
+    return off >= 0 && (uint64_t)(uint32_t)off + b_len <= a_len;
+}
+
+enum relation {
+    OVERLAPS, /* the event gives some of the packet's bytes */
+    HOLDS,    /* the event holds the whole packet, and more */
+    HELD,     /* the event is a part of the packet */
+};
+
+static bool related(enum relation relation, const struct ps_way *w,
+                    const struct ps_tracer_event *e)
+{
+    uint32_t seq = w->first.seq, len = w->first.payload;
+
+    if (relation == OVERLAPS)
+        return overlaps(e->seq, e->payload, seq, len);
+    if (len == e->payload)
+        return false;
+    if (relation == HOLDS)
+        return contains(e->seq, e->payload, seq, len);
+    return contains(seq, len, e->seq, e->payload);
+}
+
+/* Living packets of the event's flow in this relation to it, newest first. */
+static void find(const struct ps_join *j, const struct ps_tracer_event *e,
+                 enum relation relation, struct found *found)
+{
+    const struct ps_way *w;
+    uint32_t scanned = 0;
+
+    found->n = 0;
+    for (uint32_t i = *ps_join_bucket_flow(j, &e->tuple);
+         i != PS_JOIN_NONE && scanned < PS_JOIN_MAX_SCAN &&
+         found->n < MAX_FOUND;
+         i = w->next_flow, scanned++) {
+        w = &j->ways[i];
+        if (w->dropped || !w->first.payload ||
+            memcmp(&w->first.tuple, &e->tuple, sizeof(e->tuple)) ||
+            !related(relation, w, e))
+            continue;
+        /* A reader may come late, but only where the packet has come. */
+        if (relation == OVERLAPS
+                ? w->netns != e->netns
+                : !ps_join_in_window(w, e) || ps_join_repeats(j, w, e))
+            continue;
+        found->ways[found->n++] = i;
+    }
+}
+
+/* Another packet brought some of the same bytes: a retransmission. */
+static bool is_ambiguous(const struct ps_join *j, const struct found *found,
+                         uint32_t n)
+{
+    const struct ps_tracer_event *a = &j->ways[found->ways[n]].first, *b;
+
+    for (uint32_t i = 0; i < found->n; i++) {
+        b = &j->ways[found->ways[i]].first;
+        if (i != n && overlaps(a->seq, a->payload, b->seq, b->payload))
+            return true;
+    }
+    return false;
+}
+
+/* To all of them, but those between which it cannot be told. */
+static enum ps_join_result append_all(struct ps_join *j,
+                                      const struct ps_tracer_event *e,
+                                      const struct found *found)
+{
+    enum ps_join_result result = PS_JOIN_AMBIGUOUS, one;
+
+    for (uint32_t i = 0; i < found->n; i++) {
+        const struct ps_way *w = &j->ways[found->ways[i]];
+
+        if (is_ambiguous(j, found, i))
+            continue;
+        one = ps_join_append(j, found->ways[i], e,
+                             w->skb != e->skb || w->head != e->head);
+        if (result != PS_JOIN_STEP)
+            result = one;
+    }
+    return result;
+}
+
+enum ps_join_result ps_join_reader(struct ps_join *j,
+                                   const struct ps_tracer_event *e)
+{
+    struct found found;
+
+    find(j, e, OVERLAPS, &found);
+    return found.n ? append_all(j, e, &found) : PS_JOIN_NO_PACKET;
+}
+
+bool ps_join_range(struct ps_join *j, const struct ps_tracer_event *e,
+                   enum ps_join_result *ret_result)
+{
+    struct found found;
+
+    if (e->tuple.proto != IPPROTO_TCP || !e->payload)
+        return false;
+    find(j, e, HOLDS, &found);
+    if (found.n) {
+        *ret_result = append_all(j, e, &found);
+        return true;
+    }
+    find(j, e, HELD, &found);
+    if (!found.n)
+        return false;
+    *ret_result = found.n == 1 ? ps_join_append(j, found.ways[0], e, true)
+                               : PS_JOIN_AMBIGUOUS;
+    return true;
+}

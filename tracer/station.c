@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+#include "tracer/station.h"
+
+static const struct ps_station stations[PS_ST_MAX] = {
+    [PS_ST_NF_PREROUTING] = {"netfilter:prerouting", "netfilter", "in",
+                             "netfilter", 0},
+    [PS_ST_NF_INPUT] = {"netfilter:input", "netfilter", "in", "netfilter", 0},
+    [PS_ST_NF_FORWARD] = {"netfilter:forward", "netfilter", NULL, "netfilter",
+                          0},
+    [PS_ST_NF_OUTPUT] = {"netfilter:output", "netfilter", "out", "netfilter",
+                         PS_STATION_ORIGIN},
+    [PS_ST_NF_POSTROUTING] = {"netfilter:postrouting", "netfilter", "out",
+                              "netfilter", 0},
+    /* Run by ip_finish_output() and by the socket's filter. */
+    [PS_ST_CGROUP_EGRESS] = {"cgroup_skb:egress", "network", "out",
+                             "cgroup_skb", 0},
+    [PS_ST_NET_DEV_QUEUE] = {"net_dev_queue", "qdisc", "out", NULL, 0},
+    [PS_ST_NET_DEV_START_XMIT] = {"net_dev_start_xmit", "driver", "out", NULL,
+                                  0},
+    [PS_ST_NET_DEV_XMIT] = {"net_dev_xmit", "driver", "out", NULL,
+                            PS_STATION_NO_START},
+    [PS_ST_NETIF_RX] = {"netif_rx", "driver", "in", NULL, 0},
+    [PS_ST_NAPI_GRO_RECEIVE] = {"napi_gro_receive_entry", "driver", "in", NULL,
+                                0},
+    [PS_ST_NETIF_RECEIVE_SKB] = {"netif_receive_skb", "network", "in", NULL, 0},
+    [PS_ST_CGROUP_INGRESS] = {"cgroup_skb:ingress", "socket", "in",
+                              "cgroup_skb", 0},
+    [PS_ST_TCP_PROBE] = {"tcp_probe", "transport", "in", NULL, 0},
+    [PS_ST_COPY_DATAGRAM] = {"skb_copy_datagram_iovec", "application", "in",
+                             NULL, PS_STATION_NO_START | PS_STATION_REPEATS},
+    [PS_ST_CONSUME_SKB] = {"consume_skb", "free", NULL, NULL,
+                           PS_STATION_NO_START | PS_STATION_REPEATS},
+    [PS_ST_KFREE_SKB] = {"kfree_skb", "drop", NULL, NULL, PS_STATION_REPEATS},
+};
+
+/* net/ipv4/udp.c, icmp.c, ping.c; net/ipv6/icmp.c: each frees what its
+ * socket's owner has read, or what the protocol itself has answered. */
+static const char *const readers[] = {
+    "skb_consume_udp",
+    "icmp_rcv",
+    "icmpv6_rcv",
+    "skb_free_datagram",
+    "__skb_free_datagram_locked",
+};
+
+const struct ps_station *ps_station_get(unsigned int station)
+{
+    if (station >= ARRAY_SIZE(stations) || !stations[station].name)
+        return NULL;
+    return &stations[station];
+}
+
+bool ps_station_is_reader(const char *function)
+{
+    size_t len;
+
+    if (!function)
+        return false;
+    len = strcspn(function, ".");
+    for (size_t i = 0; i < ARRAY_SIZE(readers); i++)
+        if (strlen(readers[i]) == len && !strncmp(readers[i], function, len))
+            return true;
+    return false;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* What each station of the kernel means: data, in one table. */
+#ifndef PS_TRACER_STATION_H
+#define PS_TRACER_STATION_H
+
+#include "bpf/tracer/tracer_abi.h"
+#include "common/util.h"
+
+enum ps_station_flags {
+    /* The stack made the packet just before: never joined to an older one. */
+    PS_STATION_ORIGIN = 1 << 0,
+    /* Says nothing of a packet of which nothing else was seen. */
+    PS_STATION_NO_START = 1 << 1,
+    /* May come again for the same packet. */
+    PS_STATION_REPEATS = 1 << 2,
+};
+
+struct ps_station {
+    const char *name;
+    const char *layer;
+    const char *direction; /* "in", "out", NULL: it does not say */
+    const char *hook;      /* NULL: that of the tracepoints in use */
+    unsigned int flags;
+};
+
+/* NULL for a number that is none. */
+const struct ps_station *ps_station_get(unsigned int station);
+
+/*
+ * Functions that take a packet as its reader and then free it: a consume_skb
+ * from there is a delivery. Compares whole names, without the suffixes that
+ * compilers add (".isra.0").
+ */
+bool ps_station_is_reader(const char *function);
+
+#endif
