@@ -293,8 +293,11 @@ static void on_drain(evutil_socket_t fd _unused_, short what _unused_,
                      void *arg)
 {
     struct ps_daemon *d = arg;
+    size_t open = ps_bus_open_calls(d->bus);
 
-    if (ps_bus_open_calls(d->bus) == 0 || ps_mono_ns() >= d->drain_deadline_ns)
+    if (d->started && d->service->drain)
+        open += d->service->drain(d, d->state);
+    if (open == 0 || ps_mono_ns() >= d->drain_deadline_ns)
         event_base_loopbreak(d->base);
 }
 

@@ -50,6 +50,11 @@ struct ps_service {
     void (*sample)(struct ps_daemon *d, void *state);
     /* SIGHUP: read again what can be read again. NULL: ignored. */
     void (*reload)(struct ps_daemon *d, void *state);
+    /*
+     * Asked every 20 ms while draining: takes no new work, returns how much
+     * is open still. The bus's own calls are counted beside. NULL: none.
+     */
+    size_t (*drain)(struct ps_daemon *d, void *state);
     /* Undo start(); then open(). close() gets NULL never. */
     void (*stop)(struct ps_daemon *d, void *state);
     void (*close)(struct ps_daemon *d, void *state);
@@ -93,6 +98,17 @@ void ps_metric(struct ps_daemon *d, Ps__Metric__Kind kind, const char *name,
                double value);
 void ps_degraded(struct ps_daemon *d, const char *reason); /* NULL: ready */
 void ps_bpf_memory(struct ps_daemon *d, uint64_t bytes);
+
+/* The own status and metrics, as the bus gives them to others: sampled now,
+ * borrowed by fn. */
+void ps_daemon_status(struct ps_daemon *d,
+                      void (*fn)(struct ps_daemon *d,
+                                 const ProtobufCMessage *status, void *arg),
+                      void *arg);
+void ps_daemon_metrics(struct ps_daemon *d,
+                       void (*fn)(struct ps_daemon *d,
+                                  const ProtobufCMessage *metrics, void *arg),
+                       void *arg);
 
 struct ps_event_param {
     const char *name; /* NULL ends */

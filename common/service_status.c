@@ -325,31 +325,44 @@ void ps_service_heartbeat(struct ps_daemon *d)
     with_status(d, publish_status, NULL);
 }
 
-static void reply_status(struct ps_daemon *d _unused_,
-                         const ProtobufCMessage *status, void *arg)
+static void reply_to(struct ps_daemon *d _unused_,
+                     const ProtobufCMessage *reply, void *arg)
 {
-    ps_call_reply(arg, status);
+    ps_call_reply(arg, reply);
+}
+
+void ps_daemon_status(struct ps_daemon *d,
+                      void (*fn)(struct ps_daemon *d,
+                                 const ProtobufCMessage *status, void *arg),
+                      void *arg)
+{
+    sample(d);
+    with_status(d, fn, arg);
+}
+
+void ps_daemon_metrics(struct ps_daemon *d,
+                       void (*fn)(struct ps_daemon *d,
+                                  const ProtobufCMessage *metrics, void *arg),
+                       void *arg)
+{
+    Ps__MetricList list = PS__METRIC_LIST__INIT;
+
+    sample(d);
+    list.metrics = d->metrics;
+    list.n_metrics = d->n_metrics;
+    fn(d, &list.base, arg);
 }
 
 static void on_status(void *arg, const ProtobufCMessage *req _unused_,
                       struct ps_call *call)
 {
-    struct ps_daemon *d = arg;
-
-    sample(d);
-    with_status(d, reply_status, call);
+    ps_daemon_status(arg, reply_to, call);
 }
 
 static void on_metrics(void *arg, const ProtobufCMessage *req _unused_,
                        struct ps_call *call)
 {
-    Ps__MetricList reply = PS__METRIC_LIST__INIT;
-    struct ps_daemon *d = arg;
-
-    sample(d);
-    reply.metrics = d->metrics;
-    reply.n_metrics = d->n_metrics;
-    ps_call_reply(call, &reply.base);
+    ps_daemon_metrics(arg, reply_to, call);
 }
 
 const struct ps_method ps_service_methods[] = {
