@@ -2,7 +2,12 @@
 #include "common/json_text.h"
 #include "common/net.h"
 
-#define INVALID "invalid"
+static void put_invalid(char *text)
+{
+    static const char word[] = "invalid";
+
+    memcpy(text, word, sizeof(word));
+}
 
 static int set_bytes(ProtobufCBinaryData *place, const uint8_t *data,
                      size_t len)
@@ -24,7 +29,7 @@ static void format_ip(const ProtobufCMessage *msg, char *text)
     struct ps_addr addr;
 
     if (ps_addr_from_pb((const Ps__Ip *)msg, &addr) < 0)
-        strcpy(text, INVALID);
+        put_invalid(text);
     else
         ps_addr_format(&addr, text);
 }
@@ -50,7 +55,7 @@ static void format_prefix(const ProtobufCMessage *msg, char *text)
 
     ip.addr = prefix->addr;
     if (ps_addr_from_pb(&ip, &addr) < 0 || prefix->len > 8 * ip.addr.len) {
-        strcpy(text, INVALID);
+        put_invalid(text);
         return;
     }
     n = strlen(ps_addr_format(&addr, text));
@@ -96,7 +101,7 @@ static void format_mac(const ProtobufCMessage *msg, char *text)
     const uint8_t *m = mac->addr.data;
 
     if (mac->addr.len != 6)
-        strcpy(text, INVALID);
+        put_invalid(text);
     else
         snprintf(text, PS_JSON_TEXT, "%02x:%02x:%02x:%02x:%02x:%02x", m[0],
                  m[1], m[2], m[3], m[4], m[5]);
@@ -162,7 +167,7 @@ static void format_ports(const ProtobufCMessage *msg, char *text)
     const Ps__PortRange *ports = (const Ps__PortRange *)msg;
 
     if (ports->first > ports->last || ports->last > UINT16_MAX)
-        strcpy(text, INVALID);
+        put_invalid(text);
     else if (ports->first == ports->last)
         snprintf(text, PS_JSON_TEXT, "%u", ports->first);
     else
