@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "locator/asn_file.h"
+#include "locator/source_file.h"
 
 struct ps_asn_index {
     void *map;
@@ -81,22 +82,6 @@ static uint64_t hash(const char *text)
     return value;
 }
 
-static int source_of(FILE *csv, struct ps_asn_source *ret_source)
-{
-    struct stat st;
-
-    if (fstat(fileno(csv), &st) < 0)
-        return -errno;
-    if (!S_ISREG(st.st_mode))
-        return -EINVAL;
-    if ((uint64_t)st.st_size > PS_ASN_MAX_CSV_BYTES)
-        return -EFBIG;
-    ret_source->size = (uint64_t)st.st_size;
-    ret_source->changed_ns = (uint64_t)st.st_mtim.tv_sec * PS_NS_PER_S +
-                             (uint64_t)st.st_mtim.tv_nsec;
-    return 0;
-}
-
 static bool is_of(const struct ps_asn_index *index,
                   const struct ps_asn_source *source)
 {
@@ -120,32 +105,44 @@ static int map_existing(const char *path, const struct ps_asn_source *source,
     return 0;
 }
 
+/* Reads the CSV anew; on success the index file is of this very source. */
+static int import(int *fd, const struct ps_asn_source *source, const char *path,
+                  char **ret_reason)
+{
+    _cleanup_fclose_ FILE *file = fdopen(*fd, "r");
+
+    if (!file)
+        return -ENOMEM;
+    (void)TAKE_FD(*fd);
+    return ps_asn_import(file, source, path, ret_reason);
+}
+
 int ps_asn_open(const char *csv, const char *dir,
                 struct ps_asn_index **ret_index, char **ret_reason)
 {
-    _cleanup_fclose_ FILE *file = fopen(csv, "re");
-    _cleanup_free_ char *path = NULL, *reason = NULL;
+    _cleanup_free_ char *path = NULL;
+    _cleanup_close_ int fd = -1;
     struct ps_asn_source source;
+    struct stat st;
     int r;
 
-    r = file ? source_of(file, &source) : -errno;
-    if (r < 0) {
-        *ret_reason = strdup(strerror(-r));
-        return *ret_reason ? r : -ENOMEM;
-    }
+    fd = ps_source_open(csv, PS_ASN_MAX_CSV_BYTES, &st, ret_reason);
+    if (fd < 0)
+        return fd;
+    source.size = (uint64_t)st.st_size;
+    source.changed_ns = (uint64_t)st.st_mtim.tv_sec * PS_NS_PER_S +
+                        (uint64_t)st.st_mtim.tv_nsec;
     if (asprintf(&path, "%s/locator.asn-%016llx.idx", dir,
                  (unsigned long long)hash(csv)) < 0)
         return -ENOMEM;
     if (map_existing(path, &source, ret_index) == 0)
         return 0;
-    r = ps_asn_import(file, &source, path, &reason);
-    if (r == 0) {
-        r = ps_asn_map(path, ret_index);
-        if (r < 0)
-            reason = strdup(strerror(-r));
-    }
+    r = import(&fd, &source, path, ret_reason);
     if (r < 0)
-        *ret_reason = TAKE_PTR(reason);
+        return r;
+    r = ps_asn_map(path, ret_index);
+    if (r < 0 && r != -ENOMEM)
+        *ret_reason = strdup(strerror(-r));
     return r;
 }
 

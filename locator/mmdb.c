@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "locator/mmdb.h"
 
-#include <fcntl.h>
 #include <maxminddb.h>
 #include <sys/stat.h>
+
+#include "locator/source_file.h"
 
 struct ps_mmdb {
     MMDB_s mmdb;
@@ -11,33 +12,6 @@ struct ps_mmdb {
     off_t size;
     struct timespec changed;
 };
-
-static int open_file(const char *path, struct stat *ret_st)
-{
-    _cleanup_close_ int fd =
-        open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-
-    if (fd < 0)
-        return -errno;
-    if (fstat(fd, ret_st) < 0)
-        return -errno;
-    if (!S_ISREG(ret_st->st_mode))
-        return -EISDIR;
-    if (ret_st->st_size == 0)
-        return -ENODATA;
-    if ((uint64_t)ret_st->st_size > PS_MMDB_MAX_BYTES)
-        return -EFBIG;
-    return TAKE_FD(fd);
-}
-
-static const char *describe(int error)
-{
-    if (error == -EISDIR)
-        return "is not a regular file";
-    if (error == -ENODATA)
-        return "is empty";
-    return strerror(-error);
-}
 
 /* The library believes the metadata; what it says must fit the file. */
 static bool is_sound(const MMDB_s *mmdb)
@@ -51,19 +25,15 @@ static bool is_sound(const MMDB_s *mmdb)
 int ps_mmdb_open(const char *path, struct ps_mmdb **ret_db, char **ret_reason)
 {
     _cleanup_(ps_mmdb_free) struct ps_mmdb *db = calloc(1, sizeof(*db));
-    const char *reason;
     char same[32];
     struct stat st;
     int r;
 
     if (!db)
         return -ENOMEM;
-    db->fd = open_file(path, &st);
-    if (db->fd < 0) {
-        reason = describe(db->fd);
-        r = db->fd;
-        goto fail;
-    }
+    db->fd = ps_source_open(path, PS_MMDB_MAX_BYTES, &st, ret_reason);
+    if (db->fd < 0)
+        return db->fd;
     db->size = st.st_size;
     db->changed = st.st_mtim;
     /* By the descriptor, so that it is this very file that is mapped. */
@@ -71,19 +41,15 @@ int ps_mmdb_open(const char *path, struct ps_mmdb **ret_db, char **ret_reason)
     r = MMDB_open(same, MMDB_MODE_MMAP, &db->mmdb);
     if (r != MMDB_SUCCESS)
         memset(&db->mmdb, 0, sizeof(db->mmdb));
-    if (r != MMDB_SUCCESS || !is_sound(&db->mmdb)) {
-        reason = r == MMDB_SUCCESS ? "its sizes do not fit" : MMDB_strerror(r);
-        r = -EBADMSG;
-        goto fail;
+    if (r == MMDB_SUCCESS && is_sound(&db->mmdb)) {
+        *ret_db = TAKE_PTR(db);
+        return 0;
     }
-    *ret_db = TAKE_PTR(db);
-    return 0;
-fail:
-    if (asprintf(ret_reason,
-                 r == -EBADMSG ? "not a usable MaxMind DB: %s" : "%s",
-                 reason) < 0)
+    if (asprintf(ret_reason, "is not a usable MaxMind DB: %s",
+                 r == MMDB_SUCCESS ? "its sizes do not fit"
+                                   : MMDB_strerror(r)) < 0)
         return -ENOMEM;
-    return r;
+    return -EBADMSG;
 }
 
 void ps_mmdb_free(struct ps_mmdb **db)
