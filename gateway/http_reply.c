@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/* Answers and streams. */
+#include <sys/socket.h>
+
+#include "gateway/http_internal.h"
+
+#define STREAM_SNDBUF (128 * 1024)
+
+static const struct {
+    unsigned int status;
+    const char *reason;
+} reasons[] = {
+    {200, "OK"},
+    {201, "Created"},
+    {202, "Accepted"},
+    {204, "No Content"},
+    {304, "Not Modified"},
+    {400, "Bad Request"},
+    {401, "Unauthorized"},
+    {403, "Forbidden"},
+    {404, "Not Found"},
+    {405, "Method Not Allowed"},
+    {408, "Request Timeout"},
+    {409, "Conflict"},
+    {411, "Length Required"},
+    {412, "Precondition Failed"},
+    {413, "Content Too Large"},
+    {414, "URI Too Long"},
+    {415, "Unsupported Media Type"},
+    {417, "Expectation Failed"},
+    {421, "Misdirected Request"},
+    {422, "Unprocessable Content"},
+    {429, "Too Many Requests"},
+    {431, "Request Header Fields Too Large"},
+    {500, "Internal Server Error"},
+    {501, "Not Implemented"},
+    {502, "Bad Gateway"},
+    {503, "Service Unavailable"},
+    {504, "Gateway Timeout"},
+    {505, "HTTP Version Not Supported"},
+    {507, "Insufficient Storage"},
+};
+
+static const char always[] =
+    "Content-Security-Policy: default-src 'self'; script-src 'self'; "
+    "style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "connect-src 'self'; object-src 'none'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'\r\n"
+    "X-Content-Type-Options: nosniff\r\n"
+    "X-Frame-Options: DENY\r\n"
+    "Referrer-Policy: no-referrer\r\n"
+    "Cross-Origin-Resource-Policy: same-origin\r\n";
+
+const char *ps_http_reason(unsigned int status)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(reasons); i++)
+        if (reasons[i].status == status)
+            return reasons[i].reason;
+    return "Status";
+}
+
+static void add_date(struct evbuffer *out)
+{
+    char text[64];
+    struct tm tm;
+    time_t now = time(NULL);
+
+    if (gmtime_r(&now, &tm) &&
+        strftime(text, sizeof(text), "%a, %d %b %Y %H:%M:%S GMT", &tm))
+        evbuffer_add_printf(out, "Date: %s\r\n", text);
+}
+
+static void add_head(struct evbuffer *out, unsigned int status,
+                     const struct ps_http_field *fields, bool close)
+{
+    bool cached = false;
+
+    evbuffer_add_printf(out, "HTTP/1.1 %u %s\r\n", status, ps_http_reason(status));
+    add_date(out);
+    for (; fields && fields->name; fields++) {
+        cached |= ps_streq(fields->name, "Cache-Control");
+        evbuffer_add_printf(out, "%s: %s\r\n", fields->name, fields->value);
+    }
+    if (!cached)
+        evbuffer_add_printf(out, "Cache-Control: no-store\r\n");
+    evbuffer_add(out, always, sizeof(always) - 1);
+    if (close)
+        evbuffer_add_printf(out, "Connection: close\r\n");
+}
+
+void ps_http_reply(struct ps_http_request *req, unsigned int status,
+                   const struct ps_http_field *fields, struct evbuffer *body)
+{
+    struct ps_http_conn *conn = req->priv->conn;
+    struct ps_http *http = req->priv->http;
+    bool head_only = req->head.method == PS_HTTP_HEAD;
+    struct evbuffer *out;
+
+    http->stats.requests[status / 100 % 6]++;
+    if (!conn) {
+        ps_http_request_free(req);
+        if (body)
+            evbuffer_free(body);
+        return;
+    }
+    out = bufferevent_get_output(conn->bev);
+    /* The client of HTTP/1.0 is told when the connection stays open. */
+    if (http->draining)
+        conn->close = true;
+    add_head(out, status, fields, conn->close);
+    if (!conn->close && req->head.minor == 0)
+        evbuffer_add_printf(out, "Connection: keep-alive\r\n");
+    if (status != 204 && status != 304)
+        evbuffer_add_printf(out, "Content-Length: %zu\r\n",
+                            body ? evbuffer_get_length(body) : 0);
+    evbuffer_add(out, "\r\n", 2);
+    if (body && !head_only)
+        evbuffer_add_buffer(out, body);
+    if (body)
+        evbuffer_free(body);
+    ps_http_request_free(req);
+    ps_http_conn_phase(conn, PHASE_REPLY);
+}
+
+static void on_deferred(evutil_socket_t fd _unused_, short what _unused_,
+                        void *arg)
+{
+    struct ps_http_request_private *priv = arg;
+
+    priv->deferred(priv->deferred_arg, &priv->req);
+}
+
+int ps_http_defer(struct ps_http_request *req, uint64_t ns,
+                  void (*fn)(void *arg, struct ps_http_request *req),
+                  void *arg)
+{
+    struct ps_http_request_private *priv = req->priv;
+    struct timeval tv = {
+        .tv_sec = (time_t)(ns / PS_NS_PER_S),
+        .tv_usec = (suseconds_t)(ns % PS_NS_PER_S / 1000),
+    };
+
+    if (priv->timer)
+        return -EBUSY;
+    priv->timer = evtimer_new(priv->http->base, on_deferred, priv);
+    if (!priv->timer)
+        return -ENOMEM;
+    priv->deferred = fn;
+    priv->deferred_arg = arg;
+    evtimer_add(priv->timer, &tv);
+    return 0;
+}
+
+int ps_http_stream(struct ps_http_request *req,
+                   const struct ps_http_field *fields,
+                   const struct ps_http_stream_ops *ops, void *arg)
+{
+    struct ps_http_conn *conn = req->priv->conn;
+    int size = STREAM_SNDBUF;
+
+    req->priv->http->stats.requests[2]++;
+    if (!conn || conn->eof) {
+        if (conn)
+            ps_http_conn_free(conn);
+        ps_http_request_free(req);
+        return -EPIPE;
+    }
+    /* Else the kernel would hold megabytes for a client that stalls. */
+    setsockopt(bufferevent_getfd(conn->bev), SOL_SOCKET, SO_SNDBUF, &size,
+               sizeof(size));
+    conn->close = true;
+    add_head(bufferevent_get_output(conn->bev), 200, fields, true);
+    evbuffer_add(bufferevent_get_output(conn->bev), "\r\n", 2);
+    req->priv->stream = ops;
+    req->priv->stream_arg = arg;
+    ps_http_conn_phase(conn, PHASE_STREAM);
+    /* What it sent ahead is of no use now. */
+    ps_http_conn_read(conn);
+    return 0;
+}
+
+int ps_http_stream_add(struct ps_http_request *req, const void *data,
+                       size_t len, evbuffer_ref_cleanup_cb release, void *arg)
+{
+    struct ps_http_conn *conn = req->priv->conn;
+    struct evbuffer *out = bufferevent_get_output(conn->bev);
+    int r = 0;
+
+    if (evbuffer_get_length(out) + len > conn->http->limits->max_stream)
+        r = -ENOBUFS;
+    else if (evbuffer_add_reference(out, data, len, release, arg) < 0)
+        r = -ENOMEM;
+    if (r < 0 && release)
+        release(data, len, arg);
+    return r;
+}
+
+size_t ps_http_stream_pending(const struct ps_http_request *req)
+{
+    return evbuffer_get_length(bufferevent_get_output(req->priv->conn->bev));
+}
+
+void ps_http_stream_end(struct ps_http_request *req)
+{
+    req->priv->stream = NULL;
+    ps_http_conn_free(req->priv->conn);
+}
