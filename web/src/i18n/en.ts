@@ -25,6 +25,7 @@ export const en = {
   'app.notfound': 'There is no such page',
   'app.notfound.text': 'Nothing is at {path}.',
 
+  'common.colon': ': ',
   'common.close': 'Close',
   'common.cancel': 'Cancel',
   'common.save': 'Save',

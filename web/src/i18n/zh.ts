@@ -24,6 +24,7 @@ export const zh: Record<Key, string> = {
   'app.notfound': '没有这个页面',
   'app.notfound.text': '{path} 处没有内容。',
 
+  'common.colon': '：',
   'common.close': '关闭',
   'common.cancel': '取消',
   'common.save': '保存',

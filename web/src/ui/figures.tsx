@@ -53,19 +53,6 @@ export function Ago({ time }: { time: string | undefined }) {
   return <time dateTime={time}>{t('common.ago', { age: age(time) })}</time>
 }
 
-/** "updated 2 s ago" of a query, by our own clock. */
-export function Updated({ at }: { at: number }) {
-  const { t, locale } = useI18n()
-  const now = useNow()
-  if (at === 0) return null
-  const ns = Math.max(0, now - at) * 1e6
-  return (
-    <span className="ps-dim ps-nowrap">
-      {t('common.updated', { age: formatSeconds(ns, locale) })}
-    </span>
-  )
-}
-
 export type Tone = 'good' | 'warn' | 'bad' | 'info' | 'plain'
 
 const TONES: Record<string, Tone> = {
@@ -110,6 +97,10 @@ export function plain(
   key: Parameters<ReturnType<typeof useI18n>['t']>[0],
 ): string {
   return (t as (key: string) => string)(key)
+}
+
+export function lossTotal(losses: readonly Loss[]): number {
+  return losses.reduce((sum, loss) => sum + loss.count, 0)
 }
 
 export function LossList({ losses }: { losses: readonly Loss[] }) {

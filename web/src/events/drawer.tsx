@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+import { Drawer } from '@mantine/core'
+import type { Event } from '../api/types'
+import { isKey, useI18n } from '../i18n'
+import { daemonText } from '../i18n/daemon'
+import { formatClock, formatDateTime } from '../lib/format'
+import { plain, Tag } from '../ui/figures'
+import { Notice } from '../ui/notice'
+import { useEvents } from './context'
+import { MAX_EVENTS } from './store'
+
+export function EventsDrawer({
+  opened,
+  onClose,
+}: {
+  opened: boolean
+  onClose: () => void
+}) {
+  const { t } = useI18n()
+  const { state } = useEvents()
+  return (
+    <Drawer
+      opened={opened}
+      onClose={onClose}
+      position="right"
+      size="28rem"
+      title={
+        <span className="ps-drawer-title">
+          {t('events.title')}
+          <span className="ps-stream" data-stream={state.stream}>
+            {t(`events.${state.stream}`)}
+          </span>
+        </span>
+      }
+      closeButtonProps={{ 'aria-label': t('common.close') }}
+    >
+      {state.gaps.map(({ source, count }) => (
+        <Notice key={source} kind="warn">
+          {t('events.gap', { n: count, source })}
+        </Notice>
+      ))}
+      {state.entries.length === 0 && (
+        <p className="ps-empty">{t('events.none')}</p>
+      )}
+      <ol className="ps-events" aria-live="polite">
+        {state.entries.map(({ key, event }) => (
+          <EventLine key={key} event={event} />
+        ))}
+      </ol>
+      {state.trimmed && (
+        <p className="ps-dim">{t('events.trimmed', { n: MAX_EVENTS })}</p>
+      )}
+    </Drawer>
+  )
+}
+
+function EventLine({ event }: { event: Event }) {
+  const { t, language, locale } = useI18n()
+  const key = `severity.${event.severity}`
+  return (
+    <li data-severity={event.severity}>
+      <div>
+        <time
+          className="ps-mono"
+          dateTime={event.time}
+          title={formatDateTime(event.time, locale)}
+        >
+          {formatClock(event.time, locale)}
+        </time>
+        <Tag
+          word={event.severity}
+          text={isKey(key) ? plain(t, key) : event.severity}
+        />
+        <span className="ps-dim">{event.source}</span>
+      </div>
+      <p>
+        {daemonText(language, 'event', event.id, event.text, event.params)}
+      </p>
+    </li>
+  )
+}

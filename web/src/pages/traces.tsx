@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+import { useMemo } from 'react'
+import { Link, useNavigate, useSearchParams } from 'react-router'
+import { useTraces } from '../api/hooks'
+import type { Trace } from '../api/types'
+import { useCanChange } from '../auth/session'
+import { useI18n } from '../i18n'
+import { formatCount, formatDateTime } from '../lib/format'
+import { FilterText } from '../traces/filter-text'
+import { TRACE_FIELDS, TraceForm, type TraceDraft } from '../traces/form'
+import { lossTotal, StateTag } from '../ui/figures'
+import { Dialog } from '../ui/form'
+import { Page } from '../ui/page'
+import { ProblemNotice } from '../ui/problem'
+import { DataTable, type Columns } from '../ui/table'
+import { Updated } from '../ui/updated'
+
+export function Component() {
+  const { t } = useI18n()
+  const navigate = useNavigate()
+  const [params, setParams] = useSearchParams()
+  const canChange = useCanChange()
+  const { data, error, dataUpdatedAt } = useTraces()
+  const columns = useColumns()
+  const draft = Object.fromEntries(
+    TRACE_FIELDS.map((name) => [name, params.get(name) ?? '']),
+  ) as TraceDraft
+  return (
+    <Page
+      fill
+      title={t('traces.title')}
+      aside={<Updated at={dataUpdatedAt} />}
+      actions={
+        canChange && (
+          <Link className="ps-button" data-main to="/traces?new=1">
+            {t('traces.new')}
+          </Link>
+        )
+      }
+    >
+      {error && <ProblemNotice error={error} />}
+      {data && (
+        <DataTable
+          fill
+          label={t('traces.title')}
+          rows={data.traces}
+          columns={columns}
+          rowId={(trace) => trace.id}
+          empty={t('traces.none')}
+        />
+      )}
+      <Dialog
+        opened={canChange && params.has('new')}
+        onClose={() => setParams({}, { replace: true })}
+        title={t('traces.new')}
+      >
+        <TraceForm
+          initial={draft}
+          onDone={(trace) => void navigate(`/traces/${trace.id}`)}
+        />
+      </Dialog>
+    </Page>
+  )
+}
+
+function useColumns(): Columns<Trace> {
+  const { t, locale } = useI18n()
+  return useMemo<Columns<Trace>>(
+    () => [
+      {
+        id: 'id',
+        header: 'ID',
+        meta: { width: 84 },
+        cell: ({ row: { original: trace } }) => (
+          <Link className="ps-mono" to={`/traces/${trace.id}`}>
+            {trace.id}
+          </Link>
+        ),
+      },
+      {
+        id: 'state',
+        header: t('common.state'),
+        meta: { width: 92 },
+        cell: ({ row: { original: trace } }) => (
+          <StateTag state={trace.state} />
+        ),
+      },
+      {
+        id: 'filter',
+        header: t('traces.filter'),
+        meta: { width: 150, grow: 3 },
+        cell: ({ row: { original: trace } }) => (
+          <FilterText filter={trace.filter} />
+        ),
+      },
+      {
+        id: 'comment',
+        header: t('common.comment'),
+        meta: { width: 120, grow: 1, wideOnly: true },
+        cell: ({ row: { original: trace } }) => trace.comment,
+      },
+      ...(['packets', 'steps', 'drops'] as const).map((name) => ({
+        id: name,
+        header: {
+          packets: t('common.packets'),
+          steps: t('traces.steps'),
+          drops: t('common.drops'),
+        }[name],
+        meta: {
+          width: 78,
+          align: 'right' as const,
+          wideOnly: name === 'steps',
+        },
+        cell: ({ row: { original } }: { row: { original: Trace } }) => (
+          <span
+            className={
+              name === 'drops' && original.drops > 0 ? 'ps-num ps-bad' : 'ps-num'
+            }
+            data-zero={original[name] === 0 || undefined}
+          >
+            {formatCount(original[name], locale)}
+          </span>
+        ),
+      })),
+      {
+        id: 'losses',
+        header: t('common.losses'),
+        meta: { width: 78, align: 'right', wideOnly: true },
+        cell: ({ row: { original: trace } }) => {
+          const lost = lossTotal(trace.losses)
+          return (
+            <span
+              className={lost > 0 ? 'ps-num ps-bad' : 'ps-num'}
+              data-zero={lost === 0 || undefined}
+            >
+              {formatCount(lost, locale)}
+            </span>
+          )
+        },
+      },
+      {
+        id: 'created',
+        header: t('common.created'),
+        meta: { width: 170, align: 'right', wideOnly: true },
+        cell: ({ row: { original: trace } }) => (
+          <span className="ps-num">
+            {formatDateTime(trace.created, locale)}
+          </span>
+        ),
+      },
+    ],
+    [t, locale],
+  )
+}

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+import { useMemo } from 'react'
+import type { Owner, Socket } from '../api/types'
+import { useI18n } from '../i18n'
+import { formatCount, formatDuration, UNKNOWN } from '../lib/format'
+import { Endpoint } from '../ui/figures'
+import type { Columns } from '../ui/table'
+
+export function useSocketColumns(): Columns<Socket> {
+  const { t, locale } = useI18n()
+  return useMemo<Columns<Socket>>(
+    () => [
+      {
+        id: 'proto',
+        header: t('common.protocol'),
+        meta: { width: 78 },
+        cell: ({ row: { original: socket } }) => (
+          <>
+            {socket.proto}
+            <span className="ps-dim"> v{socket.family}</span>
+          </>
+        ),
+      },
+      {
+        id: 'state',
+        header: t('common.state'),
+        meta: { width: 108, wideOnly: true },
+        cell: ({ row: { original: socket } }) => (
+          <span className="ps-mono">{socket.state}</span>
+        ),
+      },
+      {
+        id: 'local',
+        header: t('common.local'),
+        meta: { width: 160, grow: 2 },
+        cell: ({ row: { original: socket } }) => (
+          <Endpoint ip={socket.laddr} port={socket.lport} />
+        ),
+      },
+      {
+        id: 'remote',
+        header: t('common.remote'),
+        meta: { width: 160, grow: 2, wideOnly: true },
+        cell: ({ row: { original: socket } }) => (
+          <Endpoint ip={socket.raddr} port={socket.rport} />
+        ),
+      },
+      {
+        id: 'owner',
+        header: t('sockets.process'),
+        meta: { width: 130, grow: 2 },
+        cell: ({ row: { original: socket } }) => (
+          <Owners owners={socket.owners} />
+        ),
+      },
+      {
+        id: 'queues',
+        header: t('sockets.queues'),
+        meta: { width: 130, align: 'right', wideOnly: true },
+        cell: ({ row: { original: socket } }) => (
+          <span className="ps-num">
+            {formatCount(socket.recv_queue, locale)} /{' '}
+            {formatCount(socket.send_queue, locale)}
+          </span>
+        ),
+      },
+      {
+        id: 'rtt',
+        header: t('sockets.rtt'),
+        meta: { width: 84, align: 'right', wideOnly: true },
+        cell: ({ row: { original: socket } }) => (
+          <span className="ps-num">
+            {formatDuration(socket.rtt_ns, locale)}
+          </span>
+        ),
+      },
+      {
+        id: 'retransmits',
+        header: t('sockets.retransmits'),
+        meta: { width: 76, align: 'right', wideOnly: true },
+        cell: ({ row: { original: socket } }) => (
+          <span
+            className="ps-num"
+            data-zero={socket.retransmits === 0 || undefined}
+          >
+            {formatCount(socket.retransmits, locale)}
+          </span>
+        ),
+      },
+      {
+        id: 'uid',
+        header: t('sockets.user'),
+        meta: { width: 64, align: 'right', wideOnly: true },
+        cell: ({ row: { original: socket } }) => (
+          <span className="ps-num">{socket.uid ?? UNKNOWN}</span>
+        ),
+      },
+      {
+        id: 'netns',
+        header: t('common.netns'),
+        meta: { width: 130, grow: 1, wideOnly: true },
+        cell: ({ row: { original: socket } }) => (
+          <span className="ps-mono" title={String(socket.netns ?? UNKNOWN)}>
+            {socket.netns_name ?? socket.netns ?? UNKNOWN}
+          </span>
+        ),
+      },
+    ],
+    [t, locale],
+  )
+}
+
+function ownerText(owner: Owner): string {
+  return `${owner.comm ?? ''}[${owner.pid}]`
+}
+
+/** The first owner; how many more, and all of them in the title. */
+function Owners({ owners }: { owners: readonly Owner[] }) {
+  const { t } = useI18n()
+  const first = owners[0]
+  if (!first) {
+    return <span title={t('sockets.process.none')}>{UNKNOWN}</span>
+  }
+  const lines = owners.map((owner) =>
+    [ownerText(owner), owner.container ?? owner.cgroup]
+      .filter(Boolean)
+      .join(' '),
+  )
+  return (
+    <span className="ps-mono" title={lines.join('\n')}>
+      {first.comm ?? UNKNOWN}
+      <span className="ps-dim">
+        [{first.pid}]{owners.length > 1 && ` +${owners.length - 1}`}
+        {first.container !== undefined && ` ${first.container.slice(0, 12)}`}
+      </span>
+    </span>
+  )
+}
