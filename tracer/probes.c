@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: MIT */
+#include <sys/resource.h>
+
+#include "tracer/probes_internal.h"
+#include "tracer/station.h"
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wconversion"
+#include "tracer.skel.h"
+#pragma GCC diagnostic pop
+
+/* One descriptor for each link, and the daemon's own. */
+#define WANTED_FILES 4096
+
+const struct ps_probe_point ps_probe_points[] = {
+    {PS_ST_NET_DEV_QUEUE, "net_dev_queue", "net_dev_queue", 0, 0},
+    {PS_ST_NET_DEV_XMIT, "net_dev_xmit", "net_dev_xmit", 0, 0},
+    {PS_ST_NET_DEV_START_XMIT, "net_dev_start_xmit", "net_dev_start_xmit", 0,
+     0},
+    {PS_ST_NETIF_RX, "netif_rx", "netif_rx", 0, 0},
+    {PS_ST_NAPI_GRO_RECEIVE, "napi_gro_receive_entry", "napi_gro_receive_entry",
+     0, 0},
+    {PS_ST_NETIF_RECEIVE_SKB, "netif_receive_skb", "netif_receive_skb", 0, 0},
+    {PS_ST_TCP_PROBE, "tcp_probe", "tcp_probe", 0, 0},
+    {PS_ST_COPY_DATAGRAM, "skb_copy_datagram_iovec", "skb_copy_datagram_iovec",
+     0, 0},
+    {PS_ST_KFREE_SKB, "kfree_skb", "kfree_skb2", 2, 2},
+    {PS_ST_KFREE_SKB, "kfree_skb", "kfree_skb3", 3, 9},
+    {PS_ST_CONSUME_SKB, "consume_skb", "consume_skb1", 1, 1},
+    {PS_ST_CONSUME_SKB, "consume_skb", "consume_skb2", 2, 9},
+};
+const size_t ps_probe_points_n = ARRAY_SIZE(ps_probe_points);
+
+struct rung {
+    const char *tier;
+    const char *prefix;
+    bool netfilter, cgroup;
+};
+
+/* The best first; a kernel without BTF for a group skips its rungs. */
+static const struct rung ladder[] = {
+    {"tp_btf", "btf_", true, true},  {"tp_btf", "btf_", true, false},
+    {"tp_btf", "btf_", false, true}, {"tp_btf", "btf_", false, false},
+    {"raw_tp", "raw_", true, true},  {"raw_tp", "raw_", false, false},
+};
+
+static const char no_hook[] = "this kernel has no such hook";
+
+/* ---- load --------------------------------------------------------------- */
+
+static bool args_fit(const struct ps_probe_point *point, int args)
+{
+    return args >= 0 && (!point->max_args ||
+                         (args >= point->min_args && args <= point->max_args));
+}
+
+static void choose_points(struct ps_probes *p, const struct rung *rung,
+                          const int *args)
+{
+    char name[64];
+
+    for (size_t i = 0; i < ps_probe_points_n; i++) {
+        p->points[i] = NULL;
+        snprintf(p->not_loaded[i], sizeof(p->not_loaded[i]), "%s", no_hook);
+        if (!args_fit(&ps_probe_points[i], args[i]))
+            continue;
+        snprintf(name, sizeof(name), "%s%s", rung->prefix,
+                 ps_probe_points[i].suffix);
+        p->points[i] = bpf_object__find_program_by_name(p->skel->obj, name);
+        if (p->points[i])
+            bpf_program__set_autoload(p->points[i], true);
+    }
+}
+
+static int try_rung(struct ps_probes *p, const struct rung *rung,
+                    const int *args)
+{
+    struct bpf_program *prog;
+    int r;
+
+    p->skel = tracer_bpf__open();
+    if (!p->skel)
+        return -errno;
+    bpf_object__for_each_program(prog, p->skel->obj)
+        bpf_program__set_autoload(prog, false);
+    choose_points(p, rung, args);
+    bpf_program__set_autoload(p->skel->progs.nf, rung->netfilter);
+    bpf_program__set_autoload(p->skel->progs.cgroup_ingress, rung->cgroup);
+    bpf_program__set_autoload(p->skel->progs.cgroup_egress, rung->cgroup);
+    r = tracer_bpf__load(p->skel);
+    if (r < 0) {
+        tracer_bpf__destroy(p->skel);
+        p->skel = NULL;
+        return r;
+    }
+    p->tier = rung->tier;
+    p->netfilter = rung->netfilter ? p->skel->progs.nf : NULL;
+    p->ingress = rung->cgroup ? p->skel->progs.cgroup_ingress : NULL;
+    p->egress = rung->cgroup ? p->skel->progs.cgroup_egress : NULL;
+    return 0;
+}
+
+static int climb(struct ps_probes *p)
+{
+    bool has_netfilter = ps_bpf_has_type("bpf_nf_ctx");
+    bool has_cast = ps_bpf_has_type("bpf_cast_to_kern_ctx");
+    int args[PS_PROBES_MAX], r = -ENOENT, first = 0;
+
+    for (size_t i = 0; i < ps_probe_points_n; i++)
+        args[i] = i && !strcmp(ps_probe_points[i].tracepoint,
+                               ps_probe_points[i - 1].tracepoint)
+                      ? args[i - 1]
+                      : ps_bpf_tracepoint_args(ps_probe_points[i].tracepoint);
+    for (size_t i = 0; i < ARRAY_SIZE(ladder); i++) {
+        const struct rung *rung = &ladder[i];
+
+        if ((rung->netfilter && !has_netfilter) || (rung->cgroup && !has_cast))
+            continue;
+        r = try_rung(p, rung, args);
+        if (r == 0)
+            break;
+        first = first ? first : r;
+    }
+    if (r < 0)
+        return first ? first : r;
+    snprintf(p->no_netfilter, sizeof(p->no_netfilter), "%s",
+             has_netfilter ? ps_bpf_reason(first) : no_hook);
+    snprintf(p->no_cgroup, sizeof(p->no_cgroup), "%s",
+             has_cast ? ps_bpf_reason(first)
+                      : "this kernel gives such programs no sk_buff");
+    return 0;
+}
+
+static void raise_files(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= WANTED_FILES)
+        return;
+    limit.rlim_cur = limit.rlim_max < WANTED_FILES ? limit.rlim_max
+                                                   : WANTED_FILES;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static int on_sample(void *ctx, void *data, size_t size)
+{
+    const struct ps_probes *p = ctx;
+    struct ps_tracer_event event;
+
+    if (size < sizeof(event))
+        return 0;
+    memcpy(&event, data, sizeof(event));
+    p->fn(p->arg, &event);
+    return 0;
+}
+
+int ps_probes_open(struct ps_probes **ret_probes, char *reason,
+                   size_t reason_size)
+{
+    _cleanup_(ps_probes_free) struct ps_probes *p = NULL;
+    int r;
+
+    p = calloc(1, sizeof(*p));
+    if (!p)
+        return -ENOMEM;
+    p->max_links = ps_probe_points_n + 2 + (size_t)PS_PROBES_MAX_NETNS * 10;
+    p->links = calloc(p->max_links, sizeof(*p->links));
+    if (!p->links)
+        return -ENOMEM;
+    raise_files();
+    r = climb(p);
+    if (r < 0) {
+        snprintf(reason, reason_size, "%s", ps_bpf_reason(r));
+        return r;
+    }
+    p->ring =
+        ring_buffer__new(bpf_map__fd(p->skel->maps.events), on_sample, p, NULL);
+    if (!p->ring) {
+        r = -errno;
+        snprintf(reason, reason_size, "no ring buffer: %s", strerror(-r));
+        return r;
+    }
+    *ret_probes = TAKE_PTR(p);
+    return 0;
+}
+
+void ps_probes_free(struct ps_probes **probes)
+{
+    struct ps_probes *p = *probes;
+
+    if (!p)
+        return;
+    ps_probes_detach(p);
+    ring_buffer__free(p->ring);
+    tracer_bpf__destroy(p->skel);
+    free(p->links);
+    free(p);
+    *probes = NULL;
+}
+
+uint64_t ps_probes_memory(const struct ps_probes *p)
+{
+    return ps_bpf_object_memory(p->skel->obj);
+}
+
+const char *ps_probes_tier(const struct ps_probes *p)
+{
+    return p->tier;
+}
+
+/* ---- filters and events ------------------------------------------------- */
+
+static int clear_counts(struct ps_probes *p, unsigned int slot)
+{
+    int cpus = libbpf_num_possible_cpus();
+    _cleanup_free_ struct ps_tracer_count *zero = NULL;
+
+    if (cpus < 0)
+        return cpus;
+    zero = calloc((size_t)cpus, sizeof(*zero));
+    if (!zero)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < PS_ST_MAX; i++) {
+        uint32_t key = slot * PS_ST_MAX + i;
+
+        if (bpf_map_update_elem(bpf_map__fd(p->skel->maps.counts), &key, zero,
+                                BPF_ANY) < 0)
+            return -errno;
+    }
+    return 0;
+}
+
+int ps_probes_set_filter(struct ps_probes *p, unsigned int slot,
+                         const struct ps_tracer_filter *filter)
+{
+    int r;
+
+    if (slot >= PS_TRACER_MAX_TRACES)
+        return -EINVAL;
+    r = clear_counts(p, slot);
+    if (r < 0)
+        return r;
+    memcpy(&p->skel->bss->filters[slot], filter, sizeof(*filter));
+    __atomic_or_fetch(&p->skel->bss->active, 1u << slot, __ATOMIC_SEQ_CST);
+    return 0;
+}
+
+void ps_probes_clear_filter(struct ps_probes *p, unsigned int slot)
+{
+    __atomic_and_fetch(&p->skel->bss->active, ~(1u << slot), __ATOMIC_SEQ_CST);
+}
+
+int ps_probes_counts(const struct ps_probes *p, unsigned int slot,
+                     struct ps_tracer_count *ret_count)
+{
+    struct ps_tracer_count sum = {0};
+    int r;
+
+    for (uint32_t i = 0; i < PS_ST_MAX; i++) {
+        uint32_t key = slot * PS_ST_MAX + i;
+        uint64_t values[2];
+
+        r = ps_bpf_percpu_sum(bpf_map__fd(p->skel->maps.counts), &key, values,
+                              ARRAY_SIZE(values));
+        if (r < 0)
+            return r;
+        sum.hits += values[0];
+        sum.ring_full += values[1];
+    }
+    *ret_count = sum;
+    return 0;
+}
+
+int ps_probes_consume(struct ps_probes *p, ps_probes_fn fn, void *arg)
+{
+    p->fn = fn;
+    p->arg = arg;
+    return ring_buffer__consume(p->ring);
+}

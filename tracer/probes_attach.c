@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT */
+/* Attaching all stations of a trace, and giving them back. */
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/netfilter.h>
+#include <mntent.h>
+
+#include "tracer/probes_internal.h"
+#include "tracer/station.h"
+
+/* Another tracer in the same namespace may hold a priority. */
+#define PRIORITIES 16
+
+static void set_state(struct ps_probes *p, const char *id, const char *tier,
+                      int err, const char *reason)
+{
+    struct ps_probe_state *state;
+
+    if (p->n_states == PS_PROBES_MAX)
+        return;
+    state = &p->states[p->n_states++];
+    *state =
+        (struct ps_probe_state){.id = id, .tier = tier, .available = err == 0};
+    if (reason && *reason)
+        snprintf(state->reason, sizeof(state->reason), "%s", reason);
+    else if (err)
+        snprintf(state->reason, sizeof(state->reason), "%s",
+                 ps_bpf_reason(err));
+}
+
+static int keep(struct ps_probes *p, struct bpf_link *link)
+{
+    if (!link)
+        return errno ? -errno : -EINVAL;
+    if (p->n_links == p->max_links) {
+        bpf_link__destroy(link);
+        return -ENOSPC;
+    }
+    p->links[p->n_links++] = link;
+    return 0;
+}
+
+/* Of two programs for one tracepoint only one fits the kernel. */
+static bool has_twin(const struct ps_probes *p, size_t i)
+{
+    for (size_t k = 0; k < ps_probe_points_n; k++)
+        if (k != i && p->points[k] &&
+            ps_probe_points[k].station == ps_probe_points[i].station)
+            return true;
+    return i && ps_probe_points[i - 1].station == ps_probe_points[i].station;
+}
+
+static void attach_points(struct ps_probes *p)
+{
+    for (size_t i = 0; i < ps_probe_points_n; i++) {
+        const char *name = ps_station_get(ps_probe_points[i].station)->name;
+        struct bpf_link *link = NULL;
+        char reason[128] = "";
+        int r = -ENOENT;
+
+        if (!p->points[i]) {
+            if (!has_twin(p, i))
+                set_state(p, name, NULL, r, p->not_loaded[i]);
+            continue;
+        }
+        r = ps_bpf_try_attach(p->points[i], &link, reason, sizeof(reason));
+        if (r == 0)
+            r = keep(p, link);
+        set_state(p, name, p->tier, r, r ? reason : NULL);
+    }
+}
+
+/* ---- netfilter ---------------------------------------------------------- */
+
+static int attach_hook(struct ps_probes *p, uint32_t pf, uint32_t hook)
+{
+    LIBBPF_OPTS(bpf_netfilter_opts, opts, .pf = pf, .hooknum = hook);
+    int r = -EBUSY;
+
+    /* First of all in the hook: what it drops was seen to come. */
+    for (int i = 0; i < PRIORITIES && (r == -EBUSY || r == -EEXIST); i++) {
+        opts.priority = INT_MIN + 1 + i;
+        errno = 0;
+        r = keep(p, bpf_program__attach_netfilter(p->netfilter, &opts));
+    }
+    return r;
+}
+
+static int attach_hooks(struct ps_probes *p)
+{
+    static const uint32_t families[] = {NFPROTO_IPV4, NFPROTO_IPV6};
+    int r;
+
+    for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+        for (uint32_t hook = 0; hook < NF_INET_NUMHOOKS; hook++) {
+            r = attach_hook(p, families[i], hook);
+            if (r < 0)
+                return r;
+        }
+    }
+    return 0;
+}
+
+static int attach_everywhere(struct ps_probes *p, char *reason, size_t size)
+{
+    _cleanup_(ps_netns_visit_close) struct ps_netns_visit visit = {-1, 0};
+    _cleanup_free_ struct ps_netns *list = NULL;
+    size_t n = 0, missed = 0, done = 0;
+    int r, last = -ENOENT;
+
+    r = ps_netns_visit_open(&visit);
+    if (r == 0)
+        r = ps_netns_all(&list, &n, &missed);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < n && done < PS_PROBES_MAX_NETNS; i++) {
+        last = ps_netns_enter(&visit, &list[i]);
+        if (last < 0)
+            continue;
+        last = attach_hooks(p);
+        ps_netns_leave(&visit);
+        done += last == 0;
+    }
+    p->missed_netns = n - done + missed;
+    if (p->missed_netns)
+        snprintf(reason, size, "%zu of %zu network namespaces: %s",
+                 p->missed_netns, n + missed,
+                 last < 0 ? ps_bpf_reason(last) : "more than are watched");
+    return done ? 0 : last;
+}
+
+static void attach_netfilter(struct ps_probes *p)
+{
+    char reason[160] = "";
+    int r;
+
+    p->missed_netns = 0;
+    if (!p->netfilter) {
+        set_state(p, "netfilter", NULL, -ENOENT, p->no_netfilter);
+        return;
+    }
+    r = attach_everywhere(p, reason, sizeof(reason));
+    set_state(p, "netfilter", "netfilter", r, reason);
+}
+
+/* ---- cgroup ------------------------------------------------------------- */
+
+/* The root of cgroup v2, wherever it is mounted. */
+static int open_cgroup_root(void)
+{
+    FILE *mounts = setmntent("/proc/self/mounts", "re");
+    struct mntent *entry, buffer;
+    char text[4096];
+    int fd = -ENOENT;
+
+    if (!mounts)
+        return -errno;
+    while ((entry = getmntent_r(mounts, &buffer, text, sizeof(text)))) {
+        if (strcmp(entry->mnt_type, "cgroup2") != 0)
+            continue;
+        fd = open(entry->mnt_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0)
+            fd = -errno;
+        break;
+    }
+    endmntent(mounts);
+    return fd;
+}
+
+static void attach_cgroup(struct ps_probes *p)
+{
+    _cleanup_close_ int fd = -1;
+    int r;
+
+    if (!p->ingress || !p->egress) {
+        set_state(p, "cgroup_skb", NULL, -ENOENT, p->no_cgroup);
+        return;
+    }
+    fd = open_cgroup_root();
+    if (fd < 0) {
+        set_state(p, "cgroup_skb", NULL, fd, "cgroup v2 is not mounted");
+        return;
+    }
+    errno = 0;
+    r = keep(p, bpf_program__attach_cgroup(p->ingress, fd));
+    if (r == 0)
+        r = keep(p, bpf_program__attach_cgroup(p->egress, fd));
+    set_state(p, "cgroup_skb", "cgroup_skb", r, NULL);
+}
+
+/* ---- all ---------------------------------------------------------------- */
+
+int ps_probes_attach(struct ps_probes *p)
+{
+    if (p->n_links)
+        return 0;
+    p->n_states = 0;
+    attach_points(p);
+    attach_netfilter(p);
+    attach_cgroup(p);
+    return p->n_links ? 0 : -ENOENT;
+}
+
+void ps_probes_detach(struct ps_probes *p)
+{
+    while (p->n_links)
+        bpf_link__destroy(p->links[--p->n_links]);
+}
+
+bool ps_probes_attached(const struct ps_probes *p)
+{
+    return p->n_links != 0;
+}
+
+const struct ps_probe_state *ps_probes_states(const struct ps_probes *p,
+                                              size_t *ret_n)
+{
+    *ret_n = p->n_states;
+    return p->states;
+}
+
+size_t ps_probes_missed_netns(const struct ps_probes *p)
+{
+    return p->missed_netns;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* Shared by probes.c and probes_attach.c only. */
+#ifndef PS_TRACER_PROBES_INTERNAL_H
+#define PS_TRACER_PROBES_INTERNAL_H
+
+#include "common/bpf.h"
+#include "tracer/netns_enter.h"
+#include "tracer/probes.h"
+
+struct tracer_bpf;
+
+/* A tracepoint: its programs are named "btf_" and "raw_" + suffix. */
+struct ps_probe_point {
+    uint8_t station;
+    const char *tracepoint;
+    const char *suffix;
+    /* Only where the tracepoint has so many arguments; 0: does not matter. */
+    int min_args, max_args;
+};
+
+/* In the order of attaching: net_dev_xmit before net_dev_start_xmit, which
+ * leaves it something to take away. */
+extern const struct ps_probe_point ps_probe_points[];
+extern const size_t ps_probe_points_n;
+
+struct ps_probes {
+    struct tracer_bpf *skel;
+    struct ring_buffer *ring;
+    const char *tier;
+    struct bpf_program *points[PS_PROBES_MAX]; /* NULL: not loaded */
+    struct bpf_program *netfilter, *ingress, *egress;
+    char not_loaded[PS_PROBES_MAX][96]; /* why */
+    char no_netfilter[96], no_cgroup[96];
+    struct bpf_link **links;
+    size_t n_links, max_links;
+    struct ps_probe_state states[PS_PROBES_MAX];
+    size_t n_states, missed_netns;
+    ps_probes_fn fn;
+    void *arg;
+};
+
+#endif

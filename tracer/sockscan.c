@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+#include "tracer/sockscan.h"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "common/bpf.h"
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wconversion"
+#include "tracer_sockets.skel.h"
+#pragma GCC diagnostic pop
+
+#define READ_BYTES (256u << 10)
+/* The kernel gives up a pass that is long and finds nothing. */
+#define MAX_RETRIES 64
+/* Lines of a /proc/net file that are read. */
+#define MAX_LINES 65536
+
+struct ps_sockscan {
+    struct tracer_sockets_bpf *skel;
+    uint8_t buffer[READ_BYTES];
+};
+
+int ps_sockscan_open(struct ps_sockscan **ret_scan, char *reason,
+                     size_t reason_size)
+{
+    _cleanup_(ps_sockscan_free) struct ps_sockscan *scan = NULL;
+    int r;
+
+    scan = calloc(1, sizeof(*scan));
+    if (!scan)
+        return -ENOMEM;
+    scan->skel = tracer_sockets_bpf__open();
+    r = scan->skel ? tracer_sockets_bpf__load(scan->skel) : -errno;
+    if (r == 0)
+        r = tracer_sockets_bpf__attach(scan->skel);
+    if (r < 0) {
+        snprintf(reason, reason_size, "%s", ps_bpf_reason(r));
+        return r;
+    }
+    *ret_scan = TAKE_PTR(scan);
+    return 0;
+}
+
+void ps_sockscan_free(struct ps_sockscan **scan)
+{
+    if (!*scan)
+        return;
+    tracer_sockets_bpf__destroy((*scan)->skel);
+    free(*scan);
+    *scan = NULL;
+}
+
+uint64_t ps_sockscan_memory(const struct ps_sockscan *scan)
+{
+    return ps_bpf_object_memory(scan->skel->obj);
+}
+
+/* ---- iterators ---------------------------------------------------------- */
+
+/* Reads may end within a record: the rest stays at the buffer's start. */
+static int read_records(struct ps_sockscan *scan, int fd,
+                        struct ps_socktable *table)
+{
+    size_t used = 0, done;
+    int retries = 0, r;
+    ssize_t n;
+
+    for (;;) {
+        n = read(fd, scan->buffer + used, sizeof(scan->buffer) - used);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR) &&
+            retries++ < MAX_RETRIES)
+            continue;
+        if (n < 0)
+            return -errno;
+        if (n == 0)
+            return 0;
+        used += (size_t)n;
+        for (done = 0; used - done >= sizeof(struct ps_tracer_sock);
+             done += sizeof(struct ps_tracer_sock)) {
+            struct ps_tracer_sock rec;
+
+            memcpy(&rec, scan->buffer + done, sizeof(rec));
+            r = ps_socktable_add(table, &rec);
+            if (r < 0)
+                return r;
+        }
+        used -= done;
+        memmove(scan->buffer, scan->buffer + done, used);
+    }
+}
+
+static int run_iterator(struct ps_sockscan *scan, const struct bpf_link *link,
+                        struct ps_socktable *table)
+{
+    _cleanup_close_ int fd = bpf_iter_create(bpf_link__fd(link));
+
+    return fd < 0 ? -errno : read_records(scan, fd, table);
+}
+
+/* ---- /proc/net ---------------------------------------------------------- */
+
+/* Kinds that have no iterator everywhere: only what no process holds is new
+ * here. */
+static const struct proc_file {
+    const char *path;
+    unsigned int family;
+    uint16_t proto; /* 0: the port's field says it */
+    uint8_t type;
+} proc_files[] = {
+    {"/proc/thread-self/net/raw", 4, 0, SOCK_RAW},
+    {"/proc/thread-self/net/raw6", 6, 0, SOCK_RAW},
+    {"/proc/thread-self/net/icmp", 4, IPPROTO_ICMP, SOCK_DGRAM},
+    {"/proc/thread-self/net/icmp6", 6, IPPROTO_ICMPV6, SOCK_DGRAM},
+};
+
+static int read_proc(const struct proc_file *file, uint32_t netns,
+                     struct ps_socktable *table)
+{
+    _cleanup_fclose_ FILE *f = fopen(file->path, "re");
+    struct ps_tracer_sock rec;
+    char line[512];
+    int r;
+
+    if (!f) /* a kernel without this kind */
+        return 0;
+    for (size_t i = 0; i < MAX_LINES && fgets(line, sizeof(line), f); i++) {
+        if (ps_sock_parse_proc(line, file->family, &rec) < 0)
+            continue;
+        rec.netns = netns;
+        rec.type = file->type;
+        rec.proto = file->proto ? file->proto : rec.lport;
+        r = ps_socktable_add(table, &rec);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* ---- all of it ---------------------------------------------------------- */
+
+static int scan_here(struct ps_sockscan *scan, uint32_t netns,
+                     struct ps_socktable *table)
+{
+    int r;
+
+    r = run_iterator(scan, scan->skel->links.tcp, table);
+    if (r == 0)
+        r = run_iterator(scan, scan->skel->links.udp, table);
+    for (size_t i = 0; i < ARRAY_SIZE(proc_files) && r == 0; i++)
+        r = read_proc(&proc_files[i], netns, table);
+    return r;
+}
+
+static int scan_namespaces(struct ps_sockscan *scan,
+                           struct ps_sockscan_result *result)
+{
+    _cleanup_(ps_netns_visit_close) struct ps_netns_visit visit = {-1, 0};
+    int r;
+
+    r = ps_netns_visit_open(&visit);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < result->n_netns; i++) {
+        const struct ps_netns *ns = &result->netns[i];
+
+        /* One that went meanwhile is not missed. */
+        r = ps_netns_enter(&visit, ns);
+        if (r < 0) {
+            result->missed_netns += r != -ENOENT && r != -ESRCH;
+            continue;
+        }
+        r = scan_here(scan, ns->inum, result->table);
+        ps_netns_leave(&visit);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+void ps_sockscan_result_free(struct ps_sockscan_result *result)
+{
+    ps_socktable_free(&result->table);
+    free(result->netns);
+    *result = (struct ps_sockscan_result){0};
+}
+
+int ps_sockscan_run(struct ps_sockscan *scan,
+                    struct ps_sockscan_result *ret_result)
+{
+    _cleanup_(ps_sockscan_result_free) struct ps_sockscan_result result = {0};
+    size_t missed = 0;
+    int r;
+
+    r = ps_socktable_new(&result.table);
+    if (r < 0)
+        return r;
+    r = ps_netns_all(&result.netns, &result.n_netns, &missed);
+    if (r < 0)
+        return r;
+    result.missed_netns = missed;
+    r = run_iterator(scan, scan->skel->links.owned, result.table);
+    if (r == 0)
+        r = scan_namespaces(scan, &result);
+    if (r < 0)
+        return r;
+    *ret_result = result;
+    result = (struct ps_sockscan_result){0};
+    return 0;
+}
