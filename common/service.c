@@ -277,8 +277,7 @@ static int load_options(struct ps_daemon *d, int argc, char **argv)
     if (r == 0)
         r = ps_options_load_env(d->options, d->config, &error);
     if (r == 0)
-        r = ps_options_load_args(d->options, d->config, argc - 1, argv + 1,
-                                 &error);
+        r = ps_options_load_args(d->options, d->config, argc, argv, &error);
     if (r == 0)
         r = fill_config(d, &error);
     if (r < 0)
