@@ -18,7 +18,7 @@ static const char *const migrations[] = {
     "  started INTEGER NOT NULL," /* Unix nanoseconds */
     "  state INTEGER NOT NULL,"
     "  body BLOB NOT NULL" /* ps.Path without places */
-    ") WITHOUT ROWID;"
+    ");"
     "CREATE INDEX paths_started ON paths (started, id);"
     "CREATE INDEX paths_target ON paths (target, started, id);"
     "CREATE INDEX paths_state ON paths (state);",

@@ -135,12 +135,17 @@ static void load_kind(struct ps_places *places, enum ps_places_kind kind)
 
 void ps_places_load(struct ps_places *places, ps_places_fn fn, void *arg)
 {
-    places->fn = fn;
-    places->arg = arg;
+    ps_places_watch(places, fn, arg);
     for (size_t kind = 0; kind < PS_PLACES_KINDS; kind++) {
         places->problem[kind][0] = '\0';
         load_kind(places, (enum ps_places_kind)kind);
     }
+}
+
+void ps_places_watch(struct ps_places *places, ps_places_fn fn, void *arg)
+{
+    places->fn = fn;
+    places->arg = arg;
 }
 
 size_t ps_places_usable(const struct ps_places *places,

@@ -38,6 +38,8 @@ void ps_places_free(struct ps_places **places);
 
 /* Opens all files again. One that cannot be opened stops to answer. */
 void ps_places_load(struct ps_places *places, ps_places_fn fn, void *arg);
+/* From now on fn is told instead. */
+void ps_places_watch(struct ps_places *places, ps_places_fn fn, void *arg);
 
 /* Files that answer, and a sentence on those that do not ("" for none). */
 size_t ps_places_usable(const struct ps_places *places,
