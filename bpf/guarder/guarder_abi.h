@@ -85,8 +85,8 @@ struct ps_gd_iface {
 };
 
 struct ps_gd_meta {
-    __u32 abi;   /* PS_GD_ABI */
-    __u32 netns; /* inode number of the namespace that the links are in */
+    __u32 abi; /* PS_GD_ABI */
+    __u32 zero;
     __u64 epoch; /* made up with the maps: names this life of the counters */
 };
 
