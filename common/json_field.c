@@ -174,6 +174,21 @@ int ps_value_from_text(const ProtobufCFieldDescriptor *field, void *place,
 
 /* ---- errors ------------------------------------------------------------- */
 
+/* A field's or value's text may be cut within a character, and what came in a
+ * URL may be any bytes; what is said of it is UTF-8 all the same. */
+static void make_utf8(char *text)
+{
+    size_t len = strlen(text), n;
+
+    for (size_t i = 0; i < len; i += n) {
+        n = ps_utf8_sequence(text + i, len - i);
+        if (n == 0) {
+            text[i] = '?';
+            n = 1;
+        }
+    }
+}
+
 int ps_json_fail(struct ps_json_error *error, const char *field,
                  const char *fmt, ...)
 {
@@ -183,6 +198,8 @@ int ps_json_fail(struct ps_json_error *error, const char *field,
     va_start(ap, fmt);
     vsnprintf(error->detail, sizeof(error->detail), fmt, ap);
     va_end(ap);
+    make_utf8(error->field);
+    make_utf8(error->detail);
     return -EINVAL;
 }
 
