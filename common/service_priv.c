@@ -63,10 +63,9 @@ static int make_dir(const char *path, const struct account *account)
             return -errno;
         *p = '/';
     }
-    if (mkdir(copy, DIR_MODE) < 0) {
-        if (errno != EEXIST)
-            return -errno;
-    }
+    /* What was there before stays its owner's: it may be /tmp. */
+    if (mkdir(copy, DIR_MODE) < 0)
+        return errno == EEXIST ? 0 : -errno;
     if (account->found && chown(path, account->uid, account->gid) < 0)
         return -errno;
     return 0;
