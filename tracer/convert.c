@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT */
+#include "tracer/convert.h"
+
+#include <netinet/in.h>
+
+#include "common/json.h"
+#include "common/net.h"
+#include "tracer/station.h"
+
+#define NEW(type, desc) ((type *)ps_message_new(&(desc)))
+#define FREE(msg)       protobuf_c_message_free_unpacked(&(msg)->base, NULL)
+
+/* ---- filter ------------------------------------------------------------- */
+
+static int filter_addr(const Ps__Ip *ip, const char *field, uint8_t *value,
+                       uint8_t *mask, struct ps_tracer_filter *f,
+                       struct ps_filter_error *error)
+{
+    struct ps_addr addr;
+
+    if (!ip)
+        return 0;
+    *error = (struct ps_filter_error){field, "Give an IPv4 or IPv6 address."};
+    if (ps_addr_from_pb(ip, &addr) < 0)
+        return -EINVAL;
+    if (f->mask.family && f->value.family != addr.family) {
+        error->detail = "Give both addresses of the same family.";
+        return -EINVAL;
+    }
+    memcpy(value, addr.bytes, 16);
+    memset(mask, 0xff, 16);
+    f->value.family = addr.family;
+    f->mask.family = 0xff;
+    return 0;
+}
+
+static int filter_port(bool has, uint32_t port, const char *field,
+                       unsigned short *value, unsigned short *mask,
+                       struct ps_filter_error *error)
+{
+    if (!has)
+        return 0;
+    *error = (struct ps_filter_error){field, "Give a port from 0 to 65535."};
+    if (port > UINT16_MAX)
+        return -EINVAL;
+    *value = (unsigned short)port;
+    *mask = UINT16_MAX;
+    return 0;
+}
+
+int ps_convert_filter(const Ps__TraceFilter *filter,
+                      struct ps_tracer_filter *ret_filter, uint32_t *ret_netns,
+                      struct ps_filter_error *ret_error)
+{
+    struct ps_tracer_filter f = {0};
+
+    *ret_error = (struct ps_filter_error){
+        "filter", "Give at least one of saddr, daddr, sport, dport, proto "
+                  "and netns."};
+    if (!filter || (!filter->saddr && !filter->daddr && !filter->has_sport &&
+                    !filter->has_dport && !filter->proto && !filter->has_netns))
+        return -EINVAL;
+    if (filter_addr(filter->saddr, "filter.saddr", f.value.saddr, f.mask.saddr,
+                    &f, ret_error) < 0 ||
+        filter_addr(filter->daddr, "filter.daddr", f.value.daddr, f.mask.daddr,
+                    &f, ret_error) < 0 ||
+        filter_port(filter->has_sport, filter->sport, "filter.sport",
+                    &f.value.sport, &f.mask.sport, ret_error) < 0 ||
+        filter_port(filter->has_dport, filter->dport, "filter.dport",
+                    &f.value.dport, &f.mask.dport, ret_error) < 0)
+        return -EINVAL;
+    if (filter->proto) {
+        *ret_error = (struct ps_filter_error){
+            "filter.proto", "Give a protocol's name or a number to 255."};
+        if (filter->proto->number > UINT8_MAX)
+            return -EINVAL;
+        f.value.proto = (uint8_t)filter->proto->number;
+        f.mask.proto = 0xff;
+    }
+    if (filter->has_netns && !filter->netns) {
+        *ret_error = (struct ps_filter_error){
+            "filter.netns", "Give the inode number of a network namespace, "
+                            "as sockets show it."};
+        return -EINVAL;
+    }
+    *ret_netns = filter->has_netns ? filter->netns : 0;
+    *ret_filter = f;
+    return 0;
+}
+
+/* ---- packets ------------------------------------------------------------ */
+
+static Ps__Ip *make_ip(unsigned int family, const uint8_t *bytes)
+{
+    struct ps_addr addr = {.family = (uint8_t)family};
+
+    memcpy(addr.bytes, bytes, family == 6 ? 16 : 4);
+    return ps_addr_to_pb(&addr);
+}
+
+static bool has_ports(unsigned int proto)
+{
+    return proto == IPPROTO_TCP || proto == IPPROTO_UDP ||
+           proto == IPPROTO_SCTP || proto == IPPROTO_DCCP ||
+           proto == IPPROTO_UDPLITE;
+}
+
+static Ps__Tuple *make_tuple(const struct ps_tracer_tuple *t, bool fragment)
+{
+    Ps__Tuple *tuple = NEW(Ps__Tuple, ps__tuple__descriptor);
+
+    if (!tuple)
+        return NULL;
+    tuple->saddr = make_ip(t->family, t->saddr);
+    tuple->daddr = make_ip(t->family, t->daddr);
+    tuple->proto = ps_ipproto_to_pb(t->proto);
+    if (!tuple->saddr || !tuple->daddr || !tuple->proto) {
+        FREE(tuple);
+        return NULL;
+    }
+    /* Only a first fragment has ports. */
+    if (has_ports(t->proto) && (!fragment || t->sport || t->dport)) {
+        tuple->has_sport = tuple->has_dport = 1;
+        tuple->sport = t->sport;
+        tuple->dport = t->dport;
+    }
+    return tuple;
+}
+
+static int set_text(char **field, const char *text)
+{
+    if (!text || !*text)
+        return 0;
+    *field = strdup(text);
+    return *field ? 0 : -ENOMEM;
+}
+
+static int set_drop(Ps__Step *step, const struct ps_step *s,
+                    const struct ps_names *names)
+{
+    const char *function = NULL;
+    uint32_t offset = 0;
+    Ps__Drop *drop;
+
+    if (s->station != PS_ST_KFREE_SKB)
+        return 0;
+    drop = step->drop = NEW(Ps__Drop, ps__drop__descriptor);
+    if (!drop)
+        return -ENOMEM;
+    if (s->flags & PS_EF_REASON) {
+        drop->has_reason_code = 1;
+        drop->reason_code = s->reason;
+        if (names->reasons &&
+            set_text(&drop->reason,
+                     ps_drop_reason_name(names->reasons, s->reason)) < 0)
+            return -ENOMEM;
+    }
+    if (names->ksyms && s->location)
+        function = ps_ksyms_find(names->ksyms, s->location, &offset);
+    if (!function)
+        return 0;
+    drop->has_offset = 1;
+    drop->offset = offset;
+    return set_text(&drop->function, function);
+}
+
+static int fill_step(Ps__Step *step, const struct ps_step *s,
+                     const struct ps_names *names)
+{
+    const struct ps_station *station = ps_station_get(s->station);
+
+    step->time = ps_time_to_pb(s->time + names->mono_to_unix);
+    step->layer = strdup(station->layer);
+    step->station = strdup(station->name);
+    step->tuple = make_tuple(&s->tuple, s->flags & PS_EF_FRAGMENT);
+    if (!step->time || !step->layer || !step->station || !step->tuple)
+        return -ENOMEM;
+    step->has_cpu = step->has_len = step->has_packets = step->has_mark = 1;
+    step->cpu = s->cpu;
+    step->len = s->len;
+    step->packets = s->packets;
+    step->mark = s->mark;
+    step->has_netns = s->netns != 0;
+    step->netns = s->netns;
+    step->has_ifindex = s->ifindex != 0;
+    step->ifindex = s->ifindex;
+    step->has_inferred = 1;
+    step->inferred = s->inferred;
+    if (set_text(&step->ifname, s->ifname) < 0 ||
+        set_text(&step->direction, station->direction) < 0 ||
+        set_text(&step->hook, station->hook ? station->hook : names->tier) < 0)
+        return -ENOMEM;
+    return set_drop(step, s, names);
+}
+
+static int fill_steps(Ps__PacketWay *msg, const struct ps_join *join,
+                      const struct ps_way *way, const struct ps_names *names)
+{
+    const struct ps_step *s;
+    uint64_t before = 0;
+
+    msg->steps = calloc(way->n_steps, sizeof(*msg->steps));
+    if (!msg->steps)
+        return -ENOMEM;
+    for (uint32_t i = way->steps; (s = ps_join_step(join, i)); i = s->next) {
+        Ps__Step *step = NEW(Ps__Step, ps__step__descriptor);
+
+        if (!step)
+            return -ENOMEM;
+        msg->steps[msg->n_steps++] = step;
+        if (msg->n_steps > 1) {
+            step->has_delta_ns = 1;
+            step->delta_ns = s->time - before;
+        }
+        before = s->time;
+        if (fill_step(step, s, names) < 0)
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+static bool is_delivery(void *arg, uint64_t location)
+{
+    struct ps_ksyms *ksyms = arg;
+
+    return ksyms && ps_station_is_reader(ps_ksyms_find(ksyms, location, NULL));
+}
+
+static int fill_way(Ps__PacketWay *msg, const struct ps_join *join,
+                    const struct ps_way *way, const struct ps_names *names)
+{
+    const struct ps_tracer_event *first = &way->first;
+    const struct ps_step *step = ps_join_step(join, way->steps);
+
+    msg->tuple = make_tuple(&first->tuple, first->flags & PS_EF_FRAGMENT);
+    msg->first =
+        ps_time_to_pb((step ? step->time : first->time) + names->mono_to_unix);
+    msg->last = ps_time_to_pb(way->last + names->mono_to_unix);
+    if (!msg->tuple || !msg->first || !msg->last)
+        return -ENOMEM;
+    msg->has_len = 1;
+    msg->len = first->len;
+    msg->has_ip_id = first->tuple.family == 4;
+    msg->ip_id = first->ip_id;
+    msg->has_tcp_seq = first->tuple.proto == IPPROTO_TCP;
+    msg->tcp_seq = first->seq;
+    if (set_text(&msg->fate,
+                 ps_join_fate(join, way, is_delivery, names->ksyms)) < 0)
+        return -ENOMEM;
+    return fill_steps(msg, join, way, names);
+}
+
+Ps__PacketWay *ps_convert_way(const struct ps_join *join,
+                              const struct ps_way *way, uint64_t id,
+                              const struct ps_names *names)
+{
+    Ps__PacketWay *msg = NEW(Ps__PacketWay, ps__packet_way__descriptor);
+
+    if (!msg)
+        return NULL;
+    msg->id = id;
+    if (fill_way(msg, join, way, names) < 0) {
+        FREE(msg);
+        return NULL;
+    }
+    return msg;
+}

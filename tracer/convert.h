@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* Between what the kernel says and what the bus says. */
+#ifndef PS_TRACER_CONVERT_H
+#define PS_TRACER_CONVERT_H
+
+#include "common/bpf.h"
+#include "common/types.h"
+#include "tracer/join.h"
+#include "tracer/netns_enter.h"
+#include "tracer/socktable.h"
+
+/* What was wrong with a filter. */
+struct ps_filter_error {
+    const char *field;
+    const char *detail; /* a sentence */
+};
+
+/* -EINVAL with ret_error set. filter may be NULL: nothing given. */
+int ps_convert_filter(const Ps__TraceFilter *filter,
+                      struct ps_tracer_filter *ret_filter, uint32_t *ret_netns,
+                      struct ps_filter_error *ret_error);
+
+/* Names that a packet's steps need. Either may be NULL. */
+struct ps_names {
+    struct ps_ksyms *ksyms;
+    const struct ps_drop_reasons *reasons;
+    const char *tier;      /* hook of the tracepoints */
+    uint64_t mono_to_unix; /* added to the kernel's clock */
+};
+
+/* New messages, freed with protobuf_c_message_free_unpacked(); NULL without
+ * memory. */
+Ps__PacketWay *ps_convert_way(const struct ps_join *join,
+                              const struct ps_way *way, uint64_t id,
+                              const struct ps_names *names);
+Ps__Socket *ps_convert_socket(const struct ps_socktable *table,
+                              const struct ps_sock *sock,
+                              const struct ps_netns *netns, size_t n_netns);
+
+#endif

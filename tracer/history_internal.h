@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* Shared by history.c and history_read.c only. */
+#ifndef PS_TRACER_HISTORY_INTERNAL_H
+#define PS_TRACER_HISTORY_INTERNAL_H
+
+#include "tracer/history.h"
+
+struct ps_history {
+    struct ps_store *store;
+    uint64_t max_bytes;
+};
+
+#endif
