@@ -78,8 +78,7 @@ export const usePaths = () =>
 export const usePath = (path: string, running: boolean) =>
   usePoll<T.Path>(['path', path], `paths/${id(path)}`, running ? 1000 : false)
 
-export const useRules = () =>
-  usePoll<T.RuleList>(['rules'], 'rules?limit=1000')
+export const useRules = () => usePoll<T.RuleList>(['rules'], 'rules?limit=1000')
 
 export const useStats = () => usePoll<T.GuarderStats>(['stats'], 'stats')
 

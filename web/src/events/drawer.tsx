@@ -73,9 +73,7 @@ function EventLine({ event }: { event: Event }) {
         />
         <span className="ps-dim">{event.source}</span>
       </div>
-      <p>
-        {daemonText(language, 'event', event.id, event.text, event.params)}
-      </p>
+      <p>{daemonText(language, 'event', event.id, event.text, event.params)}</p>
     </li>
   )
 }

@@ -17,7 +17,11 @@ function lookUp(
 ): [string, Record<string, string>] | undefined {
   const exact = texts[id]
   if (exact !== undefined) return [exact, {}]
-  for (let dot = id.lastIndexOf('.'); dot > 0; dot = id.lastIndexOf('.', dot - 1)) {
+  for (
+    let dot = id.lastIndexOf('.');
+    dot > 0;
+    dot = id.lastIndexOf('.', dot - 1)
+  ) {
     const open = texts[`${id.slice(0, dot)}.*`]
     if (open !== undefined) return [open, { rest: id.slice(dot + 1) }]
   }
@@ -35,7 +39,10 @@ export function daemonText(
   const found = texts && id !== undefined ? lookUp(texts, id) : undefined
   if (!found) return english
   const [text, rest] = found
-  const values = { ...rest, ...Object.fromEntries(params.map((p) => [p.name, p.value])) }
+  const values = {
+    ...rest,
+    ...Object.fromEntries(params.map((p) => [p.name, p.value])),
+  }
   const filled = fill(text, values)
   // A parameter that did not come: half a sentence is worse than English.
   return /\{\w+\}/.test(filled) ? english : filled

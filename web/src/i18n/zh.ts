@@ -108,7 +108,8 @@ export const zh: Record<Key, string> = {
   'problem.field': '字段：{field}',
 
   'services.title': '服务',
-  'services.intro': '每个守护进程从本机内核得到了什么、缺少什么、没能看到什么。',
+  'services.intro':
+    '每个守护进程从本机内核得到了什么、缺少什么、没能看到什么。',
   'services.none': '还没有守护进程向网关报到。',
   'services.down': '{name} 已离线',
   'services.down.seen': '最近一次心跳在 {age}前。',

@@ -85,8 +85,7 @@ export function formatDuration(ns: Maybe<number>, locale: string): string {
   for (const [limit, name] of SHORT_UNITS) {
     if (size >= limit * 0.9995) [scale, unit] = [limit, name]
   }
-  const number =
-    scale === 1 ? fixed(ns, 0, locale) : short(ns / scale, locale)
+  const number = scale === 1 ? fixed(ns, 0, locale) : short(ns / scale, locale)
   return `${number} ${unit}`
 }
 
@@ -149,8 +148,7 @@ export function nsBetween(a: Maybe<string>, b: Maybe<string>): Maybe<number> {
   const from = parseTime(a)
   const to = parseTime(b)
   if (!from || !to) return undefined
-  const wholeSeconds =
-    Math.floor(to.ms / 1000) - Math.floor(from.ms / 1000)
+  const wholeSeconds = Math.floor(to.ms / 1000) - Math.floor(from.ms / 1000)
   return wholeSeconds * 1e9 + (to.ns - from.ns)
 }
 
@@ -187,10 +185,7 @@ export function formatClock(
 }
 
 /** "192.0.2.1:443", "[2001:db8::1]:443", "192.0.2.1" */
-export function formatEndpoint(
-  ip: Maybe<string>,
-  port: Maybe<number>,
-): string {
+export function formatEndpoint(ip: Maybe<string>, port: Maybe<number>): string {
   if (ip === undefined) return port === undefined ? UNKNOWN : `*:${port}`
   if (port === undefined) return ip
   return ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`

@@ -86,11 +86,7 @@ export function Component() {
           <Total kind="tx" label={t('flows.tx')} rate={tx} />
         </div>
         <Suspense fallback={<div className="ps-chart" />}>
-          <RateChart
-            columns={rates}
-            label={t('flows.chart')}
-            locale={locale}
-          />
+          <RateChart columns={rates} label={t('flows.chart')} locale={locale} />
         </Suspense>
       </div>
       <div className="ps-filters" role="search" aria-label={t('flows.title')}>

@@ -12,13 +12,7 @@ import { isIp } from '../lib/ip'
 import { usePathColumns } from '../paths/columns'
 import { RuleMatch } from '../rules/match'
 import { useSocketColumns } from '../sockets/columns'
-import {
-  asText,
-  plain,
-  Tag,
-  usePlaceText,
-  useRegionName,
-} from '../ui/figures'
+import { asText, plain, Tag, usePlaceText, useRegionName } from '../ui/figures'
 import { Notice } from '../ui/notice'
 import { Empty, Facts, Page, Section } from '../ui/page'
 import { ProblemNotice } from '../ui/problem'

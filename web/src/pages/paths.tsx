@@ -20,11 +20,7 @@ export function Component() {
   const { data, error, dataUpdatedAt } = usePaths()
   const columns = usePathColumns()
   return (
-    <Page
-      fill
-      title={t('paths.title')}
-      aside={<Updated at={dataUpdatedAt} />}
-    >
+    <Page fill title={t('paths.title')} aside={<Updated at={dataUpdatedAt} />}>
       {canChange && <MeasureForm />}
       {error && <ProblemNotice error={error} />}
       {data && (

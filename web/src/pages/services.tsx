@@ -33,10 +33,7 @@ export function Component() {
   const { data, error, dataUpdatedAt } = useServices()
   const services = data && sortServices(data.services)
   return (
-    <Page
-      title={t('nav.services')}
-      aside={<Updated at={dataUpdatedAt} />}
-    >
+    <Page title={t('nav.services')} aside={<Updated at={dataUpdatedAt} />}>
       {error && <ProblemNotice error={error} />}
       {services && (
         <>
@@ -140,9 +137,7 @@ function Privileges({ service }: { service: ServiceStatus }) {
     return <span className="ps-mono">{service.privileges.join(' ')}</span>
   }
   // A daemon that never spoke said nothing of its privileges either.
-  return service.user === undefined
-    ? UNKNOWN
-    : t('services.privileges.none')
+  return service.user === undefined ? UNKNOWN : t('services.privileges.none')
 }
 
 function Down({ service }: { service: ServiceStatus }) {

@@ -22,14 +22,7 @@ import { DataTable } from '../ui/table'
 import { Updated } from '../ui/updated'
 
 const LIMIT = 1000
-const NAMES = [
-  'proto',
-  'family',
-  'state',
-  'addr',
-  'port',
-  'process',
-] as const
+const NAMES = ['proto', 'family', 'state', 'addr', 'port', 'process'] as const
 type Name = (typeof NAMES)[number]
 
 const PROTOCOLS = ['tcp', 'udp', 'raw', 'icmp', 'icmpv6'] as const

@@ -101,9 +101,7 @@ export function Component() {
           </Section>
           <Section
             title={
-              packet
-                ? t('traces.packet', { id: packet.id })
-                : t('traces.way')
+              packet ? t('traces.packet', { id: packet.id }) : t('traces.way')
             }
           >
             {packet ? (

@@ -114,7 +114,9 @@ function useColumns(): Columns<Trace> {
         cell: ({ row: { original } }: { row: { original: Trace } }) => (
           <span
             className={
-              name === 'drops' && original.drops > 0 ? 'ps-num ps-bad' : 'ps-num'
+              name === 'drops' && original.drops > 0
+                ? 'ps-num ps-bad'
+                : 'ps-num'
             }
             data-zero={original[name] === 0 || undefined}
           >

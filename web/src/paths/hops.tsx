@@ -9,7 +9,12 @@ export function HopTable({ path }: { path: Path }) {
   const { t } = useI18n()
   const longest = Math.max(0, ...path.hops.map((hop) => hop.rtt_max_ns ?? 0))
   return (
-    <div className="ps-scroll" tabIndex={0} role="region" aria-label={t('paths.hops')}>
+    <div
+      className="ps-scroll"
+      tabIndex={0}
+      role="region"
+      aria-label={t('paths.hops')}
+    >
       <table className="ps-hops">
         <thead>
           <tr>

@@ -82,7 +82,11 @@ export function RuleForm({
         placeholder="tcp, udp, icmp, icmpv6, 47"
         {...field('proto')}
       />
-      <Field label={t('common.family')} placeholder="4, 6" {...field('family')} />
+      <Field
+        label={t('common.family')}
+        placeholder="4, 6"
+        {...field('family')}
+      />
       <Field
         label={t('rules.sport')}
         description={t('rules.port.help')}

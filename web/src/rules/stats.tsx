@@ -7,9 +7,15 @@ import { Empty } from '../ui/page'
 /** What XDP saw on each interface. */
 export function StatsTable({ stats }: { stats: GuarderStats }) {
   const { t } = useI18n()
-  if (stats.interfaces.length === 0) return <Empty>{t('rules.stats.none')}</Empty>
+  if (stats.interfaces.length === 0)
+    return <Empty>{t('rules.stats.none')}</Empty>
   return (
-    <div className="ps-scroll" tabIndex={0} role="region" aria-label={t('rules.stats')}>
+    <div
+      className="ps-scroll"
+      tabIndex={0}
+      role="region"
+      aria-label={t('rules.stats')}
+    >
       <table className="ps-simple">
         <thead>
           <tr>

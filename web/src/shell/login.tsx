@@ -9,11 +9,11 @@ import { ProblemNotice } from '../ui/problem'
 import { Logo } from '../ui/icon'
 import { Preferences } from './preferences'
 
-const FAILURES: Record<LoginFailure, Key> = {
+const FAILURES = {
   wrong: 'login.wrong',
   expired: 'login.expired',
   offline: 'login.offline',
-}
+} as const satisfies Record<LoginFailure, Key>
 
 export function Login() {
   const { t } = useI18n()

@@ -189,7 +189,7 @@ function Where({ step }: { step: Step }) {
       t('traces.mark', { mark: formatHex(step.mark) }),
     step.hook,
   ]
-  return parts.filter(Boolean).map((part, index) => (
-    <span key={index}>{part}</span>
-  ))
+  return parts
+    .filter(Boolean)
+    .map((part, index) => <span key={index}>{part}</span>)
 }

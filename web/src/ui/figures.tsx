@@ -4,12 +4,7 @@ import { Link } from 'react-router'
 import type { Loss, Place } from '../api/types'
 import { useI18n, isKey } from '../i18n'
 import { daemonText, idWords } from '../i18n/daemon'
-import {
-  ageNs,
-  formatCount,
-  formatSeconds,
-  UNKNOWN,
-} from '../lib/format'
+import { ageNs, formatCount, formatSeconds, UNKNOWN } from '../lib/format'
 import { useNow } from './clock'
 
 /** An address with its port; the address leads to its host page. */
@@ -22,7 +17,9 @@ export function Endpoint({
 }) {
   if (ip === undefined) {
     return (
-      <span className="ps-mono">{port === undefined ? UNKNOWN : `*:${port}`}</span>
+      <span className="ps-mono">
+        {port === undefined ? UNKNOWN : `*:${port}`}
+      </span>
     )
   }
   const isV6 = ip.includes(':')

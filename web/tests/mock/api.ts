@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MIT
+// Answers the API from fixtures, as connect middleware. For development and
+// for looking at the console; what the gateway really does is tested with it.
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Problem, Rule } from '../../src/api/types'
+import * as fixtures from './fixtures'
+
+type Next = () => void
+type Answer = [status: number, body: unknown]
+
+const problem = (
+  status: number,
+  detail: string,
+  rest: Problem = {},
+): Answer => [
+  status,
+  { type: 'about:blank', title: 'Error', status, detail, ...rest },
+]
+
+export function mockApi() {
+  const rules = structuredClone(fixtures.rules)
+  return (req: IncomingMessage, res: ServerResponse, next: Next) => {
+    const url = new URL(req.url ?? '/', 'http://mock')
+    if (!url.pathname.startsWith('/api/v1/')) {
+      next()
+      return
+    }
+    if (req.headers.authorization !== `Bearer ${fixtures.TOKEN}`) {
+      send(res, problem(401, 'The token is wrong.', { id: 'auth.refused' }))
+      return
+    }
+    const parts = url.pathname.slice(8).split('/').map(decodeURIComponent)
+    if (parts[0] === 'events') {
+      stream(res)
+      return
+    }
+    void readBody(req).then((body) => {
+      send(
+        res,
+        answer(req.method ?? 'GET', parts, url.searchParams, body, rules),
+      )
+    })
+  }
+}
+
+function answer(
+  method: string,
+  [resource = '', id, sub]: string[],
+  query: URLSearchParams,
+  body: unknown,
+  rules: Rule[],
+): Answer {
+  if (resource === 'rules') return answerRules(method, id, body, rules)
+  if (method === 'POST') {
+    if (resource === 'traces') return [201, fixtures.trace('t2')]
+    if (resource === 'paths') return [201, fixtures.path('p2')]
+  }
+  if (method === 'DELETE') return [204, undefined]
+  switch (resource) {
+    case 'session':
+      return [200, { role: 'admin', version: '0.1.0' }]
+    case 'services':
+      return [200, fixtures.services()]
+    case 'flows': {
+      if (id === undefined) return [200, fixtures.flows(query)]
+      const all = fixtures.flows(new URLSearchParams({ limit: '1000' }))
+      const flow = all.flows.find((f) => f.id === id)
+      return flow ? [200, flow] : problem(404, 'There is no such flow.')
+    }
+    case 'sockets':
+      return [200, fixtures.sockets(query)]
+    case 'traces':
+      if (sub === 'packets') return [200, fixtures.packets()]
+      return [
+        200,
+        id === undefined
+          ? { traces: [fixtures.trace('t1')], total: 1 }
+          : fixtures.trace(id),
+      ]
+    case 'paths':
+      return [
+        200,
+        id === undefined
+          ? { paths: [fixtures.path('p1')], total: 1 }
+          : fixtures.path(id),
+      ]
+    case 'stats':
+      return [200, fixtures.stats()]
+    case 'hosts':
+      return [200, fixtures.host(id ?? '')]
+    default:
+      return problem(404, 'There is no such resource.')
+  }
+}
+
+function answerRules(
+  method: string,
+  id: string | undefined,
+  body: unknown,
+  rules: Rule[],
+): Answer {
+  if (method === 'GET') {
+    return [200, { rules, total: rules.length, generation: 7 }]
+  }
+  const index = rules.findIndex((rule) => rule.id === id)
+  if (method === 'DELETE') {
+    rules.splice(index, 1)
+    return [204, undefined]
+  }
+  const { rule } = body as { rule: Rule }
+  if (rule.sport !== undefined && !/^\d+(-\d+)?$/.test(rule.sport)) {
+    return problem(400, 'A port, or a range as 1024-65535, was expected.', {
+      id: 'request.invalid',
+      field: 'rule.sport',
+    })
+  }
+  const saved = { hit_packets: 0, hit_bytes: 0, ...rule }
+  if (method === 'PUT') {
+    rules[index] = { ...rules[index], ...saved }
+    return [200, rules[index]]
+  }
+  const made = { ...saved, id: `r${rules.length + 1}` }
+  rules.push(made)
+  return [201, made]
+}
+
+function send(res: ServerResponse, [status, body]: Answer) {
+  res.statusCode = status
+  if (body === undefined) {
+    res.end()
+    return
+  }
+  res.setHeader(
+    'Content-Type',
+    status >= 400 ? 'application/problem+json' : 'application/json',
+  )
+  res.end(JSON.stringify(body))
+}
+
+function stream(res: ServerResponse) {
+  res.setHeader('Content-Type', 'text/event-stream')
+  res.write('retry: 1000\n\n')
+  let id = 0
+  const write = () => {
+    const event = fixtures.events[id % fixtures.events.length]
+    id++
+    const now = { ...event, time: fixtures.timeAt(Date.now()) }
+    res.write(`id: ${id}\nevent: event\ndata: ${JSON.stringify(now)}\n\n`)
+  }
+  write()
+  const timer = setInterval(write, 8000)
+  res.on('close', () => clearInterval(timer))
+}
+
+async function readBody(req: IncomingMessage): Promise<unknown> {
+  let text = ''
+  for await (const chunk of req) text += String(chunk)
+  return text === '' ? undefined : (JSON.parse(text) as unknown)
+}
