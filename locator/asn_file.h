@@ -5,7 +5,7 @@
 
 #include "common/util.h"
 
-#define PS_ASN_MAGIC UINT64_C(0x314e534153504b50) /* "PKPSASN1" */
+#define PS_ASN_MAGIC UINT64_C(0x3130304e53415350) /* "PSASN001" */
 
 /* Header, then the ranges by address (IPv4, then IPv6), then the names: a
  * length byte and the text of each. */
@@ -15,6 +15,7 @@ struct ps_asn_header {
     uint64_t source_changed_ns;
     uint64_t n_ranges4, n_ranges6;
     uint64_t name_bytes;
+    uint64_t overlaps; /* ranges that were cut short by the next one */
 };
 
 struct ps_asn_range4 {

@@ -21,6 +21,7 @@ struct seen_name {
 struct import {
     struct array ranges4, ranges6, names;
     struct seen_name *seen;
+    uint64_t overlaps;
 };
 
 static void import_clear(struct import *import)
@@ -92,10 +93,15 @@ static uint32_t host32(const struct ps_addr *addr)
     return ntohl(net);
 }
 
+/*
+ * Published tables hold some ranges that overlap. The one that begins later
+ * is taken as the more specific; what the other covered behind it is then
+ * unknown rather than guessed.
+ */
 static int add_range4(struct import *import, const struct ps_asn_range *range,
                       uint32_t name)
 {
-    const struct ps_asn_range4 *all = import->ranges4.items;
+    struct ps_asn_range4 *all = import->ranges4.items;
     size_t n = import->ranges4.n;
     struct ps_asn_range4 item = {
         .first = host32(&range->first),
@@ -104,22 +110,40 @@ static int add_range4(struct import *import, const struct ps_asn_range *range,
         .name = name,
     };
 
-    if (n && item.first <= all[n - 1].last)
+    if (n && item.first <= all[n - 1].first)
         return -EINVAL;
+    if (n && item.first <= all[n - 1].last) {
+        all[n - 1].last = item.first - 1;
+        import->overlaps++;
+    }
     return append(&import->ranges4, &item, 1);
+}
+
+/* The address before this one, which is not the first of all. */
+static void before(const uint8_t addr[16], uint8_t *ret_addr)
+{
+    memcpy(ret_addr, addr, 16);
+    for (size_t i = 16; i-- > 0;) {
+        if (ret_addr[i]--)
+            return;
+    }
 }
 
 static int add_range6(struct import *import, const struct ps_asn_range *range,
                       uint32_t name)
 {
-    const struct ps_asn_range6 *all = import->ranges6.items;
+    struct ps_asn_range6 *all = import->ranges6.items;
     size_t n = import->ranges6.n;
     struct ps_asn_range6 item = {.asn = range->asn, .name = name};
 
     memcpy(item.first, range->first.bytes, 16);
     memcpy(item.last, range->last.bytes, 16);
-    if (n && memcmp(item.first, all[n - 1].last, 16) <= 0)
+    if (n && memcmp(item.first, all[n - 1].first, 16) <= 0)
         return -EINVAL;
+    if (n && memcmp(item.first, all[n - 1].last, 16) <= 0) {
+        before(item.first, all[n - 1].last);
+        import->overlaps++;
+    }
     return append(&import->ranges6, &item, 1);
 }
 
@@ -142,7 +166,7 @@ static int add_line(struct import *import, const char *line,
     r = add_name(import, &range, &name);
     if (r < 0)
         return r;
-    *ret_problem = "the ranges are not sorted, or overlap";
+    *ret_problem = "the ranges are not sorted";
     return range.first.family == 6 ? add_range6(import, &range, name)
                                    : add_range4(import, &range, name);
 }
@@ -198,6 +222,7 @@ static int write_file(const struct import *import,
         .n_ranges4 = import->ranges4.n,
         .n_ranges6 = import->ranges6.n,
         .name_bytes = import->names.n,
+        .overlaps = import->overlaps,
     };
     _cleanup_fclose_ FILE *file = fopen(path, "wxe");
 

@@ -219,3 +219,8 @@ uint64_t ps_asn_built(const struct ps_asn_index *index)
 {
     return index->header->source_changed_ns / PS_NS_PER_S;
 }
+
+uint64_t ps_asn_overlaps(const struct ps_asn_index *index)
+{
+    return index->header->overlaps;
+}

@@ -33,6 +33,9 @@ int ps_asn_lookup(const struct ps_asn_index *index, const struct ps_addr *addr,
 /* Unix seconds of the CSV's last change. */
 uint64_t ps_asn_built(const struct ps_asn_index *index);
 
+/* Ranges of the CSV that overlapped the next one and were cut. */
+uint64_t ps_asn_overlaps(const struct ps_asn_index *index);
+
 /* For tests: opens an index file itself. -EBADMSG: not one, or broken. */
 int ps_asn_map(const char *path, struct ps_asn_index **ret_index);
 

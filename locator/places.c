@@ -89,6 +89,17 @@ static void describe(struct database *db, uint64_t built)
              attribution[0] ? ": " : "", attribution);
 }
 
+static void note_overlaps(struct ps_places *places, const struct database *db)
+{
+    char *problem = places->problem[PS_PLACES_ASN];
+    uint64_t n = ps_asn_overlaps(db->asn);
+
+    if (n && !problem[0])
+        snprintf(problem, sizeof(places->problem[PS_PLACES_ASN]),
+                 "%s: ranges that overlap, the later one is taken: %llu",
+                 db->path, (unsigned long long)n);
+}
+
 static int load(struct ps_places *places, enum ps_places_kind kind,
                 struct database *db, char **ret_reason)
 {
@@ -97,8 +108,10 @@ static int load(struct ps_places *places, enum ps_places_kind kind,
     if (kind == PS_PLACES_ASN && is_csv(db->path)) {
         r = ps_asn_open(db->path, places->config.state_dir, &db->asn,
                         ret_reason);
-        if (r == 0)
+        if (r == 0) {
             describe(db, ps_asn_built(db->asn));
+            note_overlaps(places, db);
+        }
         return r;
     }
     r = ps_mmdb_open(db->path, &db->mmdb, ret_reason);

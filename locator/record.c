@@ -111,6 +111,12 @@ static bool set_asn(const uint8_t *data, const struct ps_mmdb_value *v,
     return true;
 }
 
+/* Single precision shows as -33.868801116943359: a metre is enough. */
+static double to_metres(double degrees)
+{
+    return round(degrees * 1e5) / 1e5;
+}
+
 static bool set_latitude(const uint8_t *data, const struct ps_mmdb_value *v,
                          struct ps_record *record)
 {
@@ -118,7 +124,7 @@ static bool set_latitude(const uint8_t *data, const struct ps_mmdb_value *v,
 
     if (!ps_mmdb_real(data, v, &degrees) || fabs(degrees) > 90)
         return false;
-    record->latitude = degrees;
+    record->latitude = to_metres(degrees);
     return true;
 }
 
@@ -129,7 +135,7 @@ static bool set_longitude(const uint8_t *data, const struct ps_mmdb_value *v,
 
     if (!ps_mmdb_real(data, v, &degrees) || fabs(degrees) > 180)
         return false;
-    record->longitude = degrees;
+    record->longitude = to_metres(degrees);
     return true;
 }
 
