@@ -96,7 +96,7 @@ export class Client {
       ...options.headers,
     }
     const token = this.#options.token()
-    if (token !== undefined) headers['Authorization'] = `Bearer ${token}`
+    if (token !== undefined) headers.Authorization = `Bearer ${token}`
     if (options.body !== undefined) {
       headers['Content-Type'] = 'application/json'
     }

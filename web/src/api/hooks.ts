@@ -125,10 +125,10 @@ export function useSaveRule() {
   return useMutation({
     mutationFn: ({ rule, of }: { rule: T.Rule; of: string | undefined }) =>
       of === undefined
-        ? client.request<T.Rule>('rules', { method: 'POST', body: { rule } })
+        ? client.request<T.Rule>('rules', { method: 'POST', body: rule })
         : client.request<T.Rule>(`rules/${id(of)}`, {
             method: 'PUT',
-            body: { rule },
+            body: rule,
           }),
     onSuccess: () => refreshRules(queries),
   })

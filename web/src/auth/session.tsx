@@ -6,14 +6,19 @@ import {
   useContext,
   useEffect,
   useMemo,
-  useRef,
   useState,
   type ReactNode,
 } from 'react'
 import { ApiError, Client, OfflineError } from '../api/client'
 import { ReachStore } from '../api/reach'
 import type { Session } from '../api/types'
-import { forgetToken, loadToken, saveToken, takeTokenFromUrl } from './token'
+import {
+  forgetToken,
+  loadToken,
+  saveToken,
+  takeTokenFromUrl,
+  TokenHolder,
+} from './token'
 
 export type LoginFailure = 'wrong' | 'expired' | 'offline'
 
@@ -36,13 +41,13 @@ const RETRY_MS = 2000
 
 export function AuthProvider({ children }: { children: ReactNode }) {
   const queries = useQueryClient()
-  const token = useRef<string | undefined>(undefined)
+  const [token] = useState(() => new TokenHolder())
   const [state, setState] = useState<State>({ status: 'checking' })
   const [reach] = useState(() => new ReachStore())
 
   const leave = useCallback(
     (failure?: LoginFailure, error?: ApiError) => {
-      token.current = undefined
+      token.set(undefined)
       forgetToken()
       queries.clear()
       setState({
@@ -51,18 +56,18 @@ export function AuthProvider({ children }: { children: ReactNode }) {
         ...(error && { error }),
       })
     },
-    [queries],
+    [queries, token],
   )
 
   const [client] = useState(
     () =>
       new Client({
-        token: () => token.current,
+        token: token.get,
         onReach: reach.report,
         onUnauthorized: () =>
           setState((now) => {
             if (now.status !== 'in') return now
-            token.current = undefined
+            token.set(undefined)
             forgetToken()
             return { status: 'out', failure: 'expired' }
           }),
@@ -71,7 +76,7 @@ export function AuthProvider({ children }: { children: ReactNode }) {
 
   const login = useCallback(
     async (candidate: string) => {
-      token.current = candidate
+      token.set(candidate)
       setState({ status: 'checking' })
       try {
         const session = await client.get<Session>('session')
@@ -89,7 +94,7 @@ export function AuthProvider({ children }: { children: ReactNode }) {
         }
       }
     },
-    [client, leave],
+    [client, leave, token],
   )
 
   useEffect(() => {
@@ -142,7 +147,10 @@ export function useRole(): string {
   return state.status === 'in' ? state.session.role : ''
 }
 
-/** Changes need more than a viewer; the gateway decides, this only hides. */
-export function useCanChange(): boolean {
-  return useRole() !== 'viewer'
+const RANKS = ['viewer', 'operator', 'admin'] as const
+
+/** Whether the role suffices; the gateway decides, this only hides. */
+export function useCan(need: (typeof RANKS)[number]): boolean {
+  const role = useRole()
+  return RANKS.findIndex((name) => name === role) >= RANKS.indexOf(need)
 }

@@ -38,3 +38,14 @@ export function saveToken(token: string, storage: Storage = sessionStorage) {
 export function forgetToken(storage: Storage = sessionStorage) {
   storage.removeItem(KEY)
 }
+
+/** The token that requests carry now. */
+export class TokenHolder {
+  #token: string | undefined
+
+  get = (): string | undefined => this.#token
+
+  set = (token: string | undefined) => {
+    this.#token = token
+  }
+}

@@ -61,30 +61,24 @@ export function handleMessage(
       )
       break
     case 'trace':
-      queries.setQueryData(['trace', data['id']], data)
+      queries.setQueryData(['trace', data.id], data)
       void queries.invalidateQueries({ queryKey: ['traces'] })
       break
     case 'path':
-      queries.setQueryData(['path', data['id']], data)
+      queries.setQueryData(['path', data.id], data)
       void queries.invalidateQueries({ queryKey: ['paths'] })
       break
     case 'ruleset':
       queries.setQueryData(['stats'], data)
       void queries.invalidateQueries({ queryKey: ['rules'] })
       break
-    case 'gap':
-      addGap(data, dispatch)
+    case 'lost':
+      dispatch({
+        type: 'lost',
+        ...(typeof data.count === 'number' && { count: data.count }),
+      })
       break
   }
-}
-
-function addGap(data: Record<string, unknown>, dispatch: Dispatch<Action>) {
-  const count = data['count'] ?? data['lost']
-  if (typeof count !== 'number') return
-  const source = [data['publisher'] ?? data['source'], data['topic']]
-    .filter((part) => typeof part === 'string')
-    .join('.')
-  dispatch({ type: 'gap', gap: { source: source || 'gateway', count } })
 }
 
 export function EventsProvider({ children }: { children: ReactNode }) {

@@ -3,7 +3,7 @@ import { Drawer } from '@mantine/core'
 import type { Event } from '../api/types'
 import { isKey, useI18n } from '../i18n'
 import { daemonText } from '../i18n/daemon'
-import { formatClock, formatDateTime } from '../lib/format'
+import { formatClock, formatCount, formatDateTime } from '../lib/format'
 import { plain, Tag } from '../ui/figures'
 import { Notice } from '../ui/notice'
 import { useEvents } from './context'
@@ -16,7 +16,7 @@ export function EventsDrawer({
   opened: boolean
   onClose: () => void
 }) {
-  const { t } = useI18n()
+  const { t, locale } = useI18n()
   const { state } = useEvents()
   return (
     <Drawer
@@ -34,11 +34,13 @@ export function EventsDrawer({
       }
       closeButtonProps={{ 'aria-label': t('common.close') }}
     >
-      {state.gaps.map(({ source, count }) => (
-        <Notice key={source} kind="warn">
-          {t('events.gap', { n: count, source })}
+      {state.missed.times > 0 && (
+        <Notice kind="warn">
+          {state.missed.count > 0
+            ? t('events.lost', { n: formatCount(state.missed.count, locale) })
+            : t('events.lost.unknown')}
         </Notice>
-      ))}
+      )}
       {state.entries.length === 0 && (
         <p className="ps-empty">{t('events.none')}</p>
       )}

@@ -10,16 +10,18 @@ export interface Entry {
   event: Event
 }
 
-/** Messages that the gateway says it, or we, did not get. */
-export interface Gap {
-  source: string
+/** What the gateway says that this stream missed. */
+export interface Missed {
+  /** How many times it said so */
+  times: number
+  /** The sum of those that were counted */
   count: number
 }
 
 export interface EventsState {
   stream: StreamState
   entries: readonly Entry[]
-  gaps: readonly Gap[]
+  missed: Missed
   unread: number
   trimmed: boolean
 }
@@ -27,7 +29,7 @@ export interface EventsState {
 export const EMPTY: EventsState = {
   stream: 'connecting',
   entries: [],
-  gaps: [],
+  missed: { times: 0, count: 0 },
   unread: 0,
   trimmed: false,
 }
@@ -35,7 +37,7 @@ export const EMPTY: EventsState = {
 export type Action =
   | { type: 'stream'; stream: StreamState }
   | { type: 'event'; event: Event }
-  | { type: 'gap'; gap: Gap }
+  | { type: 'lost'; count?: number }
   | { type: 'read' }
 
 let lastKey = 0
@@ -54,17 +56,14 @@ export function reduce(state: EventsState, action: Action): EventsState {
         trimmed: state.trimmed || entries.length > MAX_EVENTS,
       }
     }
-    case 'gap':
-      return { ...state, gaps: addGap(state.gaps, action.gap) }
+    case 'lost': {
+      const { times, count } = state.missed
+      const missed = { times: times + 1, count: count + (action.count ?? 0) }
+      return { ...state, missed }
+    }
     case 'read':
       return state.unread === 0 ? state : { ...state, unread: 0 }
   }
-}
-
-function addGap(gaps: readonly Gap[], gap: Gap): Gap[] {
-  const rest = gaps.filter((g) => g.source !== gap.source)
-  const before = gaps.find((g) => g.source === gap.source)?.count ?? 0
-  return [...rest, { source: gap.source, count: before + gap.count }]
 }
 
 /** The JSON object of a message; undefined when it is not one. */
@@ -83,9 +82,9 @@ export function readData(
 
 export function isEvent(data: Record<string, unknown>): boolean {
   return (
-    typeof data['id'] === 'string' &&
-    typeof data['severity'] === 'string' &&
-    typeof data['time'] === 'string' &&
-    typeof data['text'] === 'string'
+    typeof data.id === 'string' &&
+    typeof data.severity === 'string' &&
+    typeof data.time === 'string' &&
+    typeof data.text === 'string'
   )
 }

@@ -4,7 +4,7 @@ import { Link } from 'react-router'
 import { ApiError } from '../api/client'
 import { useFlow } from '../api/hooks'
 import type { Counters, DropCount, Flow } from '../api/types'
-import { useCanChange } from '../auth/session'
+import { useCan } from '../auth/session'
 import { useI18n } from '../i18n'
 import {
   formatByteRate,
@@ -51,7 +51,8 @@ export function FlowDrawer({
 
 function FlowDetail({ flow }: { flow: Flow }) {
   const { t, locale } = useI18n()
-  const canChange = useCanChange()
+  const canChange = useCan('operator')
+  const canRule = useCan('admin')
   return (
     <div className="ps-stack">
       <Facts
@@ -94,9 +95,11 @@ function FlowDetail({ flow }: { flow: Flow }) {
           <Link className="ps-button" to={traceFlowLink(flow)}>
             {t('flows.trace')}
           </Link>
-          <Link className="ps-button" to={blockFlowLink(flow)}>
-            {t('flows.block')}
-          </Link>
+          {canRule && (
+            <Link className="ps-button" to={blockFlowLink(flow)}>
+              {t('flows.block')}
+            </Link>
+          )}
         </p>
       )}
     </div>

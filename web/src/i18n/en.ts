@@ -368,7 +368,9 @@ export const en = {
   'events.connecting': 'connecting',
   'events.waiting': 'connection lost, trying again',
   'events.stopped': 'no stream',
-  'events.gap': '{n} messages of {source} were lost on the way',
+  'events.lost': '{n} messages came too late to be replayed',
+  'events.lost.unknown':
+    'The gateway was restarted; what happened meanwhile is not known here.',
   'events.trimmed': 'Only the last {n} are kept here.',
   'severity.info': 'info',
   'severity.notice': 'notice',

@@ -3,7 +3,7 @@ import { lazy, Suspense } from 'react'
 import { Link, useParams } from 'react-router'
 import { useHost } from '../api/hooks'
 import type { HostReport, Place } from '../api/types'
-import { useCanChange } from '../auth/session'
+import { useCan } from '../auth/session'
 import { useFlowColumns } from '../flows/columns'
 import { hostLinks } from '../flows/links'
 import { isKey, useI18n } from '../i18n'
@@ -25,7 +25,8 @@ export function Component() {
   const { t } = useI18n()
   const { ip = '' } = useParams()
   const isValid = isIp(ip)
-  const canChange = useCanChange()
+  const canChange = useCan('operator')
+  const canRule = useCan('admin')
   const { data, error, dataUpdatedAt } = useHost(ip, isValid)
   if (!isValid) {
     return (
@@ -47,9 +48,11 @@ export function Component() {
             <Link className="ps-button" to={hostLinks.trace(ip)}>
               {t('host.trace')}
             </Link>
-            <Link className="ps-button" to={hostLinks.block(ip)}>
-              {t('host.block')}
-            </Link>
+            {canRule && (
+              <Link className="ps-button" to={hostLinks.block(ip)}>
+                {t('host.block')}
+              </Link>
+            )}
           </>
         )
       }

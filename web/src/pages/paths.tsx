@@ -5,7 +5,7 @@ import { useNavigate, useSearchParams } from 'react-router'
 import { useMeasurePath, usePaths } from '../api/hooks'
 import { compact } from '../api/query'
 import type { MeasureRequest } from '../api/types'
-import { useCanChange } from '../auth/session'
+import { useCan } from '../auth/session'
 import { useI18n } from '../i18n'
 import { usePathColumns } from '../paths/columns'
 import { Field, numberOf, useFieldErrors } from '../ui/form'
@@ -16,7 +16,7 @@ import { Updated } from '../ui/updated'
 
 export function Component() {
   const { t } = useI18n()
-  const canChange = useCanChange()
+  const canChange = useCan('operator')
   const { data, error, dataUpdatedAt } = usePaths()
   const columns = usePathColumns()
   return (

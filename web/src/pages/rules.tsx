@@ -4,7 +4,7 @@ import { useMemo } from 'react'
 import { Link, useSearchParams } from 'react-router'
 import { useDeleteRule, useRules, useSaveRule, useStats } from '../api/hooks'
 import type { Rule } from '../api/types'
-import { useCanChange } from '../auth/session'
+import { useCan } from '../auth/session'
 import { useI18n } from '../i18n'
 import { formatBytes, formatCount, formatDateTime } from '../lib/format'
 import { draftOf, draftOfParams, requestOf } from '../rules/draft'
@@ -23,7 +23,7 @@ import { Updated } from '../ui/updated'
 export function Component() {
   const { t, locale } = useI18n()
   const [params, setParams] = useSearchParams()
-  const canChange = useCanChange()
+  const canChange = useCan('admin')
   const { data, error, dataUpdatedAt } = useRules()
   const stats = useStats()
   const save = useSaveRule()

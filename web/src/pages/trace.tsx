@@ -3,7 +3,7 @@ import { useState } from 'react'
 import { Link, useNavigate, useParams, useSearchParams } from 'react-router'
 import { useDeleteTrace, usePackets, useTrace } from '../api/hooks'
 import type { Trace } from '../api/types'
-import { useCanChange } from '../auth/session'
+import { useCan } from '../auth/session'
 import { isKey, useI18n } from '../i18n'
 import {
   formatCount,
@@ -29,7 +29,7 @@ export function Component() {
   const { t, locale } = useI18n()
   const { id = '' } = useParams()
   const navigate = useNavigate()
-  const canChange = useCanChange()
+  const canChange = useCan('operator')
   const [params, setParams] = useSearchParams()
   const [limit, setLimit] = useState(PAGE)
   const trace = useTrace(id)

@@ -3,7 +3,7 @@ import { useMemo } from 'react'
 import { Link, useNavigate, useSearchParams } from 'react-router'
 import { useTraces } from '../api/hooks'
 import type { Trace } from '../api/types'
-import { useCanChange } from '../auth/session'
+import { useCan } from '../auth/session'
 import { useI18n } from '../i18n'
 import { formatCount, formatDateTime } from '../lib/format'
 import { FilterText } from '../traces/filter-text'
@@ -19,7 +19,7 @@ export function Component() {
   const { t } = useI18n()
   const navigate = useNavigate()
   const [params, setParams] = useSearchParams()
-  const canChange = useCanChange()
+  const canChange = useCan('operator')
   const { data, error, dataUpdatedAt } = useTraces()
   const columns = useColumns()
   const draft = Object.fromEntries(

@@ -52,7 +52,7 @@ export function RuleForm({
           size="xs"
           aria-label={t('common.action')}
           value={draft.action}
-          onChange={(value) => set('action', value as RuleAction)}
+          onChange={(value) => set('action', value)}
           data={(['drop', 'pass'] as const).map((value) => ({
             value,
             label: t(`rules.action.${value}`),
@@ -155,11 +155,7 @@ function Flags({
   return (
     <fieldset className="ps-wide ps-flags">
       <legend>{label}</legend>
-      <Chip.Group
-        multiple
-        value={value}
-        onChange={(next) => onChange(next as TcpFlag[])}
-      >
+      <Chip.Group multiple value={value} onChange={(next) => onChange(next)}>
         {TCP_FLAGS.map((flag) => (
           <Chip key={flag} value={flag} size="xs" radius="sm">
             {flag}

@@ -25,7 +25,7 @@ export function Preferences() {
         size="xs"
         aria-label={t('app.theme')}
         value={colorScheme}
-        onChange={(value) => setColorScheme(value as MantineColorScheme)}
+        onChange={(value) => setColorScheme(value)}
         data={[
           { value: 'auto', label: t('app.theme.auto') },
           { value: 'light', label: t('app.theme.light') },

@@ -107,7 +107,7 @@ function answerRules(
     rules.splice(index, 1)
     return [204, undefined]
   }
-  const { rule } = body as { rule: Rule }
+  const rule = body as Rule
   if (rule.sport !== undefined && !/^\d+(-\d+)?$/.test(rule.sport)) {
     return problem(400, 'A port, or a range as 1024-65535, was expected.', {
       id: 'request.invalid',

@@ -211,7 +211,7 @@ export function flows(query: URLSearchParams): T.FlowList {
       want('ifname', f.ifname),
   )
   const sort = query.get('sort') ?? '-rate'
-  const key = SORTS[sort.replace('-', '')] ?? SORTS['rate']
+  const key = SORTS[sort.replace('-', '')] ?? SORTS.rate
   const sign = sort.startsWith('-') ? -1 : 1
   if (key) found.sort((a, b) => sign * (key(a) - key(b)))
   const add = (side: 'rx' | 'tx'): T.Counters => {
