@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: MIT */
+/* What is asked of traces. */
+#include "common/json.h"
+#include "tracer/tracer.h"
+
+/* A page ends before its message grows beyond what the bus carries. */
+#define MAX_PAGE_BYTES (PS_BUS_MAX_MESSAGE / 4 * 3)
+
+/* ---- create ------------------------------------------------------------- */
+
+static int check_request(const Ps__CreateTraceRequest *req,
+                         struct ps_tracer_filter *ret_filter,
+                         uint32_t *ret_netns, struct ps_call *call)
+{
+    struct ps_filter_error error;
+
+    if (ps_convert_filter(req->filter, ret_filter, ret_netns, &error) < 0) {
+        ps_call_fail(call, "trace.filter", 400, error.field, "%s",
+                     error.detail);
+        return -EINVAL;
+    }
+    if (req->has_max_packets &&
+        (req->max_packets == 0 || req->max_packets > PS_JOIN_MAX_PACKETS)) {
+        ps_call_fail(call, "trace.max_packets", 400, "max_packets",
+                     "Give a number of packets from 1 to %u.",
+                     PS_JOIN_MAX_PACKETS);
+        return -EINVAL;
+    }
+    if (req->has_duration_ns &&
+        (req->duration_ns == 0 || req->duration_ns > PS_TRACE_MAX_NS)) {
+        ps_call_fail(call, "trace.duration", 400, "duration_ns",
+                     "Give a duration from 1 ns to one hour "
+                     "(3600000000000 ns).");
+        return -EINVAL;
+    }
+    if (req->comment && strlen(req->comment) > PS_TRACE_COMMENT) {
+        ps_call_fail(call, "trace.comment", 400, "comment",
+                     "Give a comment of at most %d bytes.", PS_TRACE_COMMENT);
+        return -EINVAL;
+    }
+    return 0;
+}
+
+static Ps__TraceFilter *copy_filter(const Ps__TraceFilter *filter)
+{
+    size_t len = protobuf_c_message_get_packed_size(&filter->base);
+    _cleanup_free_ uint8_t *data = malloc(len ? len : 1);
+
+    if (!data)
+        return NULL;
+    protobuf_c_message_pack(&filter->base, data);
+    return ps__trace_filter__unpack(NULL, len, data);
+}
+
+static Ps__Trace *make_trace(const Ps__CreateTraceRequest *req)
+{
+    Ps__Trace *msg = (Ps__Trace *)ps_message_new(&ps__trace__descriptor);
+
+    if (!msg)
+        return NULL;
+    msg->has_max_packets = msg->has_duration_ns = 1;
+    msg->max_packets = req->has_max_packets ? req->max_packets
+                                            : PS_TRACE_DEFAULT_PACKETS;
+    msg->duration_ns = req->has_duration_ns ? req->duration_ns
+                                            : PS_TRACE_DEFAULT_NS;
+    msg->filter = copy_filter(req->filter);
+    if (req->comment)
+        msg->comment = strdup(req->comment);
+    if (!msg->filter || (req->comment && !msg->comment)) {
+        ps__trace__free_unpacked(msg, NULL);
+        return NULL;
+    }
+    return msg;
+}
+
+static void fail_start(const struct tracer *t, struct ps_call *call, int err)
+{
+    if (err == -EBUSY)
+        ps_call_fail(call, "trace.too_many", 409, NULL,
+                     "%d traces run already; wait for one to end or delete "
+                     "one.",
+                     PS_TRACER_MAX_TRACES);
+    else if (err == -EOPNOTSUPP)
+        ps_call_fail(call, "trace.unavailable", 501, NULL,
+                     "This kernel takes none of the tracer's programs: %s.",
+                     t->no_probes);
+    else if (err == -ENOSPC)
+        ps_call_fail(call, "trace.store", 507, NULL,
+                     "The history has no room; free disk space or raise "
+                     "history-max.");
+    else
+        ps_call_fail(call, "trace.start", 500, NULL,
+                     "The trace could not start: %s.", ps_bpf_reason(err));
+}
+
+void ps_tracer_create_trace(void *arg, const ProtobufCMessage *msg,
+                            struct ps_call *call)
+{
+    const Ps__CreateTraceRequest *req = (const Ps__CreateTraceRequest *)msg;
+    struct tracer *t = arg;
+    struct ps_tracer_filter filter;
+    struct ps_trace *trace;
+    Ps__Trace *made, *now;
+    uint32_t netns;
+    int r;
+
+    if (check_request(req, &filter, &netns, call) < 0)
+        return;
+    made = make_trace(req);
+    r = made ? ps_traces_start(t, made, &filter, netns) : -ENOMEM;
+    if (r < 0) {
+        fail_start(t, call, r);
+        return;
+    }
+    /* It belongs to the running trace now. */
+    trace = ps_traces_find(t, made->id);
+    now = trace ? ps_traces_describe(t, trace) : NULL;
+    if (!now) {
+        fail_start(t, call, -ENOMEM);
+        return;
+    }
+    ps_publish(t->daemon, "trace", &now->base, false);
+    ps_event(t->daemon, PS__EVENT__SEVERITY__info, "tracer.trace_started",
+             (const struct ps_event_param[]){{"id", now->id}, {NULL, NULL}},
+             "Trace %s started.", now->id);
+    ps_call_reply(call, &now->base);
+    ps__trace__free_unpacked(now, NULL);
+}
+
+/* ---- get, list, delete -------------------------------------------------- */
+
+static void fail_read(struct ps_call *call, const char *id, int err)
+{
+    if (err == -ENOENT)
+        ps_call_fail(call, "trace.not_found", 404, "id",
+                     "There is no trace \"%.64s\"; list the traces to see "
+                     "which are kept.",
+                     id);
+    else
+        ps_call_fail(call, "trace.store", 500, NULL,
+                     "The history could not be read: %s.", strerror(-err));
+}
+
+void ps_tracer_get_trace(void *arg, const ProtobufCMessage *msg,
+                         struct ps_call *call)
+{
+    const Ps__TraceId *req = (const Ps__TraceId *)msg;
+    struct tracer *t = arg;
+    struct ps_trace *trace = ps_traces_find(t, req->id);
+    Ps__Trace *now = NULL;
+    int r = 0;
+
+    if (trace) {
+        now = ps_traces_describe(t, trace);
+        r = now ? 0 : -ENOMEM;
+    } else {
+        r = ps_history_get(t->history, req->id, &now);
+    }
+    if (r < 0) {
+        fail_read(call, req->id, r);
+        return;
+    }
+    ps_call_reply(call, &now->base);
+    ps__trace__free_unpacked(now, NULL);
+}
+
+void ps_tracer_delete_trace(void *arg, const ProtobufCMessage *msg,
+                            struct ps_call *call)
+{
+    const Ps__TraceId *req = (const Ps__TraceId *)msg;
+    struct tracer *t = arg;
+    struct ps_trace *trace = ps_traces_find(t, req->id);
+    Ps__Trace *kept = NULL;
+    Ps__Empty empty = PS__EMPTY__INIT;
+    int r;
+
+    r = ps_history_get(t->history, req->id, &kept);
+    if (r == 0) {
+        ps__trace__free_unpacked(kept, NULL);
+        r = ps_history_delete(t->history, req->id);
+    }
+    if (r < 0) {
+        fail_read(call, req->id, r);
+        return;
+    }
+    if (trace)
+        ps_traces_discard(t, trace);
+    ps_call_reply(call, &empty.base);
+}
+
+/* What the history keeps of a running trace is its beginning. */
+static int make_live(struct tracer *t, Ps__TraceList *list)
+{
+    for (size_t i = 0; i < list->n_traces; i++) {
+        struct ps_trace *trace = ps_traces_find(t, list->traces[i]->id);
+        Ps__Trace *now;
+
+        if (!trace)
+            continue;
+        now = ps_traces_describe(t, trace);
+        if (!now)
+            return -ENOMEM;
+        ps__trace__free_unpacked(list->traces[i], NULL);
+        list->traces[i] = now;
+    }
+    return 0;
+}
+
+void ps_tracer_list_traces(void *arg, const ProtobufCMessage *msg,
+                           struct ps_call *call)
+{
+    const Ps__ListTracesRequest *req = (const Ps__ListTracesRequest *)msg;
+    struct tracer *t = arg;
+    Ps__TraceList *list;
+    uint32_t limit;
+    size_t offset;
+    int r;
+
+    if (ps_list_limit(call, req->has_limit, req->limit, &limit) < 0 ||
+        ps_list_offset(call, req->cursor, &offset) < 0)
+        return;
+    list = (Ps__TraceList *)ps_message_new(&ps__trace_list__descriptor);
+    if (!list) {
+        fail_read(call, "", -ENOMEM);
+        return;
+    }
+    r = ps_history_list(t->history, offset, limit, &list->traces,
+                        &list->n_traces, &list->total);
+    if (r == 0)
+        r = make_live(t, list);
+    if (r < 0) {
+        fail_read(call, "", r);
+    } else {
+        if (offset + list->n_traces < list->total)
+            list->next_cursor = ps_list_cursor(offset + list->n_traces);
+        ps_call_reply(call, &list->base);
+    }
+    ps__trace_list__free_unpacked(list, NULL);
+}
+
+/* ---- packets ------------------------------------------------------------ */
+
+static int live_packets(struct tracer *t, const struct ps_trace *trace,
+                        size_t offset, uint32_t limit, Ps__PacketWayList *list)
+{
+    struct ps_names names;
+
+    ps_tracer_names(t, &names);
+    list->total = ps_join_packets(trace->join);
+    list->packets = calloc(limit, sizeof(*list->packets));
+    if (!list->packets)
+        return -ENOMEM;
+    for (size_t i = offset; i < list->total && list->n_packets < limit; i++) {
+        Ps__PacketWay *way = ps_convert_way(
+            trace->join, ps_join_way(trace->join, (uint32_t)i), i, &names);
+
+        if (!way)
+            return -ENOMEM;
+        list->packets[list->n_packets++] = way;
+    }
+    return 0;
+}
+
+static void cut_page(Ps__PacketWayList *list)
+{
+    size_t bytes = 0, n;
+
+    for (n = 0; n < list->n_packets; n++) {
+        bytes += protobuf_c_message_get_packed_size(&list->packets[n]->base);
+        if (n && bytes > MAX_PAGE_BYTES)
+            break;
+    }
+    while (list->n_packets > n)
+        ps__packet_way__free_unpacked(list->packets[--list->n_packets], NULL);
+}
+
+void ps_tracer_list_packets(void *arg, const ProtobufCMessage *msg,
+                            struct ps_call *call)
+{
+    const Ps__ListPacketsRequest *req = (const Ps__ListPacketsRequest *)msg;
+    struct tracer *t = arg;
+    struct ps_trace *trace = ps_traces_find(t, req->id);
+    Ps__PacketWayList *list;
+    Ps__Trace *kept = NULL;
+    uint32_t limit;
+    size_t offset;
+    int r;
+
+    if (ps_list_limit(call, req->has_limit, req->limit, &limit) < 0 ||
+        ps_list_offset(call, req->cursor, &offset) < 0)
+        return;
+    list =
+        (Ps__PacketWayList *)ps_message_new(&ps__packet_way_list__descriptor);
+    r = list ? 0 : -ENOMEM;
+    if (r == 0 && trace) {
+        r = live_packets(t, trace, offset, limit, list);
+    } else if (r == 0) {
+        r = ps_history_get(t->history, req->id, &kept);
+        if (r == 0)
+            r = ps_history_packets(t->history, req->id, offset, limit,
+                                   &list->packets, &list->n_packets,
+                                   &list->total);
+    }
+    if (r < 0) {
+        fail_read(call, req->id, r);
+    } else {
+        cut_page(list);
+        if (offset + list->n_packets < list->total)
+            list->next_cursor = ps_list_cursor(offset + list->n_packets);
+        ps_call_reply(call, &list->base);
+    }
+    if (kept)
+        ps__trace__free_unpacked(kept, NULL);
+    if (list)
+        ps__packet_way_list__free_unpacked(list, NULL);
+}

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+/* The daemon as common/service.h wants it. */
+#include <linux/capability.h>
+
+#include "common/bpf.h"
+#include "tracer/station.h"
+#include "tracer/tracer.h"
+
+static const struct ps_option options[] = {
+    {"history-max", PS_OPT_SIZE, offsetof(struct tracer_config, history_max),
+     "64M", 1u << 20, UINT64_C(1) << 40, "SIZE",
+     "bytes of finished traces kept on disk; the oldest leave first"},
+    {0},
+};
+
+/*
+ * BPF and PERFMON attach tracing programs and read the kernel; NET_ADMIN
+ * attaches netfilter links and cgroup programs; SYS_ADMIN enters network
+ * namespaces (setns); SYS_PTRACE opens those of other users' processes.
+ */
+static const int keep_caps[] = {CAP_BPF,       CAP_PERFMON,    CAP_NET_ADMIN,
+                                CAP_SYS_ADMIN, CAP_SYS_PTRACE, -1};
+
+/* ---- capabilities ------------------------------------------------------- */
+
+static const char no_stations[] = "steps of packets at this place";
+
+static void tell_station(struct tracer *t, const struct ps_probe_state *state)
+{
+    char id[64];
+
+    snprintf(id, sizeof(id), "tracer.station.%s", state->id);
+    ps_capability(t->daemon, id, state->available, state->tier,
+                  state->reason[0] ? state->reason : NULL,
+                  state->available ? NULL : no_stations);
+}
+
+static const struct ps_probe_state *
+find_state(const struct ps_probe_state *states, size_t n, const char *id)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!strcmp(states[i].id, id))
+            return &states[i];
+    return NULL;
+}
+
+static void tell_group(struct tracer *t, const char *id,
+                       const struct ps_probe_state *state, const char *without)
+{
+    bool available = state && state->available;
+
+    ps_capability(t->daemon, id, available, state ? state->tier : NULL,
+                  state && state->reason[0] ? state->reason
+                  : available               ? NULL
+                                            : "not loaded",
+                  available ? NULL : without);
+}
+
+/* Each program is attached for real and taken off again. */
+static void try_probes(struct tracer *t)
+{
+    const struct ps_probe_state *states;
+    size_t n, points = 0;
+    int r;
+
+    if (!t->probes) {
+        ps_capability(t->daemon, "tracer.tracepoints", false, NULL,
+                      t->no_probes, "traces");
+        return;
+    }
+    r = ps_probes_attach(t->probes);
+    states = ps_probes_states(t->probes, &n);
+    for (size_t i = 0; i < n; i++) {
+        tell_station(t, &states[i]);
+        points += states[i].available &&
+                  strcmp(states[i].id, "netfilter") != 0 &&
+                  strcmp(states[i].id, "cgroup_skb") != 0;
+    }
+    ps_capability(t->daemon, "tracer.tracepoints", points > 0,
+                  ps_probes_tier(t->probes), r < 0 ? ps_bpf_reason(r) : NULL,
+                  points ? NULL : "traces");
+    tell_group(t, "tracer.drops", find_state(states, n, "kfree_skb"),
+               "where packets are dropped");
+    tell_group(t, "tracer.netfilter.optional",
+               find_state(states, n, "netfilter"),
+               "the steps at netfilter's hooks");
+    tell_group(t, "tracer.cgroup.optional", find_state(states, n, "cgroup_skb"),
+               "the steps at the socket's filter and behind ip_finish_output");
+    ps_probes_detach(t->probes);
+}
+
+static void tell_rest(struct tracer *t)
+{
+    ps_capability(t->daemon, "tracer.sockets", t->scan != NULL, "iter",
+                  t->scan ? NULL : t->no_sockets,
+                  t->scan ? NULL : "the list of sockets");
+    ps_capability(t->daemon, "tracer.drop_reasons.optional", t->reasons != NULL,
+                  "btf", t->reasons ? NULL : "this kernel gives no reasons",
+                  t->reasons ? NULL : "why packets are dropped");
+    ps_capability(t->daemon, "tracer.symbols.optional", t->ksyms != NULL,
+                  "kallsyms", t->ksyms ? NULL : "not readable",
+                  t->ksyms ? NULL : "the functions that drop packets");
+}
+
+/* ---- life --------------------------------------------------------------- */
+
+static void tracer_close(struct ps_daemon *d _unused_, void *state)
+{
+    struct tracer *t = state;
+
+    ps_probes_free(&t->probes);
+    ps_sockscan_free(&t->scan);
+    ps_history_free(&t->history);
+    ps_drop_reasons_free(&t->reasons);
+    ps_ksyms_free(&t->ksyms);
+    free(t);
+}
+
+static int open_history(struct tracer *t)
+{
+    _cleanup_free_ char *error = NULL;
+    int r;
+
+    r = ps_history_open(ps_daemon_state_dir(t->daemon), t->config->history_max,
+                        &t->history, &error);
+    if (r < 0)
+        ps_error("history_open_failed", "error=" PS_Q,
+                 error ? error : strerror(-r));
+    return r;
+}
+
+static int tracer_open(struct ps_daemon *d, void *config, void **ret_state)
+{
+    struct tracer *t = calloc(1, sizeof(*t));
+    int r;
+
+    if (!t)
+        return -ENOMEM;
+    t->daemon = d;
+    t->config = config;
+    r = open_history(t);
+    if (r < 0) {
+        tracer_close(d, t);
+        return r;
+    }
+    ps_bpf_init();
+    if (ps_ksyms_open(&t->ksyms) < 0)
+        t->ksyms = NULL;
+    if (ps_drop_reasons_load(&t->reasons) < 0)
+        t->reasons = NULL;
+    ps_sockscan_open(&t->scan, t->no_sockets, sizeof(t->no_sockets));
+    ps_probes_open(&t->probes, t->no_probes, sizeof(t->no_probes));
+    try_probes(t);
+    tell_rest(t);
+    *ret_state = t;
+    return 0;
+}
+
+static int tracer_start(struct ps_daemon *d, void *state)
+{
+    struct tracer *t = state;
+    int r;
+
+    r = ps_history_recover(t->history, ps_now_ns());
+    if (r < 0)
+        return r;
+    t->tick = event_new(ps_daemon_base(d), -1, EV_PERSIST, ps_traces_tick, t);
+    if (!t->tick)
+        return -ENOMEM;
+    ps_bpf_memory(d, (t->probes ? ps_probes_memory(t->probes) : 0) +
+                         (t->scan ? ps_sockscan_memory(t->scan) : 0));
+    return 0;
+}
+
+static void tracer_stop(struct ps_daemon *d _unused_, void *state)
+{
+    struct tracer *t = state;
+
+    if (t->probes)
+        ps_traces_end_all(t, "shutdown");
+    if (t->tick)
+        event_free(t->tick);
+    t->tick = NULL;
+}
+
+/* ---- figures ------------------------------------------------------------ */
+
+static void set_counter(struct tracer *t, const char *name, const char *help,
+                        uint64_t value)
+{
+    ps_metric(t->daemon, PS__METRIC__KIND__counter, name, help, NULL, NULL,
+              (double)value);
+}
+
+static void tracer_sample(struct ps_daemon *d, void *state)
+{
+    static const struct {
+        const char *id;
+        enum ps_join_result result;
+    } lost[] = {
+        {"packet_limit", PS_JOIN_PACKET_LIMIT},
+        {"step_limit", PS_JOIN_STEP_LIMIT},
+        {"join_ambiguous", PS_JOIN_AMBIGUOUS},
+        {"join_no_packet", PS_JOIN_NO_PACKET},
+    };
+    struct tracer *t = state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(lost); i++)
+        ps_loss(d, lost[i].id, "steps", t->lost[lost[i].result]);
+    ps_loss(d, "ring_full", "steps", t->ring_full);
+    ps_loss(d, "netns_unreadable", "namespaces", t->netns_missed);
+    ps_loss(d, "owners_cut", "owners", t->owners_cut);
+    ps_loss(d, "history_write_failed", "traces", t->history_errors);
+    ps_metric(d, PS__METRIC__KIND__gauge, "tracer_traces_running",
+              "Traces that run now.", NULL, NULL, (double)ps_traces_running(t));
+    ps_metric(d, PS__METRIC__KIND__gauge, "tracer_sockets_seen",
+              "Sockets at the last look.", NULL, NULL, (double)t->sockets_seen);
+    set_counter(t, "tracer_traces_total", "Traces started.", t->traces_started);
+    set_counter(t, "tracer_hits_total",
+                "Events that matched a trace that has ended.", t->hits);
+    set_counter(t, "tracer_steps_total",
+                "Events that became steps of packets, of ended traces.",
+                t->steps);
+}
+
+const struct ps_method ps_tracer_methods[] = {
+    {"tracer.list_sockets", &ps__list_sockets_request__descriptor,
+     &ps__socket_list__descriptor, ps_tracer_list_sockets, false},
+    {"tracer.create_trace", &ps__create_trace_request__descriptor,
+     &ps__trace__descriptor, ps_tracer_create_trace, true},
+    {"tracer.list_traces", &ps__list_traces_request__descriptor,
+     &ps__trace_list__descriptor, ps_tracer_list_traces, false},
+    {"tracer.get_trace", &ps__trace_id__descriptor, &ps__trace__descriptor,
+     ps_tracer_get_trace, false},
+    {"tracer.delete_trace", &ps__trace_id__descriptor, &ps__empty__descriptor,
+     ps_tracer_delete_trace, true},
+    {"tracer.list_packets", &ps__list_packets_request__descriptor,
+     &ps__packet_way_list__descriptor, ps_tracer_list_packets, false},
+    {0},
+};
+
+const struct ps_service ps_tracer_service = {
+    .name = "tracer",
+    .summary = "follows packets through this host's kernel",
+    .options = options,
+    .config_size = sizeof(struct tracer_config),
+    .methods = ps_tracer_methods,
+    .keep_caps = keep_caps,
+    .single = true,
+    .open = tracer_open,
+    .start = tracer_start,
+    .sample = tracer_sample,
+    .stop = tracer_stop,
+    .close = tracer_close,
+};

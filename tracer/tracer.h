@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/* The daemon's state and who does what; see docs/architecture.md. */
+#ifndef PS_TRACER_TRACER_H
+#define PS_TRACER_TRACER_H
+
+#include "common/service.h"
+#include "tracer/convert.h"
+#include "tracer/history.h"
+#include "tracer/join.h"
+#include "tracer/probes.h"
+#include "tracer/sockscan.h"
+
+#define PS_TRACE_ID              20
+#define PS_TRACE_DEFAULT_PACKETS 1000u
+#define PS_TRACE_DEFAULT_NS      (60 * PS_NS_PER_S)
+#define PS_TRACE_MAX_NS          (3600 * PS_NS_PER_S)
+#define PS_TRACE_COMMENT         256
+
+struct tracer_config {
+    uint64_t history_max;
+};
+
+enum ps_trace_phase {
+    PS_TRACE_FREE,
+    PS_TRACE_RUNNING,
+    /* It has its packets; the last of their steps may still come. */
+    PS_TRACE_FULL,
+    /* Switched off; programs that were running end within moments. */
+    PS_TRACE_ENDING,
+};
+
+struct ps_trace {
+    enum ps_trace_phase phase;
+    uint64_t since; /* of the phase; CLOCK_MONOTONIC, as the next */
+    uint64_t deadline;
+    const char *end_reason;
+    bool discard;   /* deleted while it ran */
+    Ps__Trace *msg; /* what was asked for and how it began */
+    struct ps_join *join;
+};
+
+struct tracer {
+    struct ps_daemon *daemon;
+    struct tracer_config *config;
+    struct ps_sockscan *scan;        /* NULL: this kernel refuses it */
+    struct ps_probes *probes;        /* NULL: the same */
+    struct ps_ksyms *ksyms;          /* NULL: not readable */
+    struct ps_drop_reasons *reasons; /* NULL: the kernel has none */
+    struct ps_history *history;
+    struct ps_trace traces[PS_TRACER_MAX_TRACES];
+    struct event *tick;
+    uint64_t mono_to_unix;
+    char no_probes[160], no_sockets[160];
+    /* Since start; of finished traces, and of running ones at their end. */
+    uint64_t traces_started, steps, hits, ring_full;
+    uint64_t lost[PS_JOIN_RESULTS];
+    uint64_t sockets_seen, netns_missed, owners_cut, history_errors;
+};
+
+extern const struct ps_service ps_tracer_service;
+extern const struct ps_method ps_tracer_methods[];
+
+/* ---- traces.c ----------------------------------------------------------- */
+
+/*
+ * Starts a trace; takes msg (id, filter, limits, comment are set here or by
+ * the caller). -EBUSY: as many run as can; -EOPNOTSUPP: no probes;
+ * otherwise -errno of attaching or of the history.
+ */
+int ps_traces_start(struct tracer *t, Ps__Trace *msg,
+                    const struct ps_tracer_filter *filter, uint32_t netns);
+/* NULL: no such trace runs. */
+struct ps_trace *ps_traces_find(struct tracer *t, const char *id);
+/* Ends without keeping anything. */
+void ps_traces_discard(struct tracer *t, struct ps_trace *trace);
+/* A new message: the trace as it is now. NULL without memory. */
+Ps__Trace *ps_traces_describe(struct tracer *t, const struct ps_trace *trace);
+/* All that run end now with this reason, and are kept. */
+void ps_traces_end_all(struct tracer *t, const char *reason);
+/* Every few milliseconds while one runs: empties the ring, ends what is to
+ * end. arg is the tracer. */
+void ps_traces_tick(evutil_socket_t fd, short what, void *arg);
+size_t ps_traces_running(const struct tracer *t);
+void ps_tracer_names(const struct tracer *t, struct ps_names *ret_names);
+
+/* ---- methods ------------------------------------------------------------ */
+
+void ps_tracer_list_sockets(void *arg, const ProtobufCMessage *req,
+                            struct ps_call *call);
+void ps_tracer_create_trace(void *arg, const ProtobufCMessage *req,
+                            struct ps_call *call);
+void ps_tracer_list_traces(void *arg, const ProtobufCMessage *req,
+                           struct ps_call *call);
+void ps_tracer_get_trace(void *arg, const ProtobufCMessage *req,
+                         struct ps_call *call);
+void ps_tracer_delete_trace(void *arg, const ProtobufCMessage *req,
+                            struct ps_call *call);
+void ps_tracer_list_packets(void *arg, const ProtobufCMessage *req,
+                            struct ps_call *call);
+
+#endif

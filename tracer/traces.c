@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: MIT */
+/* Traces from their start to their end. */
+#include <sys/random.h>
+
+#include "common/json.h"
+#include "tracer/tracer.h"
+
+#define TICK_NS   (10 * PS_NS_PER_MS)
+#define FULL_NS   (100 * PS_NS_PER_MS)
+#define ENDING_NS (20 * PS_NS_PER_MS)
+
+/* Names of what did not become a step; NULL: it did. */
+static const struct {
+    const char *id;
+    const char *unit;
+} losses[PS_JOIN_RESULTS] = {
+    [PS_JOIN_PACKET_LIMIT] = {"packet_limit", "steps"},
+    [PS_JOIN_STEP_LIMIT] = {"step_limit", "steps"},
+    [PS_JOIN_AMBIGUOUS] = {"join_ambiguous", "steps"},
+    [PS_JOIN_NO_PACKET] = {"join_no_packet", "steps"},
+    [PS_JOIN_OTHER_NETNS] = {"other_netns", "steps"},
+};
+
+void ps_tracer_names(const struct tracer *t, struct ps_names *ret_names)
+{
+    *ret_names = (struct ps_names){
+        .ksyms = t->ksyms,
+        .reasons = t->reasons,
+        .tier = t->probes ? ps_probes_tier(t->probes) : NULL,
+        .mono_to_unix = t->mono_to_unix,
+    };
+}
+
+struct ps_trace *ps_traces_find(struct tracer *t, const char *id)
+{
+    for (size_t i = 0; i < PS_TRACER_MAX_TRACES; i++)
+        if (t->traces[i].phase != PS_TRACE_FREE && !t->traces[i].discard &&
+            !strcmp(t->traces[i].msg->id, id))
+            return &t->traces[i];
+    return NULL;
+}
+
+size_t ps_traces_running(const struct tracer *t)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < PS_TRACER_MAX_TRACES; i++)
+        n += t->traces[i].phase != PS_TRACE_FREE;
+    return n;
+}
+
+static unsigned int slot_of(const struct tracer *t,
+                            const struct ps_trace *trace)
+{
+    return (unsigned int)(trace - t->traces);
+}
+
+/* ---- as it is now ------------------------------------------------------- */
+
+void ps_trace_add_loss(Ps__Trace *trace, const char *id, const char *unit,
+                       uint64_t count)
+{
+    Ps__Loss *loss, **losses_new;
+
+    if (!count)
+        return;
+    losses_new =
+        realloc(trace->losses, (trace->n_losses + 1) * sizeof(*losses_new));
+    if (!losses_new)
+        return;
+    trace->losses = losses_new;
+    loss = (Ps__Loss *)ps_message_new(&ps__loss__descriptor);
+    if (!loss)
+        return;
+    loss->id = strdup(id);
+    loss->unit = strdup(unit);
+    loss->count = count;
+    if (!loss->id || !loss->unit) {
+        protobuf_c_message_free_unpacked(&loss->base, NULL);
+        return;
+    }
+    trace->losses[trace->n_losses++] = loss;
+}
+
+static Ps__Trace *copy_trace(const Ps__Trace *trace)
+{
+    size_t len = protobuf_c_message_get_packed_size(&trace->base);
+    _cleanup_free_ uint8_t *data = malloc(len ? len : 1);
+
+    if (!data)
+        return NULL;
+    protobuf_c_message_pack(&trace->base, data);
+    return ps__trace__unpack(NULL, len, data);
+}
+
+Ps__Trace *ps_traces_describe(struct tracer *t, const struct ps_trace *trace)
+{
+    struct ps_tracer_count count = {0};
+    Ps__Trace *msg = copy_trace(trace->msg);
+    uint64_t sum = 0;
+
+    if (!msg)
+        return NULL;
+    ps_probes_counts(t->probes, slot_of(t, trace), &count);
+    msg->packets = ps_join_packets(trace->join);
+    msg->drops = ps_join_drops(trace->join);
+    msg->steps = ps_join_count(trace->join, PS_JOIN_STEP);
+    msg->hits = count.hits;
+    for (size_t i = 0; i < PS_JOIN_RESULTS; i++) {
+        uint64_t n = ps_join_count(trace->join, (enum ps_join_result)i);
+
+        sum += n;
+        if (losses[i].id)
+            ps_trace_add_loss(msg, losses[i].id, losses[i].unit, n);
+    }
+    ps_trace_add_loss(msg, "ring_full", "steps", count.ring_full);
+    /* What lies in the ring at this moment, while it runs. */
+    if (count.hits > sum + count.ring_full)
+        ps_trace_add_loss(msg, "in_flight", "steps",
+                          count.hits - sum - count.ring_full);
+    return msg;
+}
+
+/* ---- end ---------------------------------------------------------------- */
+
+static Ps__PacketWay *packet_of(void *arg, uint32_t n)
+{
+    void **args = arg;
+    const struct tracer *t = args[0];
+    const struct ps_trace *trace = args[1];
+    struct ps_names names;
+
+    ps_tracer_names(t, &names);
+    return ps_convert_way(trace->join, ps_join_way(trace->join, n), n, &names);
+}
+
+static void add_up(struct tracer *t, const struct ps_trace *trace)
+{
+    struct ps_tracer_count count = {0};
+
+    ps_probes_counts(t->probes, slot_of(t, trace), &count);
+    t->hits += count.hits;
+    t->ring_full += count.ring_full;
+    t->steps += ps_join_count(trace->join, PS_JOIN_STEP);
+    for (size_t i = 0; i < PS_JOIN_RESULTS; i++)
+        t->lost[i] += ps_join_count(trace->join, (enum ps_join_result)i);
+}
+
+static void free_trace(struct ps_trace *trace)
+{
+    ps_join_free(&trace->join);
+    if (trace->msg)
+        ps__trace__free_unpacked(trace->msg, NULL);
+    *trace = (struct ps_trace){0};
+}
+
+static void announce_end(struct tracer *t, const Ps__Trace *msg)
+{
+    char packets[24], drops[24];
+
+    snprintf(packets, sizeof(packets), "%llu",
+             (unsigned long long)msg->packets);
+    snprintf(drops, sizeof(drops), "%llu", (unsigned long long)msg->drops);
+    ps_publish(t->daemon, "trace", &msg->base, false);
+    ps_event(t->daemon, PS__EVENT__SEVERITY__info, "tracer.trace_done",
+             (const struct ps_event_param[]){{"id", msg->id},
+                                             {"reason", msg->end_reason},
+                                             {"packets", packets},
+                                             {"drops", drops},
+                                             {NULL, NULL}},
+             "Trace %s ended (%s): %s packets, %s dropped.", msg->id,
+             msg->end_reason, packets, drops);
+}
+
+static void keep_trace(struct tracer *t, struct ps_trace *trace)
+{
+    void *args[] = {t, trace};
+    Ps__Trace *msg = ps_traces_describe(t, trace);
+    int r;
+
+    if (!msg)
+        return;
+    msg->state = PS__TRACE__STATE__done;
+    msg->end_reason = strdup(trace->end_reason);
+    msg->ended = ps_time_to_pb(ps_now_ns());
+    r = ps_history_finish(t->history, msg, ps_join_packets(trace->join),
+                          packet_of, args);
+    if (r < 0) {
+        t->history_errors++;
+        ps_error("history_write_failed", "trace=%s error=" PS_Q, msg->id,
+                 strerror(-r));
+        msg->state = PS__TRACE__STATE__failed;
+    }
+    announce_end(t, msg);
+    ps__trace__free_unpacked(msg, NULL);
+}
+
+static void finish(struct tracer *t, struct ps_trace *trace)
+{
+    add_up(t, trace);
+    if (!trace->discard)
+        keep_trace(t, trace);
+    free_trace(trace);
+}
+
+static void switch_off(struct tracer *t, struct ps_trace *trace,
+                       const char *reason, uint64_t now)
+{
+    ps_probes_clear_filter(t->probes, slot_of(t, trace));
+    trace->end_reason = reason;
+    trace->phase = PS_TRACE_ENDING;
+    trace->since = now;
+}
+
+void ps_traces_discard(struct tracer *t, struct ps_trace *trace)
+{
+    if (trace->phase != PS_TRACE_ENDING)
+        switch_off(t, trace, "deleted", ps_mono_ns());
+    trace->discard = true;
+}
+
+/* ---- the clock ---------------------------------------------------------- */
+
+static void on_event(void *arg, const struct ps_tracer_event *event)
+{
+    struct tracer *t = arg;
+
+    for (size_t i = 0; i < PS_TRACER_MAX_TRACES; i++)
+        if ((event->traces & (1u << i)) && t->traces[i].join)
+            ps_join_add(t->traces[i].join, event, true);
+}
+
+static void advance(struct tracer *t, struct ps_trace *trace, uint64_t now)
+{
+    bool full = trace->join &&
+                ps_join_packets(trace->join) == trace->msg->max_packets;
+
+    switch (trace->phase) {
+    case PS_TRACE_FREE:
+        return;
+    case PS_TRACE_RUNNING:
+        if (now >= trace->deadline) {
+            switch_off(t, trace, "duration", now);
+        } else if (full) {
+            trace->phase = PS_TRACE_FULL;
+            trace->since = now;
+        }
+        return;
+    case PS_TRACE_FULL:
+        if (now - trace->since >= FULL_NS)
+            switch_off(t, trace, "packets", now);
+        return;
+    case PS_TRACE_ENDING:
+        /* The ring was emptied just before. */
+        if (now - trace->since >= ENDING_NS)
+            finish(t, trace);
+        return;
+    }
+}
+
+void ps_traces_tick(evutil_socket_t fd _unused_, short what _unused_, void *arg)
+{
+    struct tracer *t = arg;
+    uint64_t now = ps_mono_ns();
+
+    ps_probes_consume(t->probes, on_event, t);
+    for (size_t i = 0; i < PS_TRACER_MAX_TRACES; i++)
+        advance(t, &t->traces[i], now);
+    if (!ps_traces_running(t)) {
+        ps_probes_detach(t->probes);
+        event_del(t->tick);
+    }
+}
+
+void ps_traces_end_all(struct tracer *t, const char *reason)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < PS_TRACER_MAX_TRACES; i++) {
+        if (t->traces[i].phase == PS_TRACE_FREE)
+            continue;
+        any = true;
+        if (t->traces[i].phase != PS_TRACE_ENDING)
+            switch_off(t, &t->traces[i], reason, ps_mono_ns());
+    }
+    if (!any)
+        return;
+    usleep(ENDING_NS / 1000);
+    ps_probes_consume(t->probes, on_event, t);
+    for (size_t i = 0; i < PS_TRACER_MAX_TRACES; i++)
+        if (t->traces[i].phase != PS_TRACE_FREE)
+            finish(t, &t->traces[i]);
+    ps_probes_detach(t->probes);
+}
+
+/* ---- start -------------------------------------------------------------- */
+
+static int add_stations(struct tracer *t, Ps__Trace *msg)
+{
+    const struct ps_probe_state *states;
+    size_t n;
+
+    states = ps_probes_states(t->probes, &n);
+    msg->stations = calloc(n ? n : 1, sizeof(*msg->stations));
+    if (!msg->stations)
+        return -ENOMEM;
+    for (size_t i = 0; i < n; i++) {
+        Ps__Capability *c =
+            (Ps__Capability *)ps_message_new(&ps__capability__descriptor);
+
+        if (!c)
+            return -ENOMEM;
+        msg->stations[msg->n_stations++] = c;
+        c->id = strdup(states[i].id);
+        c->available = states[i].available;
+        c->tier = states[i].tier ? strdup(states[i].tier) : NULL;
+        c->reason = states[i].reason[0] ? strdup(states[i].reason) : NULL;
+        if (!c->id)
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+static int set_identity(Ps__Trace *msg)
+{
+    uint64_t number;
+
+    if (getrandom(&number, sizeof(number), 0) != (ssize_t)sizeof(number))
+        return -EIO;
+    free(msg->id);
+    if (asprintf(&msg->id, "%012llx",
+                 (unsigned long long)(number & 0xffffffffffff)) < 0) {
+        msg->id = NULL;
+        return -ENOMEM;
+    }
+    msg->state = PS__TRACE__STATE__running;
+    msg->created = ps_time_to_pb(ps_now_ns());
+    return msg->created ? 0 : -ENOMEM;
+}
+
+static struct ps_trace *free_slot(struct tracer *t)
+{
+    for (size_t i = 0; i < PS_TRACER_MAX_TRACES; i++)
+        if (t->traces[i].phase == PS_TRACE_FREE)
+            return &t->traces[i];
+    return NULL;
+}
+
+/* Everything that can fail, with nothing switched on yet. */
+static int prepare(struct tracer *t, struct ps_trace *trace, uint32_t netns)
+{
+    int r;
+
+    r = ps_join_new(trace->msg->max_packets, netns, &trace->join);
+    if (r == 0)
+        r = set_identity(trace->msg);
+    if (r == 0)
+        r = ps_probes_attach(t->probes);
+    if (r == 0)
+        r = add_stations(t, trace->msg);
+    if (r == 0)
+        r = ps_history_put(t->history, trace->msg);
+    return r;
+}
+
+int ps_traces_start(struct tracer *t, Ps__Trace *msg,
+                    const struct ps_tracer_filter *filter, uint32_t netns)
+{
+    struct timeval tick = {0, (suseconds_t)(TICK_NS / 1000)};
+    struct ps_trace *trace = free_slot(t);
+    int r = -EBUSY;
+
+    if (!t->probes)
+        r = -EOPNOTSUPP;
+    if (!t->probes || !trace) {
+        ps__trace__free_unpacked(msg, NULL);
+        return r;
+    }
+    trace->msg = msg;
+    r = prepare(t, trace, netns);
+    if (r == 0) {
+        t->mono_to_unix = ps_now_ns() - ps_mono_ns();
+        trace->since = ps_mono_ns();
+        trace->deadline = trace->since + msg->duration_ns;
+        r = ps_probes_set_filter(t->probes, slot_of(t, trace), filter);
+        if (r < 0)
+            ps_history_delete(t->history, msg->id);
+    }
+    if (r < 0) {
+        free_trace(trace);
+        if (!ps_traces_running(t))
+            ps_probes_detach(t->probes);
+        return r;
+    }
+    trace->phase = PS_TRACE_RUNNING;
+    t->traces_started++;
+    event_add(t->tick, &tick);
+    return 0;
+}
