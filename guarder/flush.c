@@ -75,7 +75,7 @@ int ps_guarder_flush(int argc, char **argv)
     ps_log_init("guarder");
     r = ps_options_defaults(options, &config);
     if (r == 0)
-        r = ps_options_load_args(options, &config, argc - 1, argv + 1, &error);
+        r = ps_options_load_args(options, &config, argc, argv, &error);
     if (r < 0)
         fprintf(stderr, "ps-guarder: %s\n", error ? error : strerror(-r));
     else if (geteuid() != 0)
