@@ -49,25 +49,6 @@ static int read_filter(const Ps__ListSocketsRequest *req,
     return 0;
 }
 
-/* A container is asked of a process once for each of its sockets: remember
- * the last one. The iterator gives a process's sockets one after the other. */
-static void cgroup_of(uint32_t pid, struct ps_cgroup *ret_cgroup)
-{
-    static _Thread_local struct {
-        uint32_t pid;
-        uint64_t at;
-        struct ps_cgroup cgroup;
-    } last;
-    uint64_t now = ps_mono_ns();
-
-    if (last.pid != pid || now - last.at > PS_NS_PER_S) {
-        last.pid = pid;
-        last.at = now;
-        ps_cgroup_of(pid, &last.cgroup);
-    }
-    *ret_cgroup = last.cgroup;
-}
-
 static size_t select_sockets(const struct ps_socktable *table,
                              const struct ps_sock_filter *filter,
                              const struct ps_sock **socks)
@@ -77,7 +58,7 @@ static size_t select_sockets(const struct ps_socktable *table,
     for (size_t i = 0; i < ps_socktable_len(table); i++) {
         const struct ps_sock *sock = ps_socktable_get(table, i);
 
-        if (ps_sock_matches(table, sock, filter, cgroup_of))
+        if (ps_sock_matches(table, sock, filter, ps_cgroup_of))
             socks[n++] = sock;
     }
     return n;
@@ -174,6 +155,7 @@ void ps_tracer_list_sockets(void *arg, const ProtobufCMessage *msg,
 {
     const Ps__ListSocketsRequest *req = (const Ps__ListSocketsRequest *)msg;
     struct tracer *t = arg;
+    struct ps_sock_cgroup cache = {0};
     struct ps_sock_filter filter;
     uint32_t limit;
     size_t offset;
@@ -195,6 +177,7 @@ void ps_tracer_list_sockets(void *arg, const ProtobufCMessage *msg,
                      t->no_sockets);
         return;
     }
+    filter.cache = &cache;
     r = answer(t, req, &filter, offset, limit, call);
     if (r < 0)
         ps_call_fail(call, "sockets.failed", 500, NULL,

@@ -2,8 +2,10 @@
 /* Attaching all stations of a trace, and giving them back. */
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/netfilter.h>
 #include <mntent.h>
+#include <netinet/in.h>
+
+#include <linux/netfilter.h>
 
 #include "tracer/probes_internal.h"
 #include "tracer/station.h"

@@ -122,7 +122,7 @@ static bool owner_matches(const struct ps_sock_owner *owner,
                           const struct ps_sock_filter *f,
                           void (*cgroup_of)(uint32_t, struct ps_cgroup *))
 {
-    struct ps_cgroup cgroup;
+    const char *id;
 
     if (f->has_pid && owner->pid != f->pid)
         return false;
@@ -130,10 +130,13 @@ static bool owner_matches(const struct ps_sock_owner *owner,
         return false;
     if (!f->container)
         return true;
-    cgroup_of(owner->pid, &cgroup);
+    if (f->cache->pid != owner->pid) {
+        cgroup_of(owner->pid, &f->cache->cgroup);
+        f->cache->pid = owner->pid;
+    }
+    id = f->cache->cgroup.container;
     /* The short form that engines print is enough. */
-    return cgroup.container[0] && strlen(f->container) >= 12 &&
-           !strncmp(cgroup.container, f->container, strlen(f->container));
+    return !strncmp(id, f->container, strlen(f->container));
 }
 
 bool ps_sock_matches(const struct ps_socktable *table,

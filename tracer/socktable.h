@@ -61,6 +61,13 @@ const char *ps_sock_type_name(unsigned int type);
 /* -EINVAL: no state has this name. */
 int ps_sock_parse_state(const char *name, uint8_t *ret_state);
 
+/* The last process whose container was asked for. A process's sockets come one
+ * after the other. */
+struct ps_sock_cgroup {
+    uint32_t pid; /* 0: none yet */
+    struct ps_cgroup cgroup;
+};
+
 /* What is asked for: 0, NULL or a family of 0 ask nothing. */
 struct ps_sock_filter {
     bool has_proto, has_port, has_state, has_pid, has_netns;
@@ -68,7 +75,8 @@ struct ps_sock_filter {
     uint8_t family, state;
     struct ps_addr addr;
     const char *comm;
-    const char *container;
+    const char *container;        /* its first 12 digits at least */
+    struct ps_sock_cgroup *cache; /* needed with container */
 };
 
 /* cgroup_of: where to learn a process's container (ps_cgroup_of()). */
