@@ -5,10 +5,10 @@
  *   2026-11-23T10:00:00.123456Z INFO tracer trace_started id=t1 max=100
  *
  * The first word after the daemon's name is the event (snake_case), then
- * key=value pairs. Where JOURNAL_STREAM says that standard error is the journal,
- * time and level are left to it and the line starts with the <N> priority of
- * sd-daemon(3). Control characters and invalid UTF-8 are replaced, lines are
- * cut at 1 KiB. Safe on any thread.
+ * key=value pairs. Where JOURNAL_STREAM says that standard error is the
+ * journal, time and level are left to it and the line starts with the <N>
+ * priority of sd-daemon(3). Control characters and invalid UTF-8 are replaced,
+ * lines are cut at 1 KiB. Safe on any thread.
  */
 #ifndef PS_COMMON_LOG_H
 #define PS_COMMON_LOG_H
@@ -35,10 +35,10 @@ int ps_log_parse_level(const char *text, enum ps_log_level *ret_level);
 void ps_log(enum ps_log_level level, const char *event, const char *fmt, ...)
     _printf_(3, 4);
 
-#define PS_Q "\"%s\""
-#define ps_error(event, ...) ps_log(PS_LOG_ERROR, event, __VA_ARGS__)
+#define PS_Q                   "\"%s\""
+#define ps_error(event, ...)   ps_log(PS_LOG_ERROR, event, __VA_ARGS__)
 #define ps_warning(event, ...) ps_log(PS_LOG_WARNING, event, __VA_ARGS__)
-#define ps_info(event, ...) ps_log(PS_LOG_INFO, event, __VA_ARGS__)
-#define ps_debug(event, ...) ps_log(PS_LOG_DEBUG, event, __VA_ARGS__)
+#define ps_info(event, ...)    ps_log(PS_LOG_INFO, event, __VA_ARGS__)
+#define ps_debug(event, ...)   ps_log(PS_LOG_DEBUG, event, __VA_ARGS__)
 
 #endif

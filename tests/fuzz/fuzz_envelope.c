@@ -25,32 +25,39 @@ static void check_json(const ProtobufCMessage *msg)
     free(text);
 }
 
-static void check_body(const Ps__Envelope *env)
+static void check_body(const ProtobufCMessageDescriptor *desc,
+                       const uint8_t *data, size_t len)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(descriptors); i++) {
-        ProtobufCMessage *body;
+    ProtobufCMessage *body = protobuf_c_message_unpack(desc, NULL, len, data);
 
-        if (!ps_streq(descriptors[i]->name, env->type))
-            continue;
-        body = protobuf_c_message_unpack(descriptors[i], NULL, env->body.len,
-                                         env->body.data);
-        if (body)
-            check_json(body);
-        protobuf_c_message_free_unpacked(body, NULL);
-    }
+    if (!body)
+        return;
+    check_json(body);
+    protobuf_c_message_free_unpacked(body, NULL);
+}
+
+static void check_named_body(const Ps__Envelope *env)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(descriptors); i++)
+        if (ps_streq(descriptors[i]->name, env->type))
+            check_body(descriptors[i], env->body.data, env->body.len);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     Ps__Envelope *env = NULL;
 
+    /* As a body without an envelope: the first byte says of which type. */
+    if (size > 0)
+        check_body(descriptors[data[0] % ARRAY_SIZE(descriptors)], data + 1,
+                   size - 1);
     if (ps_envelope_unpack(data, size, &env) < 0) {
         REQUIRE(!env);
         return 0;
     }
     REQUIRE(env->publisher && env->instance);
     check_json(&env->base);
-    check_body(env);
+    check_named_body(env);
     ps__envelope__free_unpacked(env, NULL);
     return 0;
 }
