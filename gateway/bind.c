@@ -12,9 +12,9 @@ static void message_freep(ProtobufCMessage **msg)
         protobuf_c_message_free_unpacked(*msg, NULL);
 }
 
-static _printf_(5, 6) int
-    fail(struct ps_bind_error *error, unsigned int status, const char *id,
-         const char *field, const char *fmt, ...)
+static _printf_(5, 6) int fail(struct ps_bind_error *error, unsigned int status,
+                               const char *id, const char *field,
+                               const char *fmt, ...)
 {
     va_list ap;
 

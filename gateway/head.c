@@ -154,8 +154,7 @@ static unsigned int take_length(struct ps_head *head, const char *value,
     uint64_t length = 0;
 
     *ret_detail = "Content-Length must be given once, as a decimal number.";
-    if (ps_head_find(head, "content-length") || !*value ||
-        strlen(value) > 15)
+    if (ps_head_find(head, "content-length") || !*value || strlen(value) > 15)
         return 400;
     for (; *value; value++) {
         if (*value < '0' || *value > '9')

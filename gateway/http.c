@@ -8,9 +8,9 @@
 #include "gateway/http_internal.h"
 #include "gateway/problem.h"
 
-#define BACKLOG          512
-#define USER_TIMEOUT_MS  30000
-#define ACCEPT_RETRY_US  100000
+#define BACKLOG         512
+#define USER_TIMEOUT_MS 30000
+#define ACCEPT_RETRY_US 100000
 
 static void on_read(struct bufferevent *bev _unused_, void *arg)
 {
@@ -142,8 +142,8 @@ static void refuse(int fd)
 }
 
 static void on_accept(struct evconnlistener *listener _unused_,
-                      evutil_socket_t fd, struct sockaddr *sa,
-                      int len _unused_, void *arg)
+                      evutil_socket_t fd, struct sockaddr *sa, int len _unused_,
+                      void *arg)
 {
     struct ps_http *http = arg;
     struct ps_http_conn *conn;
@@ -156,8 +156,8 @@ static void on_accept(struct evconnlistener *listener _unused_,
     }
     conn = calloc(1, sizeof(*conn));
     if (conn)
-        conn->bev = bufferevent_socket_new(http->base, fd,
-                                           BEV_OPT_CLOSE_ON_FREE);
+        conn->bev =
+            bufferevent_socket_new(http->base, fd, BEV_OPT_CLOSE_ON_FREE);
     if (!conn || !conn->bev) {
         free(conn);
         close(fd);

@@ -43,9 +43,9 @@ void ps_http_conn_fail(struct ps_http_conn *conn, unsigned int status,
         unsigned int status;
         const char *id;
     } ids[] = {
-        {400, "request.malformed"},    {408, "request.timeout"},
-        {411, "request.length_needed"}, {414, "request.target_too_long"},
-        {417, "request.expectation"},  {431, "request.head_too_large"},
+        {400, "request.malformed"},      {408, "request.timeout"},
+        {411, "request.length_needed"},  {414, "request.target_too_long"},
+        {417, "request.expectation"},    {431, "request.head_too_large"},
         {501, "request.method_unknown"}, {505, "request.version"},
     };
     struct ps_problem problem = {

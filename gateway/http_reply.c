@@ -75,7 +75,8 @@ static void add_head(struct evbuffer *out, unsigned int status,
 {
     bool cached = false;
 
-    evbuffer_add_printf(out, "HTTP/1.1 %u %s\r\n", status, ps_http_reason(status));
+    evbuffer_add_printf(out, "HTTP/1.1 %u %s\r\n", status,
+                        ps_http_reason(status));
     add_date(out);
     for (; fields && fields->name; fields++) {
         cached |= ps_streq(fields->name, "Cache-Control");
@@ -131,8 +132,7 @@ static void on_deferred(evutil_socket_t fd _unused_, short what _unused_,
 }
 
 int ps_http_defer(struct ps_http_request *req, uint64_t ns,
-                  void (*fn)(void *arg, struct ps_http_request *req),
-                  void *arg)
+                  void (*fn)(void *arg, struct ps_http_request *req), void *arg)
 {
     struct ps_http_request_private *priv = req->priv;
     struct timeval tv = {

@@ -5,8 +5,8 @@
 
 #include "gateway/routes.h"
 
-#define PS_LOCAL(name)                                                        \
-    void name(struct ps_gateway *gateway, struct ps_http_request *req,        \
+#define PS_LOCAL(name)                                                 \
+    void name(struct ps_gateway *gateway, struct ps_http_request *req, \
               const ProtobufCMessage *msg)
 
 PS_LOCAL(ps_local_health);

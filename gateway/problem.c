@@ -21,9 +21,9 @@ static json_t *params_json(const struct ps_problem *problem)
 
     for (size_t i = 0; params && i < problem->n_params; i++)
         json_array_append_new(
-            params, json_pack("{s:o, s:o}", "name",
-                              text_json(problem->params[i]->name), "value",
-                              text_json(problem->params[i]->value)));
+            params,
+            json_pack("{s:o, s:o}", "name", text_json(problem->params[i]->name),
+                      "value", text_json(problem->params[i]->value)));
     return params;
 }
 
@@ -48,8 +48,7 @@ json_t *ps_problem_json(const struct ps_problem *problem)
     return json;
 }
 
-static void free_text(const void *data, size_t len _unused_,
-                      void *arg _unused_)
+static void free_text(const void *data, size_t len _unused_, void *arg _unused_)
 {
     free((void *)(uintptr_t)data);
 }

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: MIT */
+/* Start and end of the gateway. */
+#include "gateway/gateway.h"
+
+#include <sys/resource.h>
+
+#include "gateway/openapi.h"
+#include "gateway/start.h"
+
+/* Descriptors that are not connections: sockets of the bus, files, the loop. */
+#define OTHER_FDS 256
+
+const struct ps_option ps_gateway_options[] = {
+#define OPT(field) offsetof(struct ps_gateway_config, field)
+    {.name = "http",
+     .type = PS_OPT_STRING,
+     .offset = OPT(http),
+     .def = "127.0.0.1:8080",
+     .arg = "ADDR:PORT",
+     .help = "where HTTP is served; [::1]:8080 for IPv6"},
+    {.name = "console",
+     .type = PS_OPT_STRING,
+     .offset = OPT(console),
+     .arg = "DIR",
+     .help = "the web console's files; default none"},
+    {.name = "allowed-hosts",
+     .type = PS_OPT_LIST,
+     .offset = OPT(allowed_hosts),
+     .max = 32,
+     .arg = "LIST",
+     .help = "names by which this gateway may be asked, beside its own"},
+    {.name = "max-connections",
+     .type = PS_OPT_UINT,
+     .offset = OPT(max_connections),
+     .def = "1024",
+     .min = 1,
+     .max = 65536,
+     .arg = "N",
+     .help = "HTTP connections at once"},
+    {.name = "max-header",
+     .type = PS_OPT_SIZE,
+     .offset = OPT(max_header),
+     .def = "16K",
+     .min = 1024,
+     .max = 1 << 20,
+     .arg = "SIZE",
+     .help = "request line and headers of a request"},
+    {.name = "max-body",
+     .type = PS_OPT_SIZE,
+     .offset = OPT(max_body),
+     .def = "1M",
+     .min = 1024,
+     .max = 1 << 20,
+     .arg = "SIZE",
+     .help = "body of a request"},
+    {.name = "header-timeout",
+     .type = PS_OPT_DURATION,
+     .offset = OPT(header_timeout),
+     .def = "10s",
+     .min = 100 * PS_NS_PER_MS,
+     .max = 3600 * PS_NS_PER_S,
+     .arg = "TIME",
+     .help = "for a request's headers to come in"},
+    {.name = "body-timeout",
+     .type = PS_OPT_DURATION,
+     .offset = OPT(body_timeout),
+     .def = "10s",
+     .min = 100 * PS_NS_PER_MS,
+     .max = 3600 * PS_NS_PER_S,
+     .arg = "TIME",
+     .help = "for its body"},
+    {.name = "idle-timeout",
+     .type = PS_OPT_DURATION,
+     .offset = OPT(idle_timeout),
+     .def = "60s",
+     .min = 100 * PS_NS_PER_MS,
+     .max = 3600 * PS_NS_PER_S,
+     .arg = "TIME",
+     .help = "between two requests of a connection"},
+    {.name = "reply-timeout",
+     .type = PS_OPT_DURATION,
+     .offset = OPT(reply_timeout),
+     .def = "60s",
+     .min = 100 * PS_NS_PER_MS,
+     .max = 3600 * PS_NS_PER_S,
+     .arg = "TIME",
+     .help = "for a client to take an answer"},
+    {.name = "request-timeout",
+     .type = PS_OPT_DURATION,
+     .offset = OPT(request_timeout),
+     .def = "2s",
+     .min = 10 * PS_NS_PER_MS,
+     .max = 600 * PS_NS_PER_S,
+     .arg = "TIME",
+     .help = "for a daemon to answer"},
+    {.name = "host-timeout",
+     .type = PS_OPT_DURATION,
+     .offset = OPT(host_timeout),
+     .def = "1s",
+     .min = 10 * PS_NS_PER_MS,
+     .max = 600 * PS_NS_PER_S,
+     .arg = "TIME",
+     .help = "for all daemons to answer hosts/{ip}"},
+    {.name = "metrics-timeout",
+     .type = PS_OPT_DURATION,
+     .offset = OPT(metrics_timeout),
+     .def = "500ms",
+     .min = 10 * PS_NS_PER_MS,
+     .max = 600 * PS_NS_PER_S,
+     .arg = "TIME",
+     .help = "for all daemons to give their metrics"},
+    {.name = "service-timeout",
+     .type = PS_OPT_DURATION,
+     .offset = OPT(service_timeout),
+     .def = "2s",
+     .min = 1100 * PS_NS_PER_MS,
+     .max = 600 * PS_NS_PER_S,
+     .arg = "TIME",
+     .help = "without a heartbeat until a daemon is down"},
+    {.name = "stream-buffer",
+     .type = PS_OPT_SIZE,
+     .offset = OPT(stream_buffer),
+     .def = "256K",
+     .min = 128 * 1024,
+     .max = 16 << 20,
+     .arg = "SIZE",
+     .help = "what may wait for one event stream before it is cut off"},
+    {.name = "stream-history",
+     .type = PS_OPT_SIZE,
+     .offset = OPT(stream_history),
+     .def = "4M",
+     .min = 64 * 1024,
+     .max = 256 << 20,
+     .arg = "SIZE",
+     .help = "events kept for streams that come back"},
+    {0},
+#undef OPT
+};
+
+static int open_listener(struct ps_gateway *gateway)
+{
+    const char *http = gateway->config->http;
+    int r = ps_http_bind(http, &gateway->listen_fd, gateway->address,
+                         &gateway->loopback);
+
+    if (r == -EINVAL)
+        ps_error("http_address_wrong", "http=" PS_Q " hint=" PS_Q, http,
+                 "write an address and a port: 127.0.0.1:8080 or "
+                 "[::1]:8080");
+    else if (r == -EADDRINUSE)
+        ps_error("http_port_taken", "http=" PS_Q " hint=" PS_Q, http,
+                 "another program listens there (see ss -ltnp); end it, or "
+                 "choose another address with --http ADDR:PORT");
+    else if (r == -EADDRNOTAVAIL)
+        ps_error("http_address_unknown", "http=" PS_Q " hint=" PS_Q, http,
+                 "this host has no such address; choose another with --http "
+                 "ADDR:PORT");
+    else if (r == -EACCES)
+        ps_error("http_port_refused", "http=" PS_Q " hint=" PS_Q, http,
+                 "ports below 1024 need root; choose another with --http "
+                 "ADDR:PORT");
+    else if (r < 0)
+        ps_error("http_failed", "http=" PS_Q " error=" PS_Q, http,
+                 strerror(-r));
+    return r;
+}
+
+/* Each connection is a descriptor; the soft limit is often 1024. */
+static void raise_limit(struct ps_gateway *gateway)
+{
+    rlim_t want = gateway->config->max_connections + OTHER_FDS;
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= want)
+        return;
+    limit.rlim_cur = limit.rlim_max < want ? limit.rlim_max : want;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur < want)
+        ps_warning("few_descriptors", "limit=%llu wanted=%llu",
+                   (unsigned long long)limit.rlim_cur,
+                   (unsigned long long)want);
+}
+
+static void open_console(struct ps_gateway *gateway)
+{
+    const char *dir = gateway->config->console;
+    char reason[160] = "";
+    int r;
+
+    if (!dir || !*dir)
+        return;
+    r = ps_files_open(dir, &gateway->files);
+    if (r < 0)
+        snprintf(reason, sizeof(reason), "%.100s/index.html: %s", dir,
+                 strerror(-r));
+    ps_capability(gateway->daemon, "gateway.console", r == 0, NULL,
+                  r < 0 ? reason : NULL, "the web console");
+}
+
+static int open_all(struct ps_gateway *gateway)
+{
+    _cleanup_free_ char *error = NULL;
+    json_t *document;
+    int r = ps_auth_open(ps_daemon_state_dir(gateway->daemon), &gateway->auth,
+                         &error);
+
+    if (r < 0) {
+        ps_error("token_failed", "error=" PS_Q " hint=" PS_Q, strerror(-r),
+                 error ? error : "");
+        return r;
+    }
+    document = ps_openapi_document();
+    gateway->openapi = document ? json_dumps(document, JSON_COMPACT) : NULL;
+    json_decref(document);
+    if (!gateway->openapi)
+        return -ENOMEM;
+    open_console(gateway);
+    raise_limit(gateway);
+    r = open_listener(gateway);
+    if (r == 0)
+        ps_capability(gateway->daemon, "gateway.http", true, NULL, NULL, NULL);
+    return r;
+}
+
+int ps_gateway_open(struct ps_daemon *d, void *config, void **ret_state)
+{
+    struct ps_gateway *gateway = calloc(1, sizeof(*gateway));
+    int r;
+
+    if (!gateway)
+        return -ENOMEM;
+    gateway->daemon = d;
+    gateway->config = config;
+    gateway->listen_fd = -1;
+    r = open_all(gateway);
+    if (r < 0) {
+        ps_gateway_close(d, gateway);
+        return r;
+    }
+    gateway->limits = (struct ps_http_limits){
+        .max_head = gateway->config->max_header,
+        .max_body = gateway->config->max_body,
+        .max_stream = gateway->config->stream_buffer,
+        .max_conns = gateway->config->max_connections,
+        .head_ns = gateway->config->header_timeout,
+        .body_ns = gateway->config->body_timeout,
+        .idle_ns = gateway->config->idle_timeout,
+        .reply_ns = gateway->config->reply_timeout,
+    };
+    *ret_state = gateway;
+    return 0;
+}
+
+static void on_message(void *arg, const char *topic,
+                       const ProtobufCMessage *msg)
+{
+    ps_sse_publish(((struct ps_gateway *)arg)->sse, topic, msg);
+}
+
+static void on_state(void *arg, const Ps__ServiceStatus *status)
+{
+    ps_info("service_state", "service=%s state=%s reason=" PS_Q, status->name,
+            protobuf_c_enum_descriptor_get_value(
+                &ps__service_status__state__descriptor, (int)status->state)
+                ->name,
+            status->reason ? status->reason : "");
+    ps_sse_publish(((struct ps_gateway *)arg)->sse, "service", &status->base);
+}
+
+static const struct ps_peers_ops peers_ops = {
+    .on_message = on_message,
+    .on_state = on_state,
+};
+
+int ps_gateway_start(struct ps_daemon *d, void *state)
+{
+    struct ps_gateway *gateway = state;
+    struct event_base *base = ps_daemon_base(d);
+    int r;
+
+    r = ps_sse_new(base, gateway->config->stream_history, &gateway->sse);
+    if (r == 0)
+        r = ps_peers_new(d, gateway->config->service_timeout, &peers_ops,
+                         gateway, &gateway->peers);
+    if (r == 0)
+        r = ps_http_new(base, TAKE_FD(gateway->listen_fd), &gateway->limits,
+                        &ps_api_ops, gateway, &gateway->http);
+    if (r < 0) {
+        ps_gateway_stop(d, state);
+        return r;
+    }
+    ps_info("http_listening", "address=%s console=%s", gateway->address,
+            gateway->files ? "yes" : "no");
+    return 0;
+}
+
+size_t ps_gateway_drain(struct ps_daemon *d _unused_, void *state)
+{
+    struct ps_gateway *gateway = state;
+
+    ps_sse_drain(gateway->sse);
+    ps_http_drain(gateway->http);
+    return (size_t)ps_http_stats(gateway->http)->conns;
+}
+
+void ps_gateway_stop(struct ps_daemon *d _unused_, void *state)
+{
+    struct ps_gateway *gateway = state;
+
+    /* Calls that are open are answered as canceled, then all is closed. */
+    ps_peers_free(&gateway->peers);
+    if (gateway->sse)
+        ps_sse_drain(gateway->sse);
+    ps_http_free(&gateway->http);
+    ps_sse_free(&gateway->sse);
+}
+
+void ps_gateway_close(struct ps_daemon *d _unused_, void *state)
+{
+    struct ps_gateway *gateway = state;
+
+    if (gateway->listen_fd >= 0)
+        close(gateway->listen_fd);
+    ps_auth_free(&gateway->auth);
+    ps_files_free(&gateway->files);
+    free(gateway->openapi);
+    free(gateway);
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/* The gateway's state, which its own files share. */
+#ifndef PS_GATEWAY_GATEWAY_H
+#define PS_GATEWAY_GATEWAY_H
+
+#include "common/service.h"
+#include "gateway/auth.h"
+#include "gateway/files.h"
+#include "gateway/http.h"
+#include "gateway/peers.h"
+#include "gateway/problem.h"
+#include "gateway/sse.h"
+
+struct ps_gateway_config {
+    char *http;
+    char *console;
+    struct ps_strlist allowed_hosts;
+    uint64_t max_connections;
+    uint64_t max_header, max_body;
+    uint64_t header_timeout, body_timeout, idle_timeout, reply_timeout;
+    uint64_t request_timeout, host_timeout, metrics_timeout;
+    uint64_t service_timeout;
+    uint64_t stream_buffer, stream_history;
+};
+
+struct ps_gateway {
+    struct ps_daemon *daemon;
+    const struct ps_gateway_config *config;
+    int listen_fd; /* until start() */
+    char address[PS_HTTP_ADDR_TEXT];
+    bool loopback;
+    struct ps_auth *auth;
+    struct ps_files *files; /* NULL: no console */
+    char *openapi;          /* the document as text */
+    struct ps_http_limits limits;
+    struct ps_http *http;
+    struct ps_peers *peers;
+    struct ps_sse *sse;
+};
+
+extern const struct ps_http_ops ps_api_ops; /* arg: the gateway */
+
+/*
+ * Asks a daemon and answers the request with what it says, as the route
+ * says. msg is borrowed.
+ */
+void ps_api_ask(struct ps_gateway *gateway, struct ps_http_request *req,
+                const struct ps_route *route, const ProtobufCMessage *msg);
+
+/* Why a daemon cannot be asked, or did not answer: a sentence in text. */
+void ps_api_reason(const char *service, int result, const Ps__Error *error,
+                   char *text, size_t size);
+
+/* Sets the gateway's own losses and metrics. */
+void ps_gateway_sample(struct ps_daemon *d, void *state);
+
+#endif

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/* What the gateway answers from what it knows. */
+#include "gateway/local.h"
+
+#include "common/json.h"
+#include "gateway/gateway.h"
+
+static void reply_message(struct ps_http_request *req, unsigned int status,
+                          const ProtobufCMessage *msg)
+{
+    ps_json_reply(req, status, "application/json", ps_json_from_message(msg));
+}
+
+void ps_local_health(struct ps_gateway *gateway _unused_,
+                     struct ps_http_request *req,
+                     const ProtobufCMessage *msg _unused_)
+{
+    Ps__Health health = PS__HEALTH__INIT;
+
+    health.status = (char *)(uintptr_t)"ok";
+    reply_message(req, 200, &health.base);
+}
+
+static bool is_serving(Ps__ServiceStatus__State state)
+{
+    return state == PS__SERVICE_STATUS__STATE__ready ||
+           state == PS__SERVICE_STATUS__STATE__degraded;
+}
+
+void ps_local_ready(struct ps_gateway *gateway, struct ps_http_request *req,
+                    const ProtobufCMessage *msg _unused_)
+{
+    Ps__Readiness readiness = PS__READINESS__INIT;
+    struct ps_peer_view views[PS_PEERS];
+    Ps__ServiceState states[PS_PEERS], *pointers[PS_PEERS];
+
+    readiness.ready = true;
+    readiness.services = pointers;
+    readiness.n_services = PS_PEERS;
+    for (size_t i = 0; i < PS_PEERS; i++) {
+        ps_peer_view(ps_peers_at(gateway->peers, i), &views[i]);
+        ps__service_state__init(&states[i]);
+        states[i].name = views[i].status.name;
+        states[i].state = views[i].status.state;
+        states[i].reason = views[i].status.reason;
+        pointers[i] = &states[i];
+        if (!is_serving(states[i].state))
+            readiness.ready = false;
+    }
+    reply_message(req, readiness.ready ? 200 : 503, &readiness.base);
+}
+
+void ps_local_openapi(struct ps_gateway *gateway, struct ps_http_request *req,
+                      const ProtobufCMessage *msg _unused_)
+{
+    static const struct ps_http_field fields[] = {
+        {"Content-Type", "application/json"},
+        {"Cache-Control", "no-cache"},
+        {NULL, NULL}};
+    struct evbuffer *body = evbuffer_new();
+
+    if (body)
+        evbuffer_add(body, gateway->openapi, strlen(gateway->openapi));
+    ps_http_reply(req, 200, fields, body);
+}
+
+void ps_local_session(struct ps_gateway *gateway _unused_,
+                      struct ps_http_request *req,
+                      const ProtobufCMessage *msg _unused_)
+{
+    Ps__Session session = PS__SESSION__INIT;
+
+    session.role = (char *)(uintptr_t)ps_role_name(req->who->role);
+    session.version = (char *)(uintptr_t)PS_VERSION;
+    reply_message(req, 200, &session.base);
+}
+
+void ps_local_events(struct ps_gateway *gateway, struct ps_http_request *req,
+                     const ProtobufCMessage *msg)
+{
+    ps_sse_open(gateway->sse, req, (const Ps__EventsRequest *)msg);
+}
+
+struct services_answer {
+    struct ps_http_request *req;
+    Ps__ServiceList list;
+    Ps__ServiceStatus *pointers[PS_PEERS + 1];
+    struct ps_peer_view views[PS_PEERS];
+};
+
+/* Its own status is the runtime's, as the others' are. */
+static void answer_services(struct ps_daemon *d _unused_,
+                            const ProtobufCMessage *status, void *arg)
+{
+    struct services_answer *answer = arg;
+    Ps__ServiceStatus own = *(const Ps__ServiceStatus *)status;
+    Ps__Time now = PS__TIME__INIT;
+
+    now.unix_ns = ps_now_ns();
+    own.last_seen = &now;
+    answer->pointers[answer->list.n_services++] = &own;
+    reply_message(answer->req, 200, &answer->list.base);
+}
+
+void ps_local_services(struct ps_gateway *gateway, struct ps_http_request *req,
+                       const ProtobufCMessage *msg _unused_)
+{
+    struct services_answer answer = {.req = req};
+
+    ps__service_list__init(&answer.list);
+    answer.list.services = answer.pointers;
+    for (size_t i = 0; i < PS_PEERS; i++) {
+        ps_peer_view(ps_peers_at(gateway->peers, i), &answer.views[i]);
+        answer.pointers[answer.list.n_services++] = &answer.views[i].status;
+    }
+    ps_daemon_status(gateway->daemon, answer_services, &answer);
+}
