@@ -17,7 +17,8 @@
 #include "common/util.h"
 
 enum ps_opt_type {
-    PS_OPT_STRING,   /* char *            owned; NULL: empty, not set */
+    PS_OPT_STRING,   /* char *            owned; NULL: empty, which an option
+                      *                   that has a default never is */
     PS_OPT_BOOL,     /* bool              true/false/yes/no/1/0; flag alone */
     PS_OPT_UINT,     /* uint64_t          min..max */
     PS_OPT_DURATION, /* uint64_t ns       "500ms", "2s", "5m", "1h" */

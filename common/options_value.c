@@ -185,11 +185,13 @@ static int set_bool(const struct ps_option *opt _unused_, void *place,
                           text);
 }
 
-static int set_string(const struct ps_option *opt _unused_, void *place,
-                      const char *text, char **ret_reason _unused_)
+static int set_string(const struct ps_option *opt, void *place,
+                      const char *text, char **ret_reason)
 {
     char *copy = NULL;
 
+    if (*text == '\0' && opt->def)
+        return ps_option_fail(ret_reason, "must not be empty");
     if (*text != '\0') {
         copy = strdup(text);
         if (!copy)

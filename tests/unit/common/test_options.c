@@ -15,6 +15,7 @@
 
 struct config {
     char *level;
+    char *file;
     bool selftest;
     uint64_t limit, any, least;
     uint64_t wait;
@@ -30,6 +31,10 @@ static const struct ps_option table[] = {
      .arg = "LEVEL",
      .help = "what is logged: error, warning, info or debug, each with what "
              "stands before it in this list"},
+    {.name = "file",
+     .type = PS_OPT_STRING,
+     .offset = offsetof(struct config, file),
+     .arg = "FILE"},
     {.name = "selftest",
      .type = PS_OPT_BOOL,
      .offset = offsetof(struct config, selftest),
@@ -316,8 +321,14 @@ static void test_bool_and_string(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
         assert_refused(f, set(f, "selftest", wrong[i]), "selftest",
                        "true or false");
-    assert_int_equal(set(f, "log-level", ""), 0);
-    assert_null(f->config.level);
+    /* What has a default has a value; the rest may be emptied. */
+    assert_refused(f, set(f, "log-level", ""), "log-level", "empty");
+    assert_string_equal(f->config.level, "info");
+    assert_null(f->config.file);
+    assert_int_equal(set(f, "file", "x"), 0);
+    assert_string_equal(f->config.file, "x");
+    assert_int_equal(set(f, "file", ""), 0);
+    assert_null(f->config.file);
     memset(text, 'x', 4096);
     assert_int_equal(set(f, "log-level", text), 0);
     assert_string_equal(f->config.level, text);
@@ -454,10 +465,11 @@ static void test_yaml(void **state)
     assert_int_equal(f->config.limit, 6);
     assert_int_equal(f->config.peers.n, 0);
     assert_int_equal(f->config.few.n, 1);
-    assert_int_equal(load(f, "log_level:\n"), 0);
-    assert_null(f->config.level);
-    assert_int_equal(load(f, "log_level: null\n"), 0);
-    assert_string_equal(f->config.level, "null");
+    assert_int_equal(load(f, "file: x\n"), 0);
+    assert_int_equal(load(f, "file:\n"), 0);
+    assert_null(f->config.file);
+    assert_int_equal(load(f, "file: null\n"), 0);
+    assert_string_equal(f->config.file, "null");
 }
 
 static void test_yaml_refused(void **state)
@@ -481,6 +493,7 @@ static void test_yaml_refused(void **state)
         {"limit: 1.0\n", "o.yaml:1: limit: ", "\"1.0\""},
         {"limit:\n", "o.yaml:1: limit: ", "\"\""},
         {"wait_time: 5\n", "o.yaml:1: wait_time: ", "a duration"},
+        {"log_level:\n", "o.yaml:1: log_level: ", "empty"},
         {"selftest: on\n", "o.yaml:1: selftest: ", "true or false"},
         {"limit: 1\nroom: 1\nlimit: 2\n", "o.yaml:3: limit: ", "again"},
         {"- limit\n", "o.yaml:1: ", "key: value"},
