@@ -56,8 +56,8 @@ int ps_json_parse(const ProtobufCMessageDescriptor *desc, const char *text,
  * repeated field takes a comma-separated list. -ENOENT: there is no such
  * field; -EINVAL: the text does not fit.
  */
-int ps_json_set_field(ProtobufCMessage *msg, const char *name,
-                      const char *text, struct ps_json_error *error);
+int ps_json_set_field(ProtobufCMessage *msg, const char *name, const char *text,
+                      struct ps_json_error *error);
 
 /* A new, initialised, heap message of this type; freed as above. */
 ProtobufCMessage *ps_message_new(const ProtobufCMessageDescriptor *desc);

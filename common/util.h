@@ -18,35 +18,35 @@
 #include <time.h>
 #include <unistd.h>
 
-#define _cleanup_(fn) __attribute__((cleanup(fn)))
-#define _cleanup_free_ _cleanup_(ps_freep)
-#define _cleanup_close_ _cleanup_(ps_closep)
-#define _cleanup_fclose_ _cleanup_(ps_fclosep)
-#define _unused_ __attribute__((unused))
+#define _cleanup_(fn)        __attribute__((cleanup(fn)))
+#define _cleanup_free_       _cleanup_(ps_freep)
+#define _cleanup_close_      _cleanup_(ps_closep)
+#define _cleanup_fclose_     _cleanup_(ps_fclosep)
+#define _unused_             __attribute__((unused))
 #define _printf_(fmt, first) __attribute__((format(printf, fmt, first)))
-#define _must_check_ __attribute__((warn_unused_result))
+#define _must_check_         __attribute__((warn_unused_result))
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
-#define PS_NS_PER_S UINT64_C(1000000000)
+#define PS_NS_PER_S  UINT64_C(1000000000)
 #define PS_NS_PER_MS UINT64_C(1000000)
 
 /* Give up ownership of a local: it becomes NULL, the value is returned. */
-#define TAKE_PTR(p)                                                           \
-    ({                                                                        \
-        __typeof__(p) *_pp = &(p);                                            \
-        __typeof__(p) _v = *_pp;                                              \
-        *_pp = NULL;                                                          \
-        _v;                                                                   \
+#define TAKE_PTR(p)                \
+    ({                             \
+        __typeof__(p) *_pp = &(p); \
+        __typeof__(p) _v = *_pp;   \
+        *_pp = NULL;               \
+        _v;                        \
     })
 
 /* The same for a descriptor: it becomes -1. */
-#define TAKE_FD(fd)                                                           \
-    ({                                                                        \
-        int *_pf = &(fd);                                                     \
-        int _f = *_pf;                                                        \
-        *_pf = -1;                                                            \
-        _f;                                                                   \
+#define TAKE_FD(fd)       \
+    ({                    \
+        int *_pf = &(fd); \
+        int _f = *_pf;    \
+        *_pf = -1;        \
+        _f;               \
     })
 
 static inline void ps_freep(void *p)
