@@ -171,7 +171,8 @@ int ps_json_print(const ProtobufCMessage *msg, char **ret_text, size_t *ret_len)
 
     if (!json)
         return -ENOMEM;
-    text = json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY);
+    text = json_dumps(json,
+                      JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
     json_decref(json);
     if (!text)
         return -ENOMEM;
