@@ -11,6 +11,21 @@ const MONO =
 export const theme = createTheme({
   fontFamily: SANS,
   fontFamilyMonospace: MONO,
+  colors: {
+    // Mantine's greys, a little towards blue.
+    dark: [
+      '#dfe3e8',
+      '#b8c0c8',
+      '#8b95a0',
+      '#5d6873',
+      '#3d4650',
+      '#2c333a',
+      '#1f242a',
+      '#14171b',
+      '#101317',
+      '#0b0d10',
+    ],
+  },
   primaryColor: 'blue',
   primaryShade: { light: 8, dark: 8 },
   defaultRadius: 'sm',

@@ -43,7 +43,7 @@ export function useFlowColumns(onOpen?: (flow: Flow) => void): Columns<Flow> {
       {
         id: 'proto',
         header: t('common.protocol'),
-        meta: { width: 84 },
+        meta: { width: 66 },
         cell: ({ row: { original: flow } }) =>
           canOpen ? (
             <button
@@ -61,7 +61,7 @@ export function useFlowColumns(onOpen?: (flow: Flow) => void): Columns<Flow> {
       {
         id: 'local',
         header: t('common.local'),
-        meta: { width: 170, grow: 2, wideOnly: true },
+        meta: { width: 172, grow: 2, wideOnly: true },
         cell: ({ row: { original: flow } }) => (
           <Endpoint ip={flow.laddr} port={flow.lport} />
         ),
@@ -69,7 +69,7 @@ export function useFlowColumns(onOpen?: (flow: Flow) => void): Columns<Flow> {
       {
         id: 'remote',
         header: t('common.remote'),
-        meta: { width: 170, grow: 2 },
+        meta: { width: 172, grow: 2 },
         cell: ({ row: { original: flow } }) => (
           <Endpoint ip={flow.raddr} port={flow.rport} />
         ),
@@ -77,7 +77,7 @@ export function useFlowColumns(onOpen?: (flow: Flow) => void): Columns<Flow> {
       {
         id: 'interface',
         header: t('common.interface'),
-        meta: { width: 112, grow: 1, wideOnly: true },
+        meta: { width: 84, grow: 1, wideOnly: true },
         cell: ({ row: { original: flow } }) => <Interface flow={flow} />,
       },
       {
@@ -117,7 +117,7 @@ export function useFlowColumns(onOpen?: (flow: Flow) => void): Columns<Flow> {
       {
         id: 'packets',
         header: t('common.packets'),
-        meta: { width: 96, align: 'right', sort: 'packets', wideOnly: true },
+        meta: { width: 84, align: 'right', sort: 'packets', wideOnly: true },
         cell: ({ row: { original: flow } }) => (
           <span className="ps-num">
             {formatCount(total(flow, 'packets'), locale)}
@@ -127,13 +127,13 @@ export function useFlowColumns(onOpen?: (flow: Flow) => void): Columns<Flow> {
       {
         id: 'drops',
         header: t('flows.dropped'),
-        meta: { width: 88, align: 'right', sort: 'drops', wideOnly: true },
+        meta: { width: 84, align: 'right', sort: 'drops', wideOnly: true },
         cell: ({ row: { original: flow } }) => <Dropped flow={flow} />,
       },
       {
         id: 'last',
         header: t('flows.last'),
-        meta: { width: 84, align: 'right', sort: 'last', wideOnly: true },
+        meta: { width: 78, align: 'right', sort: 'last', wideOnly: true },
         cell: ({ row: { original: flow } }) => (
           <span className="ps-dim">
             <Ago time={flow.last} />

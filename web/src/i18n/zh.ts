@@ -165,7 +165,7 @@ export const zh: Record<Key, string> = {
   'flows.gone': '此流已离开流表。',
   'flows.trace': '追踪此流',
   'flows.block': '创建规则',
-  'flows.units': '包按线上计数，字节按二层计数;包经过的每个接口各计一次。',
+  'flows.units': '包按线上计数，字节按二层计数；包经过的每个接口各计一次。',
   'flows.ethertype': '以太网类型',
 
   'sockets.title': '套接字',
@@ -313,7 +313,7 @@ export const zh: Record<Key, string> = {
   'rules.title': '规则',
   'rules.new': '新建规则',
   'rules.none': '没有规则：所有包都放行。',
-  'rules.intro': '优先级数值小的先匹配，首个匹配者决定;无匹配则放行。',
+  'rules.intro': '优先级数值小的先匹配，首个匹配者决定；无匹配则放行。',
   'rules.generation': '第 {n} 版',
   'rules.priority': '优先级',
   'rules.enabled': '启用',

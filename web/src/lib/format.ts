@@ -162,7 +162,7 @@ export function formatDateTime(text: Maybe<string>, locale: string): string {
   const time = parseTime(text)
   if (!time) return UNKNOWN
   return new Intl.DateTimeFormat(locale, {
-    dateStyle: 'medium',
+    dateStyle: 'short',
     timeStyle: 'medium',
   }).format(time.ms)
 }

@@ -27,7 +27,7 @@ export function Component() {
   const isValid = isIp(ip)
   const canChange = useCan('operator')
   const canRule = useCan('admin')
-  const { data, error, dataUpdatedAt } = useHost(ip, isValid)
+  const { data, error, dataUpdatedAt, isPlaceholderData } = useHost(ip, isValid)
   if (!isValid) {
     return (
       <Page title={t('nav.host')}>
@@ -58,7 +58,7 @@ export function Component() {
       }
     >
       {error && <ProblemNotice error={error} />}
-      {data && data.ip === ip && <Report report={data} />}
+      {data && !isPlaceholderData && <Report report={data} />}
     </Page>
   )
 }

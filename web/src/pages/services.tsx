@@ -15,13 +15,21 @@ const DAEMONS = ['tracer', 'analyzer', 'locator', 'guarder'] as const
 
 const ORDER = ['gateway', 'guarder', 'tracer', 'analyzer', 'locator']
 
+const URGENCY = ['down', 'degraded']
+
+/** What is wrong first, then always in the same order. */
 export function sortServices(list: readonly ServiceStatus[]): ServiceStatus[] {
   const place = (s: ServiceStatus) => {
     const index = ORDER.indexOf(s.name)
     return index < 0 ? ORDER.length : index
   }
+  const urgency = (s: ServiceStatus) => {
+    const index = URGENCY.indexOf(s.state)
+    return index < 0 ? URGENCY.length : index
+  }
   return [...list].sort(
     (a, b) =>
+      urgency(a) - urgency(b) ||
       place(a) - place(b) ||
       a.name.localeCompare(b.name) ||
       a.instance.localeCompare(b.instance),

@@ -2,7 +2,7 @@
 import { Button, Chip, SegmentedControl, Switch } from '@mantine/core'
 import { useState, type SyntheticEvent } from 'react'
 import { useSaveRule } from '../api/hooks'
-import { TCP_FLAGS, type RuleAction, type TcpFlag } from '../api/types'
+import { TCP_FLAGS, type TcpFlag } from '../api/types'
 import { useI18n } from '../i18n'
 import { Field, useFieldErrors } from '../ui/form'
 import { Notice } from '../ui/notice'

@@ -1,9 +1,5 @@
 // SPDX-License-Identifier: MIT
-import {
-  SegmentedControl,
-  useMantineColorScheme,
-  type MantineColorScheme,
-} from '@mantine/core'
+import { SegmentedControl, useMantineColorScheme } from '@mantine/core'
 import { LANGUAGES, useI18n, type Language } from '../i18n'
 
 export function Preferences() {

@@ -28,9 +28,35 @@ export function lanesOf(steps: readonly Pick<Step, 'layer'>[]): string[] {
 }
 
 export const LANE_PX = 18
-export const STEP_PX = 40
+/** Room for the lanes' names. */
+export const HEAD_PX = 74
+const STEP_PX = 40
+const DROP_PX = 60
 
-/** Centre of a step's dot. */
-export function dotAt(lane: number, step: number): [x: number, y: number] {
-  return [lane * LANE_PX + LANE_PX / 2, step * STEP_PX + STEP_PX / 2]
+/** A drop has a line more: why and where. */
+export function stepHeight(step: Pick<Step, 'drop'>): number {
+  return step.drop ? DROP_PX : STEP_PX
+}
+
+export interface Dot {
+  x: number
+  y: number
+}
+
+/** The centre of each step's dot, and the height of all. */
+export function layOut(
+  steps: readonly Pick<Step, 'layer' | 'drop'>[],
+  lanes: readonly string[],
+): { dots: Dot[]; height: number } {
+  let height = HEAD_PX
+  const dots = steps.map((step) => {
+    const y = height + STEP_PX / 2
+    height += stepHeight(step)
+    return { x: laneX(lanes.indexOf(step.layer)), y }
+  })
+  return { dots, height }
+}
+
+export function laneX(lane: number): number {
+  return lane * LANE_PX + LANE_PX / 2
 }

@@ -39,7 +39,7 @@ export function PacketList({
       {
         id: 'time',
         header: t('traces.time'),
-        meta: { width: 128 },
+        meta: { width: 118 },
         cell: ({ row: { original: packet } }) => (
           <button
             type="button"
@@ -64,7 +64,7 @@ export function PacketList({
       {
         id: 'length',
         header: t('traces.length'),
-        meta: { width: 66, align: 'right', wideOnly: true },
+        meta: { width: 60, align: 'right', wideOnly: true },
         cell: ({ row: { original: packet } }) => (
           <span className="ps-num">{formatCount(packet.len, locale)}</span>
         ),
@@ -72,7 +72,7 @@ export function PacketList({
       {
         id: 'took',
         header: t('common.duration'),
-        meta: { width: 78, align: 'right', wideOnly: true },
+        meta: { width: 74, align: 'right', wideOnly: true },
         cell: ({ row: { original: packet } }) => (
           <span className="ps-num">
             {formatDuration(nsBetween(packet.first, packet.last), locale)}

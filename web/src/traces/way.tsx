@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import type { PacketWay, Step } from '../api/types'
+import type { Drop, PacketWay, Step } from '../api/types'
 import { isKey, useI18n } from '../i18n'
 import {
   formatClock,
@@ -12,7 +12,15 @@ import {
 import { plain } from '../ui/figures'
 import { Facts } from '../ui/page'
 import { tupleText } from './filter-text'
-import { dotAt, LANE_PX, lanesOf, STEP_PX } from './lanes'
+import {
+  HEAD_PX,
+  LANE_PX,
+  lanesOf,
+  laneX,
+  layOut,
+  stepHeight,
+  type Dot,
+} from './lanes'
 import { Fate } from './packet-list'
 
 /** One packet's way, step by step and layer by layer. */
@@ -41,7 +49,7 @@ export function PacketWayView({ packet }: { packet: PacketWay }) {
       />
       <div className="ps-way">
         <Lanes steps={packet.steps} lanes={lanes} />
-        <ol>
+        <ol style={{ paddingTop: HEAD_PX }}>
           {packet.steps.map((step, index) => (
             <StepLine
               key={index}
@@ -64,50 +72,74 @@ function Lanes({
   steps: readonly Step[]
   lanes: readonly string[]
 }) {
-  const at = (index: number) =>
-    dotAt(lanes.indexOf(steps[index]?.layer ?? ''), index)
-  const width = lanes.length * LANE_PX
-  const height = steps.length * STEP_PX
+  const layerText = useLayerText()
+  const { dots, height } = layOut(steps, lanes)
   return (
-    <svg width={width} height={height} aria-hidden="true">
+    <svg width={lanes.length * LANE_PX} height={height} aria-hidden="true">
       {lanes.map((lane, index) => (
-        <line
-          key={lane}
-          className="ps-lane"
-          x1={dotAt(index, 0)[0]}
-          x2={dotAt(index, 0)[0]}
-          y1={0}
-          y2={height}
+        <g key={lane}>
+          <text
+            transform={`translate(${laneX(index) + 4} ${HEAD_PX - 6}) rotate(-90)`}
+          >
+            {layerText(lane)}
+          </text>
+          <line
+            className="ps-lane"
+            x1={laneX(index)}
+            x2={laneX(index)}
+            y1={HEAD_PX}
+            y2={height}
+          />
+        </g>
+      ))}
+      {steps.map((step, index) => (
+        <LaneLine
+          key={index}
+          from={dots[index - 1]}
+          to={dots[index]}
+          inferred={step.inferred === true}
         />
       ))}
-      {steps.slice(1).map((step, index) => {
-        const [x1, y1] = at(index)
-        const [x2, y2] = at(index + 1)
-        const middle = (y1 + y2) / 2
-        return (
-          <path
-            key={index}
-            className="ps-lane-way"
-            data-inferred={step.inferred ?? undefined}
-            d={`M${x1} ${y1}C${x1} ${middle} ${x2} ${middle} ${x2} ${y2}`}
-          />
-        )
-      })}
-      {steps.map((step, index) => {
-        const [x, y] = at(index)
-        return (
-          <circle
-            key={index}
-            cx={x}
-            cy={y}
-            r={4.5}
-            data-drop={step.drop ? true : undefined}
-            data-inferred={step.inferred ?? undefined}
-          />
-        )
-      })}
+      {steps.map((step, index) => (
+        <circle
+          key={index}
+          cx={dots[index]?.x}
+          cy={dots[index]?.y}
+          r={4.5}
+          data-drop={step.drop ? true : undefined}
+          data-inferred={step.inferred === true || undefined}
+        />
+      ))}
     </svg>
   )
+}
+
+function LaneLine({
+  from,
+  to,
+  inferred,
+}: {
+  from: Dot | undefined
+  to: Dot | undefined
+  inferred: boolean
+}) {
+  if (!from || !to) return null
+  const middle = (from.y + to.y) / 2
+  return (
+    <path
+      className="ps-lane-way"
+      data-inferred={inferred || undefined}
+      d={`M${from.x} ${from.y}C${from.x} ${middle} ${to.x} ${middle} ${to.x} ${to.y}`}
+    />
+  )
+}
+
+function useLayerText(): (layer: string) => string {
+  const { t } = useI18n()
+  return (layer) => {
+    const key = `layer.${layer}`
+    return isKey(key) ? plain(t, key) : layer
+  }
 }
 
 function StepLine({
@@ -120,43 +152,35 @@ function StepLine({
   tuple: PacketWay['tuple']
 }) {
   const { t, locale } = useI18n()
-  const layerKey = `layer.${step.layer}`
-  const layer = isKey(layerKey) ? plain(t, layerKey) : step.layer
+  const layerText = useLayerText()
   const now = step.tuple && tupleText(step.tuple)
   const had = before?.tuple ? tupleText(before.tuple) : tupleText(tuple)
   return (
-    <li style={{ height: STEP_PX }} data-drop={step.drop ? true : undefined}>
+    <li
+      style={{ height: stepHeight(step) }}
+      data-drop={step.drop ? true : undefined}
+    >
       <span
         className="ps-num ps-delta"
         title={formatClock(step.time, locale, 6)}
       >
         {step.delta_ns === undefined
-          ? formatClock(step.time, locale, 6)
+          ? '0'
           : `+${formatDuration(step.delta_ns, locale)}`}
       </span>
       <div>
         <div className="ps-step">
           <strong className="ps-mono">{step.station}</strong>
-          <span className="ps-dim">{layer}</span>
+          <span className="ps-dim">{layerText(step.layer)}</span>
           {step.inferred && (
             <span className="ps-tag" title={t('traces.inferred.help')}>
               {t('traces.inferred')}
             </span>
           )}
-          {step.drop && (
-            <span className="ps-bad">
-              {t('traces.dropped', {
-                reason: step.drop.reason ?? t('flows.drop.unknown'),
-              })}{' '}
-              {step.drop.function !== undefined &&
-                t('traces.dropped.at', {
-                  function: functionText(step.drop.function, step.drop.offset),
-                })}
-            </span>
-          )}
         </div>
+        {step.drop && <DropLine drop={step.drop} />}
         <div className="ps-step ps-dim ps-mono">
-          <Where step={step} />
+          <Where step={step} before={before} />
           {now !== undefined && now !== had && (
             <span>{t('traces.tuple', { tuple: now })}</span>
           )}
@@ -166,11 +190,29 @@ function StepLine({
   )
 }
 
+function DropLine({ drop }: { drop: Drop }) {
+  const { t } = useI18n()
+  const reason = drop.reason ?? t('flows.drop.unknown')
+  const at =
+    drop.function === undefined
+      ? undefined
+      : t('traces.dropped.at', {
+          function: functionText(drop.function, drop.offset),
+        })
+  return (
+    <div className="ps-step ps-bad" title={[reason, at].join(' ')}>
+      <span>{t('traces.dropped', { reason })}</span>
+      {at !== undefined && <span className="ps-mono">{at}</span>}
+    </div>
+  )
+}
+
 function functionText(name: string, offset: number | undefined): string {
   return offset === undefined ? name : `${name}+${formatHex(offset)}`
 }
 
-function Where({ step }: { step: Step }) {
+/** Where it is; what is as on the step before is not said again. */
+function Where({ step, before }: { step: Step; before: Step | undefined }) {
   const { t, locale } = useI18n()
   const direction = step.direction
   const parts = [
@@ -178,8 +220,10 @@ function Where({ step }: { step: Step }) {
       ? t(`traces.direction.${direction}`)
       : direction,
     step.ifname ?? (step.ifindex !== undefined && `#${step.ifindex}`),
-    step.netns !== undefined && `netns ${step.netns}`,
-    step.cpu !== undefined && `cpu ${step.cpu}`,
+    step.netns !== undefined &&
+      step.netns !== before?.netns &&
+      `netns ${step.netns}`,
+    step.cpu !== undefined && step.cpu !== before?.cpu && `cpu ${step.cpu}`,
     step.len !== undefined && `${formatCount(step.len, locale)} B`,
     step.packets !== undefined &&
       step.packets > 1 &&

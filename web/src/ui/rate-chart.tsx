@@ -7,6 +7,12 @@ import { formatByteRate } from '../lib/format'
 import type { RateColumns } from '../lib/series'
 
 const HEIGHT = 84
+const WINDOW_S = 300
+
+// Steps that are round in the units shown: 1, 2, 5 … of B, KiB, MiB, GiB.
+const STEPS = [0, 1, 2, 3, 4].flatMap((power) =>
+  [1, 2, 5, 10, 20, 50, 100, 200, 500].map((n) => n * 1024 ** power),
+)
 
 function options(width: number, locale: string, style: CSSStyleDeclaration) {
   const color = (name: string) => style.getPropertyValue(name).trim()
@@ -34,21 +40,28 @@ function options(width: number, locale: string, style: CSSStyleDeclaration) {
     legend: { show: false },
     cursor: { show: false },
     scales: {
-      x: { time: true },
+      x: {
+        time: true,
+        range: (_: uPlot, __: number, last: number): [number, number] => [
+          last - WINDOW_S,
+          last,
+        ],
+      },
       y: { range: (_: uPlot, __: number, max: number) => niceRange(max) },
     },
     axes: [
       {
         ...axis,
         size: 20,
-        space: 90,
+        space: 110,
         values: (_: uPlot, seconds: number[]) =>
           seconds.map((s) => clock.format(s * 1000)),
       },
       {
         ...axis,
         size: 78,
-        space: 26,
+        space: 24,
+        incrs: STEPS,
         values: (_: uPlot, rates: number[]) =>
           rates.map((rate) => formatByteRate(rate, locale)),
       },

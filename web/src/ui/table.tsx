@@ -28,7 +28,7 @@ declare module '@tanstack/react-table' {
 
 export type Columns<T> = ColumnDef<T>[]
 
-const ROW_PX = 30
+const ROW_PX = 28
 
 /** "-bytes" when `key` is not the order yet, then "bytes", and so on. */
 export function nextSort(current: string, key: string): string {
@@ -196,7 +196,9 @@ function HeaderCell<T>({
       data-wide={meta?.wideOnly}
       title={meta?.help}
       aria-sort={order}
+      data-grow={share > 0 || undefined}
       style={{
+        ['--ps-px' as string]: `${meta?.width ?? 100}px`,
         width: `calc(${meta?.width ?? 100}px + max(0px, 100cqw - var(--ps-width)) * ${share})`,
       }}
     >

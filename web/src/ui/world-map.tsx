@@ -59,7 +59,7 @@ export default function WorldMap({
           <g
             key={point.key}
             transform={`translate(${at[0]} ${at[1]})`}
-            data-main={point.main ?? undefined}
+            data-main={point.main === true || undefined}
           >
             <circle r={point.main ? 5 : 3.5} />
             <text

@@ -222,8 +222,8 @@ export function flows(query: URLSearchParams): T.FlowList {
       sum.bytes += flow[side].bytes
       sum.wire_bytes += flow[side].wire_bytes
     }
-    const wave = Math.sin(Date.now() / 9000) * 2e8
-    sum.bytes = Math.max(0, Math.floor(sum.bytes + wave * found.length * 0.01))
+    const wave = Math.sin(Date.now() / 20_000) * 0.02
+    sum.bytes = Math.floor(sum.bytes * (1 + wave * 0.02))
     return sum
   }
   return {
