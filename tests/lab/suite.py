@@ -74,6 +74,10 @@ class Daemon:
         with socket.socket(socket.AF_UNIX) as sock:
             try:
                 sock.connect(str(self.run_dir / f'{self.name}.rep'))
+                # Its greeting must go out: NNG 1.5.2 stops accepting when
+                # that write finds the peer gone (EPIPE taken for closed).
+                sock.settimeout(2)
+                sock.recv(8)
             except OSError:
                 return False
         return True
