@@ -81,10 +81,10 @@ static void try_probes(struct tracer *t)
                   points ? NULL : "traces");
     tell_group(t, "tracer.drops", find_state(states, n, "kfree_skb"),
                "where packets are dropped");
-    tell_group(t, "tracer.netfilter.optional",
+    tell_group(t, "tracer.netfilter",
                find_state(states, n, "netfilter"),
                "the steps at netfilter's hooks");
-    tell_group(t, "tracer.cgroup.optional", find_state(states, n, "cgroup_skb"),
+    tell_group(t, "tracer.cgroup", find_state(states, n, "cgroup_skb"),
                "the steps at the socket's filter and behind ip_finish_output");
     ps_probes_detach(t->probes);
 }
@@ -94,10 +94,10 @@ static void tell_rest(struct tracer *t)
     ps_capability(t->daemon, "tracer.sockets", t->scan != NULL, "iter",
                   t->scan ? NULL : t->no_sockets,
                   t->scan ? NULL : "the list of sockets");
-    ps_capability(t->daemon, "tracer.drop_reasons.optional", t->reasons != NULL,
+    ps_capability(t->daemon, "tracer.drop_reasons", t->reasons != NULL,
                   "btf", t->reasons ? NULL : "this kernel gives no reasons",
                   t->reasons ? NULL : "why packets are dropped");
-    ps_capability(t->daemon, "tracer.symbols.optional", t->ksyms != NULL,
+    ps_capability(t->daemon, "tracer.symbols", t->ksyms != NULL,
                   "kallsyms", t->ksyms ? NULL : "not readable",
                   t->ksyms ? NULL : "the functions that drop packets");
 }
