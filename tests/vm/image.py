@@ -55,8 +55,9 @@ skip() { echo "PSTEST skip $*"; }
 t() {
     name=$1; shift
     if "$@" >/tmp/t.out 2>&1; then ok "$name"
-    else rc=$?; fail "$name" "exit $rc: $(tail -n 1 /tmp/t.out)"
-        sed 's/^/  | /' /tmp/t.out | tail -n 60
+    else rc=$?; echo >>/tmp/t.out; fail "$name" "exit $rc: $(grep . /tmp/t.out |
+            tail -n 1 | cut -c 1-160)"
+        tail -n 60 /tmp/t.out | cut -c 1-2000 | sed 's/^/  | /'
     fi
 }
 # until_ok SECONDS COMMAND...

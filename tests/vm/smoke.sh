@@ -107,8 +107,11 @@ trace() { # ADDRESS PROTO PING
         \"proto\": \"$2\"}, \"duration_ns\": 60000000000}" | jq -re .id) ||
         { cat /tmp/answer; return 1; }
     ping "$3" -c 3 "$1" >/dev/null || return 1
-    shown 15 "traces/$id/packets" '.packets | length >= 3 and
-        all(.steps | length >= 2)'
+    until_ok 15 says "traces/$id/packets" '.packets |
+        map(select(.steps | length >= 4)) | length >= 3' && return
+    api GET "traces/$id/packets" | jq -c '.packets[] | [.id, .tuple.daddr,
+        .fate, (.steps | map(.station + "@" + (.ifname // "-")))]'
+    return 1
 }
 trace4() { trace 10.9.0.2 icmp -4; }
 trace6() { trace fd09::2 icmpv6 -6; }

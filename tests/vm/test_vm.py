@@ -27,12 +27,12 @@ LOGS = ROOT / 'build/test-results'
 # database of places is in the machines.
 NO_DATA = {'locator locator.geo', 'locator locator.asn'}
 NO_HOOKS = {
-    'tracer tracer.station.netfilter', 'tracer tracer.netfilter.optional',
-    'tracer tracer.station.cgroup_skb', 'tracer tracer.cgroup.optional',
+    'tracer tracer.station.netfilter', 'tracer tracer.netfilter',
+    'tracer tracer.station.cgroup_skb', 'tracer tracer.cgroup',
 }
 MISSING = {
     '5.10': NO_HOOKS | {'analyzer analyzer.drop_reasons',
-                        'tracer tracer.drop_reasons.optional'},
+                        'tracer tracer.drop_reasons'},
     '6.1': NO_HOOKS,
     '6.12': set(),
 }
