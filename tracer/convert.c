@@ -164,6 +164,15 @@ static int set_drop(Ps__Step *step, const struct ps_step *s,
     return set_text(&drop->function, function);
 }
 
+static int set_function(Ps__Step *step, const struct ps_step *s,
+                        const struct ps_names *names)
+{
+    if (s->station == PS_ST_KFREE_SKB || !s->location || !names->ksyms)
+        return 0;
+    return set_text(&step->function,
+                    ps_ksyms_find(names->ksyms, s->location, NULL));
+}
+
 static int fill_step(Ps__Step *step, const struct ps_step *s,
                      const struct ps_names *names)
 {
@@ -188,7 +197,9 @@ static int fill_step(Ps__Step *step, const struct ps_step *s,
     step->inferred = s->inferred;
     if (set_text(&step->ifname, s->ifname) < 0 ||
         set_text(&step->direction, station->direction) < 0 ||
-        set_text(&step->hook, station->hook ? station->hook : names->tier) < 0)
+        set_text(&step->hook, station->hook ? station->hook : names->tier) <
+            0 ||
+        set_function(step, s, names) < 0)
         return -ENOMEM;
     return set_drop(step, s, names);
 }

@@ -127,8 +127,11 @@ bool ps_join_repeats(const struct ps_join *j, const struct ps_way *w,
 static bool fits(const struct ps_join *j, const struct ps_way *w,
                  const struct ps_tracer_event *e)
 {
-    return !w->dropped && ps_join_in_window(w, e) &&
-           same_content(&w->first, e) && !ps_join_repeats(j, w, e);
+    /* One copy may be dropped and another read. */
+    if (w->dropped && !(ps_station_get(e->station)->flags & PS_STATION_REPEATS))
+        return false;
+    return ps_join_in_window(w, e) && same_content(&w->first, e) &&
+           !ps_join_repeats(j, w, e);
 }
 
 static uint32_t find_identity(const struct ps_join *j,

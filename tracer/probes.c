@@ -100,17 +100,18 @@ static int try_rung(struct ps_probes *p, const struct rung *rung,
     return 0;
 }
 
-static int climb(struct ps_probes *p)
+static int climb(struct ps_probes *p, const struct btf *kernel)
 {
-    bool has_netfilter = ps_bpf_has_type("bpf_nf_ctx");
-    bool has_cast = ps_bpf_has_type("bpf_cast_to_kern_ctx");
+    bool has_netfilter = ps_bpf_has_type(kernel, "bpf_nf_ctx");
+    bool has_cast = ps_bpf_has_type(kernel, "bpf_cast_to_kern_ctx");
     int args[PS_PROBES_MAX], r = -ENOENT, first = 0;
 
     for (size_t i = 0; i < ps_probe_points_n; i++)
-        args[i] = i && !strcmp(ps_probe_points[i].tracepoint,
-                               ps_probe_points[i - 1].tracepoint)
-                      ? args[i - 1]
-                      : ps_bpf_tracepoint_args(ps_probe_points[i].tracepoint);
+        args[i] =
+            i && !strcmp(ps_probe_points[i].tracepoint,
+                         ps_probe_points[i - 1].tracepoint)
+                ? args[i - 1]
+                : ps_bpf_tracepoint_args(kernel, ps_probe_points[i].tracepoint);
     for (size_t i = 0; i < ARRAY_SIZE(ladder); i++) {
         const struct rung *rung = &ladder[i];
 
@@ -154,8 +155,8 @@ static int on_sample(void *ctx, void *data, size_t size)
     return 0;
 }
 
-int ps_probes_open(struct ps_probes **ret_probes, char *reason,
-                   size_t reason_size)
+int ps_probes_open(const struct btf *kernel, struct ps_probes **ret_probes,
+                   char *reason, size_t reason_size)
 {
     _cleanup_(ps_probes_free) struct ps_probes *p = NULL;
     int r;
@@ -168,7 +169,7 @@ int ps_probes_open(struct ps_probes **ret_probes, char *reason,
     if (!p->links)
         return -ENOMEM;
     raise_files();
-    r = climb(p);
+    r = climb(p, kernel);
     if (r < 0) {
         snprintf(reason, reason_size, "%s", ps_bpf_reason(r));
         return r;

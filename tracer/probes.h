@@ -9,6 +9,8 @@
 #include "bpf/tracer/tracer_abi.h"
 #include "common/util.h"
 
+struct btf;
+
 /* Namespaces in which netfilter hooks are put: each costs ten links. */
 #define PS_PROBES_MAX_NETNS 64u
 #define PS_PROBES_MAX       48u
@@ -24,12 +26,12 @@ struct ps_probe_state {
 };
 
 /*
- * Loads, by the ladder: tp_btf with netfilter links and cgroup programs, then
- * without what fails, then raw_tp. Privileged. -errno where nothing loads;
- * reason then says why.
+ * kernel: see ps_bpf_kernel_types(). Loads, by the ladder: tp_btf with
+ * netfilter links and cgroup programs, then without what fails, then raw_tp.
+ * Privileged. -errno where nothing loads; reason then says why.
  */
-int ps_probes_open(struct ps_probes **ret_probes, char *reason,
-                   size_t reason_size);
+int ps_probes_open(const struct btf *kernel, struct ps_probes **ret_probes,
+                   char *reason, size_t reason_size);
 void ps_probes_free(struct ps_probes **probes);
 uint64_t ps_probes_memory(const struct ps_probes *probes);
 

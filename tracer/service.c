@@ -81,8 +81,7 @@ static void try_probes(struct tracer *t)
                   points ? NULL : "traces");
     tell_group(t, "tracer.drops", find_state(states, n, "kfree_skb"),
                "where packets are dropped");
-    tell_group(t, "tracer.netfilter",
-               find_state(states, n, "netfilter"),
+    tell_group(t, "tracer.netfilter", find_state(states, n, "netfilter"),
                "the steps at netfilter's hooks");
     tell_group(t, "tracer.cgroup", find_state(states, n, "cgroup_skb"),
                "the steps at the socket's filter and behind ip_finish_output");
@@ -94,11 +93,11 @@ static void tell_rest(struct tracer *t)
     ps_capability(t->daemon, "tracer.sockets", t->scan != NULL, "iter",
                   t->scan ? NULL : t->no_sockets,
                   t->scan ? NULL : "the list of sockets");
-    ps_capability(t->daemon, "tracer.drop_reasons", t->reasons != NULL,
-                  "btf", t->reasons ? NULL : "this kernel gives no reasons",
+    ps_capability(t->daemon, "tracer.drop_reasons", t->reasons != NULL, "btf",
+                  t->reasons ? NULL : "this kernel gives no reasons",
                   t->reasons ? NULL : "why packets are dropped");
-    ps_capability(t->daemon, "tracer.symbols", t->ksyms != NULL,
-                  "kallsyms", t->ksyms ? NULL : "not readable",
+    ps_capability(t->daemon, "tracer.symbols", t->ksyms != NULL, "kallsyms",
+                  t->ksyms ? NULL : "not readable",
                   t->ksyms ? NULL : "the functions that drop packets");
 }
 
@@ -131,6 +130,7 @@ static int open_history(struct tracer *t)
 
 static int tracer_open(struct ps_daemon *d, void *config, void **ret_state)
 {
+    _cleanup_(ps_bpf_types_free) struct btf *kernel = NULL;
     struct tracer *t = calloc(1, sizeof(*t));
     int r;
 
@@ -144,12 +144,13 @@ static int tracer_open(struct ps_daemon *d, void *config, void **ret_state)
         return r;
     }
     ps_bpf_init();
+    kernel = ps_bpf_kernel_types();
     if (ps_ksyms_open(&t->ksyms) < 0)
         t->ksyms = NULL;
-    if (ps_drop_reasons_load(&t->reasons) < 0)
+    if (ps_drop_reasons_load(kernel, &t->reasons) < 0)
         t->reasons = NULL;
     ps_sockscan_open(&t->scan, t->no_sockets, sizeof(t->no_sockets));
-    ps_probes_open(&t->probes, t->no_probes, sizeof(t->no_probes));
+    ps_probes_open(kernel, &t->probes, t->no_probes, sizeof(t->no_probes));
     try_probes(t);
     tell_rest(t);
     *ret_state = t;

@@ -33,14 +33,14 @@ static const struct ps_station stations[PS_ST_MAX] = {
     [PS_ST_KFREE_SKB] = {"kfree_skb", "drop", NULL, NULL, PS_STATION_REPEATS},
 };
 
-/* net/ipv4/udp.c, icmp.c, ping.c; net/ipv6/icmp.c: each frees what its
+/* net/ipv4 and net/ipv6: udp.c, raw.c, ping.c, icmp.c. Each frees what the
  * socket's owner has read, or what the protocol itself has answered. */
 static const char *const readers[] = {
-    "skb_consume_udp",
-    "icmp_rcv",
-    "icmpv6_rcv",
-    "skb_free_datagram",
-    "__skb_free_datagram_locked",
+    "skb_consume_udp",   "udp_recvmsg",
+    "udpv6_recvmsg",     "raw_recvmsg",
+    "rawv6_recvmsg",     "ping_recvmsg",
+    "icmp_rcv",          "icmpv6_rcv",
+    "skb_free_datagram", "__skb_free_datagram_locked",
 };
 
 const struct ps_station *ps_station_get(unsigned int station)

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+
+#include "common/json.h"
+#include "tracer/convert.h"
+#include "tracer/history.h"
+
+#define MIB (UINT64_C(1) << 20)
+
+static char dir[64];
+
+static int make_dir(void **state _unused_)
+{
+    snprintf(dir, sizeof(dir), "/tmp/ps-unit-tracer-XXXXXX");
+    return mkdtemp(dir) ? 0 : -1;
+}
+
+static int remove_dir(void **state _unused_)
+{
+    static const char *const files[] = {"tracer.db", "tracer.db-wal",
+                                        "tracer.db-shm"};
+    char path[128];
+
+    for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+        snprintf(path, sizeof(path), "%s/%s", dir, files[i]);
+        unlink(path);
+    }
+    return rmdir(dir);
+}
+
+static struct ps_history *open_history(uint64_t max)
+{
+    struct ps_history *h = NULL;
+    char *error = NULL;
+
+    assert_int_equal(ps_history_open(dir, max, &h, &error), 0);
+    return h;
+}
+
+static Ps__Trace *make_trace(const char *id, Ps__Trace__State state)
+{
+    Ps__Trace *t = (Ps__Trace *)ps_message_new(&ps__trace__descriptor);
+
+    t->id = strdup(id);
+    t->state = state;
+    t->filter =
+        (Ps__TraceFilter *)ps_message_new(&ps__trace_filter__descriptor);
+    t->created = (Ps__Time *)ps_message_new(&ps__time__descriptor);
+    return t;
+}
+
+static Ps__PacketWay *make_packet(void *arg, uint32_t n)
+{
+    const size_t *size = arg;
+    Ps__PacketWay *w =
+        (Ps__PacketWay *)ps_message_new(&ps__packet_way__descriptor);
+
+    w->id = n;
+    w->tuple = (Ps__Tuple *)ps_message_new(&ps__tuple__descriptor);
+    w->first = (Ps__Time *)ps_message_new(&ps__time__descriptor);
+    w->last = (Ps__Time *)ps_message_new(&ps__time__descriptor);
+    w->fate = malloc(*size + 1);
+    memset(w->fate, 'x', *size);
+    w->fate[*size] = '\0';
+    return w;
+}
+
+static void put(struct ps_history *h, const char *id, uint32_t n, size_t size,
+                uint64_t *ret_lost)
+{
+    Ps__Trace *t = make_trace(id, PS__TRACE__STATE__done);
+
+    assert_int_equal(ps_history_finish(h, t, n, make_packet, &size), 0);
+    *ret_lost = t->n_losses ? t->losses[0]->count : 0;
+    ps__trace__free_unpacked(t, NULL);
+}
+
+static void test_pages(void **state _unused_)
+{
+    struct ps_history *h = open_history(8 * MIB);
+    Ps__PacketWay **packets = NULL;
+    uint64_t total = 0, lost;
+    size_t n = 0;
+
+    put(h, "a", 25, 10, &lost);
+    assert_int_equal(lost, 0);
+    assert_int_equal(ps_history_packets(h, "a", 20, 10, &packets, &n, &total),
+                     0);
+    assert_int_equal(total, 25);
+    assert_int_equal(n, 5);
+    assert_int_equal(packets[0]->id, 20);
+    for (size_t i = 0; i < n; i++)
+        ps__packet_way__free_unpacked(packets[i], NULL);
+    free(packets);
+    assert_int_equal(ps_history_packets(h, "b", 0, 10, &packets, &n, &total),
+                     0);
+    assert_int_equal(total, 0);
+    free(packets);
+    ps_history_free(&h);
+}
+
+static void test_oldest_leave_first(void **state _unused_)
+{
+    struct ps_history *h = open_history(2 * MIB);
+    Ps__Trace *t = NULL;
+    uint64_t lost;
+
+    put(h, "a", 100, 8000, &lost);
+    put(h, "b", 100, 8000, &lost);
+    put(h, "c", 100, 8000, &lost);
+    assert_int_equal(lost, 0);
+    assert_int_equal(ps_history_get(h, "a", &t), -ENOENT);
+    assert_int_equal(ps_history_get(h, "c", &t), 0);
+    ps__trace__free_unpacked(t, NULL);
+    /* One that is larger than everything is cut, and says so. */
+    put(h, "d", 400, 8000, &lost);
+    assert_in_range(lost, 100, 350);
+    ps_history_free(&h);
+}
+
+static void test_restart(void **state _unused_)
+{
+    struct ps_history *h = open_history(8 * MIB);
+    Ps__Trace *t = make_trace("r", PS__TRACE__STATE__running), *got = NULL;
+    Ps__Trace **list = NULL;
+    uint64_t total = 0;
+    size_t n = 0;
+
+    assert_int_equal(ps_history_put(h, t), 0);
+    ps__trace__free_unpacked(t, NULL);
+    ps_history_free(&h);
+    h = open_history(8 * MIB);
+    assert_int_equal(ps_history_recover(h, 1234), 0);
+    assert_int_equal(ps_history_get(h, "r", &got), 0);
+    assert_int_equal(got->state, PS__TRACE__STATE__done);
+    assert_string_equal(got->end_reason, "restart");
+    assert_int_equal(got->ended->unix_ns, 1234);
+    ps__trace__free_unpacked(got, NULL);
+    assert_int_equal(ps_history_list(h, 0, 10, &list, &n, &total), 0);
+    assert_int_equal(total, 1);
+    assert_string_equal(list[0]->id, "r");
+    ps__trace__free_unpacked(list[0], NULL);
+    free(list);
+    assert_int_equal(ps_history_delete(h, "r"), 0);
+    assert_int_equal(ps_history_get(h, "r", &got), -ENOENT);
+    ps_history_free(&h);
+}
+
+static void test_not_a_database(void **state _unused_)
+{
+    struct ps_history *h = NULL;
+    char path[128], *error = NULL;
+    FILE *f;
+
+    snprintf(path, sizeof(path), "%s/tracer.db", dir);
+    f = fopen(path, "we");
+    fputs("this is something else, and long enough to be a header of 100 "
+          "bytes, which a database would have at least",
+          f);
+    fclose(f);
+    assert_true(ps_history_open(dir, MIB, &h, &error) < 0);
+    assert_non_null(error);
+    free(error);
+}
+
+/* ---- filters ------------------------------------------------------------ */
+
+static int check(Ps__TraceFilter *msg, struct ps_filter_error *ret_error)
+{
+    struct ps_tracer_filter f;
+    uint32_t netns;
+
+    return ps_convert_filter(msg, &f, &netns, ret_error);
+}
+
+static void test_filter_errors(void **state _unused_)
+{
+    Ps__TraceFilter f = PS__TRACE_FILTER__INIT;
+    Ps__Ip v4 = PS__IP__INIT, v6 = PS__IP__INIT;
+    Ps__IpProto proto = PS__IP_PROTO__INIT;
+    uint8_t bytes[16] = {1};
+    struct ps_filter_error error;
+
+    assert_int_equal(check(NULL, &error), -EINVAL);
+    assert_int_equal(check(&f, &error), -EINVAL);
+    assert_string_equal(error.field, "filter");
+    f.has_sport = 1;
+    f.sport = 65536;
+    assert_int_equal(check(&f, &error), -EINVAL);
+    assert_string_equal(error.field, "filter.sport");
+    f.sport = 65535;
+    assert_int_equal(check(&f, &error), 0);
+    v4.addr = (ProtobufCBinaryData){4, bytes};
+    v6.addr = (ProtobufCBinaryData){16, bytes};
+    f.saddr = &v4;
+    f.daddr = &v6;
+    assert_int_equal(check(&f, &error), -EINVAL);
+    assert_string_equal(error.field, "filter.daddr");
+    f.daddr = NULL;
+    v4.addr.len = 5;
+    assert_int_equal(check(&f, &error), -EINVAL);
+    assert_string_equal(error.field, "filter.saddr");
+    f.saddr = NULL;
+    proto.number = 256;
+    f.proto = &proto;
+    assert_int_equal(check(&f, &error), -EINVAL);
+    assert_string_equal(error.field, "filter.proto");
+    proto.number = 0;
+    f.has_netns = 1;
+    assert_int_equal(check(&f, &error), -EINVAL);
+    assert_string_equal(error.field, "filter.netns");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_pages, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(test_oldest_leave_first, make_dir,
+                                        remove_dir),
+        cmocka_unit_test_setup_teardown(test_restart, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(test_not_a_database, make_dir,
+                                        remove_dir),
+        cmocka_unit_test(test_filter_errors),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+#include <netinet/in.h>
+
+#include "tracer/join.h"
+#include "tracer/station.h"
+
+#define MS PS_NS_PER_MS
+
+/* A way through two namespaces, as a plain veth shows it. */
+static const uint8_t veth_way[] = {
+    PS_ST_NF_OUTPUT,          PS_ST_NF_POSTROUTING, PS_ST_NET_DEV_QUEUE,
+    PS_ST_NET_DEV_START_XMIT, PS_ST_NETIF_RX,       PS_ST_NET_DEV_XMIT,
+    PS_ST_NETIF_RECEIVE_SKB,  PS_ST_NF_PREROUTING,  PS_ST_NF_INPUT,
+};
+
+static bool is_in(uint8_t station)
+{
+    const char *dir = ps_station_get(station)->direction;
+
+    return dir && !strcmp(dir, "in");
+}
+
+static struct ps_tracer_event udp(uint8_t station, uint64_t time, uint64_t skb,
+                                  uint16_t id)
+{
+    struct ps_tracer_event e = {
+        .time = time,
+        .skb = skb,
+        .head = skb + 1,
+        .netns = is_in(station) ? 2 : 1,
+        .ifindex = is_in(station) ? 20 : 10,
+        .len = 128,
+        .packets = 1,
+        .payload = 100,
+        .hash = 77,
+        .flags = PS_EF_HASH,
+        .ip_id = id,
+        .station = station,
+        .tuple = {.saddr = {10, 0, 0, 1},
+                  .daddr = {10, 0, 0, 2},
+                  .sport = 1000,
+                  .dport = 2000,
+                  .family = 4,
+                  .proto = IPPROTO_UDP},
+    };
+
+    return e;
+}
+
+static struct ps_tracer_event tcp(uint8_t station, uint64_t time, uint64_t skb,
+                                  uint32_t seq, uint32_t len)
+{
+    struct ps_tracer_event e = udp(station, time, skb, 0);
+
+    e.tuple.proto = IPPROTO_TCP;
+    e.flags = 0;
+    e.seq = seq;
+    e.payload = len;
+    return e;
+}
+
+static struct ps_join *new_join(uint32_t max, uint32_t netns)
+{
+    struct ps_join *j = NULL;
+
+    assert_int_equal(ps_join_new(max, netns, &j), 0);
+    return j;
+}
+
+static enum ps_join_result add(struct ps_join *j, struct ps_tracer_event e)
+{
+    return ps_join_add(j, &e, true);
+}
+
+static const struct ps_step *nth(const struct ps_join *j, uint32_t way,
+                                 unsigned int n)
+{
+    const struct ps_step *s = ps_join_step(j, ps_join_way(j, way)->steps);
+
+    while (s && n--)
+        s = ps_join_step(j, s->next);
+    return s;
+}
+
+static bool never(void *arg _unused_, uint64_t location _unused_)
+{
+    return false;
+}
+
+static bool reader_is_7(void *arg _unused_, uint64_t location)
+{
+    return location == 7;
+}
+
+static void test_bounds(void **state _unused_)
+{
+    struct ps_join *j = NULL;
+
+    assert_int_equal(ps_join_new(0, 0, &j), -EINVAL);
+    assert_int_equal(ps_join_new(PS_JOIN_MAX_PACKETS + 1, 0, &j), -EINVAL);
+    assert_null(j);
+    ps_join_free(&j);
+}
+
+static void test_same_buffer_is_one_packet(void **state _unused_)
+{
+    struct ps_join *j = new_join(10, 0);
+
+    for (size_t i = 0; i < sizeof(veth_way); i++)
+        assert_int_equal(add(j, udp(veth_way[i], 100 + i, 5, 1)), PS_JOIN_STEP);
+    assert_int_equal(ps_join_packets(j), 1);
+    assert_int_equal(ps_join_way(j, 0)->n_steps, sizeof(veth_way));
+    for (unsigned int i = 0; i < sizeof(veth_way); i++) {
+        assert_int_equal(nth(j, 0, i)->station, veth_way[i]);
+        assert_false(nth(j, 0, i)->inferred);
+    }
+    ps_join_free(&j);
+}
+
+/* The kernel takes the same memory for the next packet at once. */
+static void test_reused_buffer_is_another_packet(void **state _unused_)
+{
+    struct ps_join *j = new_join(10, 0);
+
+    for (uint16_t id = 0; id < 5; id++)
+        for (size_t i = 0; i < sizeof(veth_way); i++)
+            add(j, udp(veth_way[i], id * 100u + i, 5, id));
+    assert_int_equal(ps_join_packets(j), 5);
+    for (uint32_t i = 0; i < 5; i++)
+        assert_int_equal(ps_join_way(j, i)->n_steps, sizeof(veth_way));
+    ps_join_free(&j);
+}
+
+/* Even with the same content: it does not pass the same place twice. */
+static void test_twins_one_after_the_other(void **state _unused_)
+{
+    struct ps_join *j = new_join(10, 0);
+
+    for (uint64_t n = 0; n < 3; n++)
+        for (size_t i = 0; i < sizeof(veth_way); i++)
+            add(j, udp(veth_way[i], n * 100u + i, 5, 0));
+    assert_int_equal(ps_join_packets(j), 3);
+    for (uint32_t i = 0; i < 3; i++)
+        assert_int_equal(ps_join_way(j, i)->n_steps, sizeof(veth_way));
+    ps_join_free(&j);
+}
+
+static void test_new_buffer_is_inferred(void **state _unused_)
+{
+    struct ps_join *j = new_join(10, 0);
+
+    add(j, udp(PS_ST_NET_DEV_START_XMIT, 100, 5, 9));
+    /* Native XDP copies it. */
+    assert_int_equal(add(j, udp(PS_ST_NETIF_RECEIVE_SKB, 101, 6, 9)),
+                     PS_JOIN_STEP);
+    assert_int_equal(add(j, udp(PS_ST_NF_INPUT, 102, 6, 9)), PS_JOIN_STEP);
+    assert_int_equal(ps_join_packets(j), 1);
+    assert_true(nth(j, 0, 1)->inferred);
+    /* From then on the new buffer is its identity. */
+    assert_false(nth(j, 0, 2)->inferred);
+    ps_join_free(&j);
+}
+
+static void test_two_that_fit_get_nothing(void **state _unused_)
+{
+    struct ps_join *j = new_join(10, 0);
+
+    add(j, udp(PS_ST_NF_OUTPUT, 100, 5, 0));
+    add(j, udp(PS_ST_NF_OUTPUT, 101, 6, 0));
+    assert_int_equal(add(j, udp(PS_ST_NETIF_RECEIVE_SKB, 102, 7, 0)),
+                     PS_JOIN_AMBIGUOUS);
+    assert_int_equal(ps_join_packets(j), 2);
+    assert_int_equal(ps_join_way(j, 0)->n_steps, 1);
+    assert_int_equal(ps_join_way(j, 1)->n_steps, 1);
+    assert_int_equal(ps_join_count(j, PS_JOIN_AMBIGUOUS), 1);
+    ps_join_free(&j);
+}
+
+static void test_other_hash_is_another_packet(void **state _unused_)
+{
+    struct ps_join *j = new_join(10, 0);
+    struct ps_tracer_event e = udp(PS_ST_NETIF_RECEIVE_SKB, 102, 7, 0);
+
+    add(j, udp(PS_ST_NF_OUTPUT, 100, 5, 0));
+    e.hash = 78;
+    assert_int_equal(add(j, e), PS_JOIN_STEP);
+    assert_int_equal(ps_join_packets(j), 2);
+    ps_join_free(&j);
+}
+
+static void test_window(void **state _unused_)
+{
+    struct ps_join *j = new_join(10, 0);
+
+    add(j, udp(PS_ST_NET_DEV_START_XMIT, 100, 5, 9));
+    add(j, udp(PS_ST_NETIF_RECEIVE_SKB, 101 + PS_JOIN_WINDOW_NS, 6, 9));
+    assert_int_equal(ps_join_packets(j), 2);
+    ps_join_free(&j);
+}
+
+static void test_steps_are_in_order_of_time(void **state _unused_)
+{
+    struct ps_join *j = new_join(10, 0);
+
+    add(j, udp(PS_ST_NF_OUTPUT, 100, 5, 1));
+    add(j, udp(PS_ST_NET_DEV_XMIT, 103, 5, 1));
+    add(j, udp(PS_ST_NETIF_RX, 102, 5, 1)); /* from another CPU's ring */
+    assert_int_equal(nth(j, 0, 1)->station, PS_ST_NETIF_RX);
+    assert_int_equal(nth(j, 0, 2)->station, PS_ST_NET_DEV_XMIT);
+    ps_join_free(&j);
+}
+
+static void test_busy_driver_is_asked_again(void **state _unused_)
+{
+    struct ps_join *j = new_join(10, 0);
+    struct ps_tracer_event e;
+
+    add(j, udp(PS_ST_NET_DEV_START_XMIT, 100, 5, 1));
+    e = udp(PS_ST_NET_DEV_XMIT, 101, 5, 1);
+    e.reason = 16;
+    add(j, e);
+    assert_int_equal(add(j, udp(PS_ST_NET_DEV_START_XMIT, 102, 5, 1)),
+                     PS_JOIN_STEP);
+    assert_int_equal(ps_join_packets(j), 1);
+    assert_int_equal(ps_join_way(j, 0)->n_steps, 3);
+    ps_join_free(&j);
+}
+
+static void test_limit(void **state _unused_)
+{
+    struct ps_join *j = new_join(2, 0);
+    struct ps_tracer_event e = udp(PS_ST_NF_OUTPUT, 103, 8, 4);
+
+    add(j, udp(PS_ST_NF_OUTPUT, 100, 5, 1));
+    add(j, udp(PS_ST_NF_OUTPUT, 101, 6, 2));
+    assert_int_equal(add(j, udp(PS_ST_NF_OUTPUT, 102, 7, 3)),
+                     PS_JOIN_PACKET_LIMIT);
+    /* What runs goes on. */
+    assert_int_equal(add(j, udp(PS_ST_NET_DEV_QUEUE, 103, 5, 1)), PS_JOIN_STEP);
+    assert_int_equal(ps_join_add(j, &e, false), PS_JOIN_PACKET_LIMIT);
+    assert_int_equal(ps_join_packets(j), 2);
+    ps_join_free(&j);
+}
+
+static void test_too_many_steps(void **state _unused_)
+{
+    struct ps_join *j = new_join(1, 0);
+
+    add(j, udp(PS_ST_NF_OUTPUT, 1, 5, 1));
+    for (unsigned int i = 1; i < PS_JOIN_WAY_STEPS; i++)
+        assert_int_equal(add(j, udp(PS_ST_CONSUME_SKB, 1 + i, 5, 1)),
+                         PS_JOIN_STEP);
+    assert_int_equal(add(j, udp(PS_ST_CONSUME_SKB, 999, 5, 1)),
+                     PS_JOIN_STEP_LIMIT);
+    assert_int_equal(ps_join_count(j, PS_JOIN_STEP), PS_JOIN_WAY_STEPS);
+    ps_join_free(&j);
+}
+
+static void test_no_beginning(void **state _unused_)
+{
+    struct ps_join *j = new_join(2, 0);
+
+    assert_int_equal(add(j, udp(PS_ST_CONSUME_SKB, 1, 5, 1)),
+                     PS_JOIN_NO_PACKET);
+    assert_int_equal(add(j, udp(PS_ST_NET_DEV_XMIT, 1, 5, 1)),
+                     PS_JOIN_NO_PACKET);
+    assert_int_equal(ps_join_packets(j), 0);
+    /* A drop is worth a packet of its own. */
+    assert_int_equal(add(j, udp(PS_ST_KFREE_SKB, 1, 5, 1)), PS_JOIN_STEP);
+    assert_int_equal(ps_join_drops(j), 1);
+    ps_join_free(&j);
+}
+
+static void test_namespace_of_the_first_step(void **state _unused_)
+{
+    struct ps_join *j = new_join(4, 2);
+
+    add(j, udp(PS_ST_NF_OUTPUT, 100, 5, 1)); /* namespace 1 */
+    assert_int_equal(add(j, udp(PS_ST_NETIF_RECEIVE_SKB, 101, 5, 1)),
+                     PS_JOIN_OTHER_NETNS);
+    assert_int_equal(ps_join_packets(j), 0);
+    assert_null(ps_join_way(j, 0));
+    add(j, udp(PS_ST_NETIF_RECEIVE_SKB, 102, 6, 2));
+    assert_int_equal(ps_join_packets(j), 1);
+    assert_int_equal(ps_join_way(j, 0)->first.ip_id, 2);
+    ps_join_free(&j);
+}
+
+static struct ps_tracer_event reader(uint64_t time, uint32_t seq, uint32_t len)
+{
+    struct ps_tracer_event e = tcp(PS_ST_COPY_DATAGRAM, time, 99, seq, len);
+
+    e.flags = PS_EF_RANGE;
+    return e;
+}
+
+static void receive(struct ps_join *j, uint64_t time, uint64_t skb,
+                    uint32_t seq, uint32_t len)
+{
+    assert_int_equal(add(j, tcp(PS_ST_NETIF_RECEIVE_SKB, time, skb, seq, len)),
+                     PS_JOIN_STEP);
+}
+
+static void test_reader_by_bytes(void **state _unused_)
+{
+    struct ps_join *j = new_join(10, 0);
+
+    /* The sequence wraps between the second and the third. */
+    receive(j, 1, 5, UINT32_MAX - 199, 100);
+    receive(j, 2, 6, UINT32_MAX - 99, 100);
+    receive(j, 3, 7, 0, 100);
+    assert_int_equal(add(j, reader(4, UINT32_MAX - 199, 150)), PS_JOIN_STEP);
+    assert_int_equal(ps_join_way(j, 0)->n_steps, 2);
+    assert_int_equal(ps_join_way(j, 1)->n_steps, 2);
+    assert_int_equal(ps_join_way(j, 2)->n_steps, 1);
+    assert_true(nth(j, 0, 1)->inferred);
+    assert_int_equal(add(j, reader(5, UINT32_MAX - 49, 150)), PS_JOIN_STEP);
+    assert_int_equal(ps_join_way(j, 2)->n_steps, 2);
+    /* One hit is one step, however many packets it stands in. */
+    assert_int_equal(ps_join_count(j, PS_JOIN_STEP), 5);
+    assert_int_equal(add(j, reader(6, 100, 1)), PS_JOIN_NO_PACKET);
+    ps_join_free(&j);
+}
+
+static void test_reader_and_retransmission(void **state _unused_)
+{
+    struct ps_join *j = new_join(10, 0);
+
+    receive(j, 1, 5, 1000, 100);
+    receive(j, 2, 6, 1100, 100);
+    receive(j, 3, 7, 1100, 100); /* again: which of the two was read? */
+    assert_int_equal(add(j, reader(4, 1000, 200)), PS_JOIN_STEP);
+    assert_int_equal(ps_join_way(j, 0)->n_steps, 2);
+    assert_int_equal(ps_join_way(j, 1)->n_steps, 1);
+    assert_int_equal(ps_join_way(j, 2)->n_steps, 1);
+    assert_int_equal(add(j, reader(5, 1150, 50)), PS_JOIN_AMBIGUOUS);
+    ps_join_free(&j);
+}
+
+static void test_reader_elsewhere(void **state _unused_)
+{
+    struct ps_join *j = new_join(10, 0);
+
+    /* Only sent, in namespace 1: the reader is in 2. */
+    add(j, tcp(PS_ST_NF_OUTPUT, 1, 5, 1000, 100));
+    assert_int_equal(add(j, reader(2, 1000, 100)), PS_JOIN_NO_PACKET);
+    ps_join_free(&j);
+}
+
+static void test_segments_join_their_packet(void **state _unused_)
+{
+    struct ps_join *j = new_join(10, 0);
+
+    add(j, tcp(PS_ST_NET_DEV_QUEUE, 1, 5, 1000, 300));
+    for (uint32_t i = 0; i < 3; i++)
+        assert_int_equal(add(j, tcp(PS_ST_NET_DEV_START_XMIT, 2 + i, 6 + i,
+                                    1000 + 100 * i, 100)),
+                         PS_JOIN_STEP);
+    assert_int_equal(ps_join_packets(j), 1);
+    assert_int_equal(ps_join_way(j, 0)->n_steps, 4);
+    assert_true(nth(j, 0, 3)->inferred);
+    ps_join_free(&j);
+}
+
+static void test_merged_buffer_joins_all(void **state _unused_)
+{
+    struct ps_join *j = new_join(10, 0);
+
+    for (uint32_t i = 0; i < 3; i++)
+        add(j, tcp(PS_ST_NAPI_GRO_RECEIVE, 1 + i, 5 + i, 1000 + 100 * i, 100));
+    assert_int_equal(add(j, tcp(PS_ST_NETIF_RECEIVE_SKB, 9, 5, 1000, 300)),
+                     PS_JOIN_STEP);
+    assert_int_equal(ps_join_packets(j), 3);
+    for (uint32_t i = 0; i < 3; i++)
+        assert_int_equal(ps_join_way(j, i)->n_steps, 2);
+    /* The first is the buffer that the others were put into. */
+    assert_false(nth(j, 0, 1)->inferred);
+    assert_true(nth(j, 1, 1)->inferred);
+    ps_join_free(&j);
+}
+
+static void test_fate(void **state _unused_)
+{
+    struct ps_join *j = new_join(10, 0);
+    struct ps_tracer_event e = udp(PS_ST_CONSUME_SKB, 6, 8, 4);
+
+    add(j, udp(PS_ST_NF_OUTPUT, 1, 5, 1));
+    assert_null(ps_join_fate(j, ps_join_way(j, 0), never, NULL));
+    add(j, udp(PS_ST_NET_DEV_XMIT, 2, 5, 1));
+    assert_string_equal(ps_join_fate(j, ps_join_way(j, 0), never, NULL),
+                        "sent");
+    add(j, udp(PS_ST_NETIF_RECEIVE_SKB, 3, 5, 1));
+    assert_null(ps_join_fate(j, ps_join_way(j, 0), never, NULL));
+    add(j, udp(PS_ST_KFREE_SKB, 4, 5, 1));
+    assert_string_equal(ps_join_fate(j, ps_join_way(j, 0), never, NULL),
+                        "dropped");
+
+    add(j, udp(PS_ST_NF_FORWARD, 5, 6, 2));
+    add(j, udp(PS_ST_NET_DEV_XMIT, 6, 6, 2));
+    assert_string_equal(ps_join_fate(j, ps_join_way(j, 1), never, NULL),
+                        "forwarded");
+
+    add(j, udp(PS_ST_NF_INPUT, 5, 8, 4));
+    e.location = 7;
+    add(j, e);
+    assert_null(ps_join_fate(j, ps_join_way(j, 2), never, NULL));
+    assert_string_equal(ps_join_fate(j, ps_join_way(j, 2), reader_is_7, NULL),
+                        "delivered");
+    ps_join_free(&j);
+}
+
+static void test_unknown_station(void **state _unused_)
+{
+    struct ps_join *j = new_join(1, 0);
+    struct ps_tracer_event e = udp(PS_ST_NF_OUTPUT, 1, 5, 1);
+
+    e.station = PS_ST_MAX;
+    assert_int_equal(add(j, e), PS_JOIN_NO_PACKET);
+    e.station = 0;
+    assert_int_equal(add(j, e), PS_JOIN_NO_PACKET);
+    ps_join_free(&j);
+}
+
+/* Ten thousand packets, their stations interleaved over 64 buffers: each way
+ * is whole and holds nothing of another's. */
+static void test_interleaved(void **state _unused_)
+{
+    struct ps_join *j = new_join(PS_JOIN_MAX_PACKETS, 0);
+    const uint32_t wide = 64;
+
+    for (uint32_t base = 0; base + wide <= PS_JOIN_MAX_PACKETS; base += wide)
+        for (size_t i = 0; i < sizeof(veth_way); i++)
+            for (uint32_t k = 0; k < wide; k++)
+                add(j, udp(veth_way[i], base * MS + i * 1000 + k, 1000 + k,
+                           (uint16_t)(base + k)));
+    assert_int_equal(ps_join_packets(j), PS_JOIN_MAX_PACKETS / wide * wide);
+    for (uint32_t i = 0; i < ps_join_packets(j); i++) {
+        assert_int_equal(ps_join_way(j, i)->n_steps, sizeof(veth_way));
+        assert_int_equal(ps_join_way(j, i)->first.ip_id, i);
+    }
+    ps_join_free(&j);
+}
+
+static void test_station_table(void **state _unused_)
+{
+    assert_null(ps_station_get(0));
+    assert_null(ps_station_get(PS_ST_MAX));
+    for (unsigned int i = 1; i < PS_ST_MAX; i++) {
+        assert_non_null(ps_station_get(i));
+        assert_non_null(ps_station_get(i)->layer);
+    }
+    assert_string_equal(ps_station_get(PS_ST_NF_INPUT)->name,
+                        "netfilter:input");
+    assert_string_equal(ps_station_get(PS_ST_NET_DEV_QUEUE)->layer, "qdisc");
+    assert_string_equal(ps_station_get(PS_ST_COPY_DATAGRAM)->layer,
+                        "application");
+    assert_true(ps_station_is_reader("skb_consume_udp"));
+    assert_true(ps_station_is_reader("icmp_rcv.isra.0"));
+    assert_false(ps_station_is_reader("icmp_rcv_other"));
+    assert_false(ps_station_is_reader("skb_consume"));
+    assert_false(ps_station_is_reader(NULL));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_same_buffer_is_one_packet),
+        cmocka_unit_test(test_reused_buffer_is_another_packet),
+        cmocka_unit_test(test_twins_one_after_the_other),
+        cmocka_unit_test(test_new_buffer_is_inferred),
+        cmocka_unit_test(test_two_that_fit_get_nothing),
+        cmocka_unit_test(test_other_hash_is_another_packet),
+        cmocka_unit_test(test_window),
+        cmocka_unit_test(test_steps_are_in_order_of_time),
+        cmocka_unit_test(test_busy_driver_is_asked_again),
+        cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_too_many_steps),
+        cmocka_unit_test(test_no_beginning),
+        cmocka_unit_test(test_namespace_of_the_first_step),
+        cmocka_unit_test(test_reader_by_bytes),
+        cmocka_unit_test(test_reader_and_retransmission),
+        cmocka_unit_test(test_reader_elsewhere),
+        cmocka_unit_test(test_segments_join_their_packet),
+        cmocka_unit_test(test_merged_buffer_joins_all),
+        cmocka_unit_test(test_fate),
+        cmocka_unit_test(test_unknown_station),
+        cmocka_unit_test(test_interleaved),
+        cmocka_unit_test(test_station_table),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
