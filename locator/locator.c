@@ -72,7 +72,7 @@ static void tell_databases(struct ps_locator *locator)
         enum ps_places_kind kind = (enum ps_places_kind)i;
         bool usable = ps_places_usable(locator->places, kind) != 0;
         const char *problem = ps_places_problem(locator->places, kind);
-        char reason[300] = "";
+        char reason[PS_PLACES_PROBLEM] = "";
 
         if (problem[0])
             snprintf(reason, sizeof(reason), "%s", problem);

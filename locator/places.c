@@ -16,7 +16,7 @@ struct database {
 struct ps_places {
     struct ps_places_config config;
     struct database databases[PS_PLACES_KINDS][PS_PLACES_MAX_FILES];
-    char problem[PS_PLACES_KINDS][256];
+    char problem[PS_PLACES_KINDS][PS_PLACES_PROBLEM];
     ps_places_fn fn;
     void *arg;
 };
@@ -89,15 +89,27 @@ static void describe(struct database *db, uint64_t built)
              attribution[0] ? ": " : "", attribution);
 }
 
+/* One sentence for each file that has a problem, as far as they fit. */
+static void add_problem(struct ps_places *places, enum ps_places_kind kind,
+                        const char *path, const char *reason)
+{
+    char *problem = places->problem[kind];
+    size_t used = strlen(problem);
+
+    snprintf(problem + used, PS_PLACES_PROBLEM - used, "%s%s: %s",
+             used ? "; " : "", path, reason);
+}
+
 static void note_overlaps(struct ps_places *places, const struct database *db)
 {
-    char *problem = places->problem[PS_PLACES_ASN];
     uint64_t n = ps_asn_overlaps(db->asn);
+    char text[96];
 
-    if (n && !problem[0])
-        snprintf(problem, sizeof(places->problem[PS_PLACES_ASN]),
-                 "%s: ranges that overlap, the later one is taken: %llu",
-                 db->path, (unsigned long long)n);
+    snprintf(text, sizeof(text),
+             "ranges that overlap, the later one is taken: %llu",
+             (unsigned long long)n);
+    if (n)
+        add_problem(places, PS_PLACES_ASN, db->path, text);
 }
 
 static int load(struct ps_places *places, enum ps_places_kind kind,
@@ -123,12 +135,8 @@ static int load(struct ps_places *places, enum ps_places_kind kind,
 static void refuse(struct ps_places *places, enum ps_places_kind kind,
                    struct database *db, const char *reason)
 {
-    char *problem = places->problem[kind];
-
     unload(db);
-    if (!problem[0])
-        snprintf(problem, sizeof(places->problem[kind]), "%s: %s", db->path,
-                 reason);
+    add_problem(places, kind, db->path, reason);
     places->fn(places->arg, kind, db->path, reason);
 }
 

@@ -13,6 +13,7 @@
 /* Files of each kind. */
 #define PS_PLACES_MAX_FILES 16
 #define PS_PLACES_SOURCE    320
+#define PS_PLACES_PROBLEM   512
 
 struct ps_places;
 

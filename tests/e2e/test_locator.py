@@ -188,7 +188,7 @@ def test_latency_is_that_of_the_wire(lab, chain, version, tmp_path):
                     'icmp or (icmp6 and (ip6[40] == 128 or ip6[40] == 129 '
                     'or ip6[40] == 3))'],
                    stderr=subprocess.PIPE)
-    assert b'listening' in dump.stderr.readline() + dump.stderr.readline()
+    assert b'listening' in dump.stderr.readline()
     path = measure(suite, links[-1].b.addr(version), probes=20, max_hops=4,
                    interval_ns=20_000_000)
     wait_for(lambda: len(read_pcap(file)) >= 160, 5)
@@ -209,9 +209,14 @@ def test_latency_is_that_of_the_wire(lab, chain, version, tmp_path):
     for hop in path['hops']:
         wire = sorted(by_hop[hop['ttl']])
         assert len(wire) == hop['received'] == 20
-        assert abs(hop['rtt_min_ns'] - wire[0]) < 20_000
-        assert abs(hop['rtt_p50_ns'] - wire[9]) < 20_000
-        assert abs(hop['rtt_avg_ns'] - sum(wire) / 20) < 20_000
+        # Arrivals have the same stamp here and there. A send is captured
+        # before the driver gets it, which is what the locator's begins
+        # with: never longer than the capture's, shorter by the tap's cost.
+        for ours, theirs in ((hop['rtt_min_ns'], wire[0]),
+                             (hop['rtt_p50_ns'], wire[9]),
+                             (hop['rtt_max_ns'], wire[-1]),
+                             (hop['rtt_avg_ns'], sum(wire) / 20)):
+            assert -100_000 < ours - theirs < 1_000
 
 
 KINDS = [
@@ -234,10 +239,9 @@ def test_unreachables_have_their_names(lab, chain):
     for version, proto, reject, name in KINDS:
         routers[1].nft(f'''
             table inet t {{
-                chain fwd {{
+                chain through {{
                     type filter hook forward priority 0;
-                    meta l4proto {proto.replace("v6", "v6")} \
-{proto} type echo-request reject with {proto} type {reject}
+                    {proto} type echo-request reject with {proto} type {reject}
                 }}
             }}''')
         path = measure(suite, links[-1].b.addr(version), probes=3)
@@ -374,7 +378,7 @@ def test_own_firewall(lab):
     a, b = lab.ns('a'), lab.ns('b')
     link = lab.veth(a, b)
     a.nft('''table inet t { chain out {
-        type filter hook output priority 0; icmp type echo-request drop } }''')
+        type filter hook output priority 0; icmp type echo-request drop; }; }''')
     suite = start(lab, a)
     path = measure(suite, link.b.v4)
     assert path['state'] == 'failed' and 'firewall' in path['failure']
