@@ -61,7 +61,7 @@ export function useFlowColumns(onOpen?: (flow: Flow) => void): Columns<Flow> {
       {
         id: 'local',
         header: t('common.local'),
-        meta: { width: 172, grow: 2, wideOnly: true },
+        meta: { width: 170, grow: 2, wideOnly: true },
         cell: ({ row: { original: flow } }) => (
           <Endpoint ip={flow.laddr} port={flow.lport} />
         ),
@@ -69,7 +69,7 @@ export function useFlowColumns(onOpen?: (flow: Flow) => void): Columns<Flow> {
       {
         id: 'remote',
         header: t('common.remote'),
-        meta: { width: 172, grow: 2 },
+        meta: { width: 170, grow: 2 },
         cell: ({ row: { original: flow } }) => (
           <Endpoint ip={flow.raddr} port={flow.rport} />
         ),
@@ -83,7 +83,7 @@ export function useFlowColumns(onOpen?: (flow: Flow) => void): Columns<Flow> {
       {
         id: 'rate',
         header: t('flows.rate'),
-        meta: { width: 92, align: 'right', sort: 'rate' },
+        meta: { width: 87, align: 'right', sort: 'rate' },
         cell: ({ row: { original: flow } }) => (
           <Rate rate={sum(flow.rx_bytes_per_s, flow.tx_bytes_per_s)} />
         ),
@@ -91,7 +91,7 @@ export function useFlowColumns(onOpen?: (flow: Flow) => void): Columns<Flow> {
       {
         id: 'rx',
         header: t('flows.rate.rx'),
-        meta: { width: 92, align: 'right', wideOnly: true },
+        meta: { width: 87, align: 'right', wideOnly: true },
         cell: ({ row: { original: flow } }) => (
           <Rate rate={flow.rx_bytes_per_s} packets={flow.rx_packets_per_s} />
         ),
@@ -99,7 +99,7 @@ export function useFlowColumns(onOpen?: (flow: Flow) => void): Columns<Flow> {
       {
         id: 'tx',
         header: t('flows.rate.tx'),
-        meta: { width: 92, align: 'right', wideOnly: true },
+        meta: { width: 87, align: 'right', wideOnly: true },
         cell: ({ row: { original: flow } }) => (
           <Rate rate={flow.tx_bytes_per_s} packets={flow.tx_packets_per_s} />
         ),

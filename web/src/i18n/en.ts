@@ -4,7 +4,6 @@
 export const en = {
   'app.name': 'PacketScope',
   'app.skip': 'Skip to content',
-  'app.menu': 'Menu',
   'app.settings': 'Settings',
   'app.language': 'Language',
   'app.theme': 'Appearance',
@@ -34,12 +33,7 @@ export const en = {
   'common.edit': 'Edit',
   'common.clear': 'Clear',
   'common.loading': 'Loading',
-  'common.retry': 'Try again',
   'common.all': 'all',
-  'common.any': 'any',
-  'common.yes': 'yes',
-  'common.no': 'no',
-  'common.unknown': 'not known',
   'common.updated': 'updated {age} ago',
   'common.ago': '{age} ago',
   'common.pause': 'Pause',
@@ -62,14 +56,11 @@ export const en = {
   'common.family': 'IP version',
   'common.comment': 'Comment',
   'common.created': 'Created',
-  'common.ended': 'Ended',
   'common.started': 'Started',
   'common.duration': 'Duration',
   'common.reason': 'Reason',
   'common.function': 'Function',
   'common.losses': 'Losses',
-  'common.details': 'Details',
-  'common.open': 'Open',
 
   'state.starting': 'starting',
   'state.ready': 'ready',
@@ -89,10 +80,8 @@ export const en = {
   'nav.paths': 'Paths',
   'nav.rules': 'Rules',
   'nav.host': 'Look up an address',
-  'nav.host.go': 'Look up',
   'nav.host.invalid': 'Not an IPv4 or IPv6 address',
 
-  'login.title': 'Log in',
   'login.token': 'Token',
   'login.help':
     'deploy/up prints a login link. The first administrator’s token is in admin.token in the state directory.',
@@ -101,14 +90,11 @@ export const en = {
   'login.malformed': 'A token has no spaces and only ASCII characters.',
   'login.expired': 'The token is no longer accepted. Log in again.',
   'login.offline': 'The gateway does not answer. Is it running?',
-  'login.checking': 'Checking the token',
 
   'problem.title': 'The request failed',
-  'problem.offline': 'The gateway does not answer',
   'problem.http': 'HTTP {status}',
   'problem.field': 'Field: {field}',
 
-  'services.title': 'Services',
   'services.intro':
     'What each daemon got from this kernel, what it lacks, and what it could not see.',
   'services.none': 'No daemon has announced itself to the gateway.',
@@ -122,7 +108,6 @@ export const en = {
   'services.without.analyzer': 'no flows, rates and drops.',
   'services.without.locator': 'no paths, places and AS numbers.',
   'services.without.guarder': 'rules cannot be seen or changed.',
-  'services.instance': 'Instance',
   'services.version': 'Version',
   'services.uptime': 'Uptime',
   'services.pid': 'Process',
@@ -154,7 +139,6 @@ export const en = {
   'flows.none': 'No flow matches.',
   'flows.none.all': 'No packet has been seen yet.',
   'flows.chart': 'Rate of the matching flows over the last minutes',
-  'flows.chart.wait': 'collecting',
   'flows.packets.rate': '{rate} pkt/s',
   'flows.detail': 'Flow',
   'flows.detail.of': 'Details of {flow}',
@@ -168,7 +152,6 @@ export const en = {
   'flows.block': 'Make a rule',
   'flows.units':
     'Packets are counted on the wire, bytes on layer 2, once on each interface that a packet passes.',
-  'flows.ethertype': 'Ethertype',
 
   'sockets.title': 'Sockets',
   'sockets.queues': 'Recv-Q / Send-Q',
@@ -180,7 +163,6 @@ export const en = {
   'sockets.none': 'No socket matches.',
   'sockets.losses':
     'Not every network namespace could be read, so sockets may be missing here.',
-  'sockets.container': 'container {id}',
 
   'host.title': 'Host {ip}',
   'host.invalid': '{ip} is not an IPv4 or IPv6 address.',
@@ -255,10 +237,6 @@ export const en = {
   'traces.length': 'Length',
   'traces.time': 'Time',
   'traces.total': 'In all',
-  'traces.layer': 'Layer',
-  'traces.station': 'Station',
-  'traces.delta': 'Delta',
-  'traces.where': 'Where',
   'traces.inferred': 'inferred',
   'traces.inferred.help':
     'Joined by the packet’s content, not by the kernel’s identity of the buffer.',
@@ -276,13 +254,12 @@ export const en = {
   'layer.network': 'network',
   'layer.netfilter': 'netfilter',
   'layer.qdisc': 'queueing',
-  'layer.tc': 'traffic control',
+  'layer.tc': 'tc',
   'layer.xdp': 'XDP',
   'layer.device': 'device',
   'layer.driver': 'driver',
 
   'paths.title': 'Paths',
-  'paths.new': 'Measure a path',
   'paths.target': 'Target address',
   'paths.target.help': 'An IPv4 or IPv6 address',
   'paths.probes': 'Probes per hop',
@@ -305,7 +282,6 @@ export const en = {
   'paths.min': 'Min',
   'paths.p50': 'Median',
   'paths.max': 'Max',
-  'paths.stddev': 'Std. dev.',
   'paths.rtt': 'Round-trip time',
   'paths.rtt.bar': 'min {min}, median {p50}, max {max}',
   'paths.source': 'Source',

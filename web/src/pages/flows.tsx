@@ -62,6 +62,7 @@ export function Component() {
 
   return (
     <Page
+      loading={!data && !error}
       fill
       title={t('flows.title')}
       aside={

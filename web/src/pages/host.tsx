@@ -37,6 +37,7 @@ export function Component() {
   }
   return (
     <Page
+      loading={!data && !error}
       title={t('host.title', { ip })}
       aside={<Updated at={dataUpdatedAt} />}
       actions={

@@ -28,6 +28,7 @@ export function Component() {
   if (running !== isRunning) setRunning(running)
   return (
     <Page
+      loading={!data && !error}
       title={data ? `${t('paths.title')} ${data.target}` : t('paths.title')}
       aside={data && <StateTag state={data.state} />}
       actions={

@@ -20,7 +20,12 @@ export function Component() {
   const { data, error, dataUpdatedAt } = usePaths()
   const columns = usePathColumns()
   return (
-    <Page fill title={t('paths.title')} aside={<Updated at={dataUpdatedAt} />}>
+    <Page
+      loading={!data && !error}
+      fill
+      title={t('paths.title')}
+      aside={<Updated at={dataUpdatedAt} />}
+    >
       {canChange && <MeasureForm />}
       {error && <ProblemNotice error={error} />}
       {data && (

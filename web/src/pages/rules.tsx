@@ -42,6 +42,7 @@ export function Component() {
 
   return (
     <Page
+      loading={!data && !error}
       title={t('rules.title')}
       aside={
         <>

@@ -41,7 +41,11 @@ export function Component() {
   const { data, error, dataUpdatedAt } = useServices()
   const services = data && sortServices(data.services)
   return (
-    <Page title={t('nav.services')} aside={<Updated at={dataUpdatedAt} />}>
+    <Page
+      loading={!data && !error}
+      title={t('nav.services')}
+      aside={<Updated at={dataUpdatedAt} />}
+    >
       {error && <ProblemNotice error={error} />}
       {services && (
         <>

@@ -67,6 +67,7 @@ export function Component() {
   const isFiltered = NAMES.some((name) => filters[name] !== '')
   return (
     <Page
+      loading={!data && !error}
       fill
       title={t('sockets.title')}
       aside={

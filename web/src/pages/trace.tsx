@@ -45,6 +45,7 @@ export function Component() {
 
   return (
     <Page
+      loading={!trace.data && !error}
       title={`${t('traces.title')} ${id}`}
       aside={trace.data && <StateTag state={trace.data.state} />}
       actions={

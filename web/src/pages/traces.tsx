@@ -27,6 +27,7 @@ export function Component() {
   ) as TraceDraft
   return (
     <Page
+      loading={!data && !error}
       fill
       title={t('traces.title')}
       aside={<Updated at={dataUpdatedAt} />}

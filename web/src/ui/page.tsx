@@ -8,6 +8,7 @@ export function Page({
   aside,
   actions,
   fill = false,
+  loading = false,
   children,
 }: {
   title: string
@@ -16,6 +17,8 @@ export function Page({
   actions?: ReactNode
   /** The content takes the window's height and scrolls by itself. */
   fill?: boolean
+  /** Nothing has come yet. */
+  loading?: boolean
   children: ReactNode
 }) {
   const { t } = useI18n()
@@ -32,6 +35,11 @@ export function Page({
         )}
       </header>
       {children}
+      {loading && (
+        <p className="ps-empty" role="status">
+          {t('common.loading')}
+        </p>
+      )}
     </div>
   )
 }

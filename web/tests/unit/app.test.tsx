@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: MIT
+// Pages as a person uses them, with an API that answers from fixtures.
+import { render, screen, waitFor, within } from '@testing-library/react'
+import userEvent from '@testing-library/user-event'
+import { beforeEach, describe, expect, it, vi } from 'vitest'
+import type { Problem, Rule } from '../../src/api/types'
+import { App } from '../../src/app'
+import { saveToken } from '../../src/auth/token'
+import { UNKNOWN } from '../../src/lib/format'
+import * as fixtures from '../mock/fixtures'
+
+type Answer = [status: number, body: unknown] | 'offline'
+type Handler = (url: URL, init: RequestInit) => Answer
+
+const handlers = new Map<string, Handler>()
+const calls: { method: string; url: URL; body: unknown; auth: string }[] = []
+
+/** "GET /flows" → its answer; the rest is 404. */
+function on(route: string, handler: Handler) {
+  handlers.set(route, handler)
+}
+
+function respond(input: RequestInfo | URL, init: RequestInit = {}) {
+  const url = new URL(String(input), 'http://console')
+  const method = init.method ?? 'GET'
+  const path = url.pathname.replace('/api/v1', '')
+  const headers = init.headers as Record<string, string>
+  calls.push({
+    method,
+    url,
+    body: typeof init.body === 'string' ? JSON.parse(init.body) : undefined,
+    auth: headers.Authorization ?? '',
+  })
+  if (path === '/events') return new Promise<Response>(() => undefined)
+  const auth = headers.Authorization
+  if (auth !== `Bearer ${fixtures.TOKEN}`) {
+    return Promise.resolve(answer(401, { detail: 'Wrong token.' }))
+  }
+  const found = handlers.get(`${method} ${path}`)
+  const result = found?.(url, init) ?? [404, { detail: `No ${path}.` }]
+  return result === 'offline'
+    ? Promise.reject(new TypeError('Failed to fetch'))
+    : Promise.resolve(answer(...result))
+}
+
+function answer(status: number, body: unknown): Response {
+  const type = status < 400 ? 'application/json' : 'application/problem+json'
+  return new Response(status === 204 ? null : JSON.stringify(body), {
+    status,
+    headers: { 'Content-Type': type },
+  })
+}
+
+function open(path: string, { token = fixtures.TOKEN, language = 'en' } = {}) {
+  localStorage.setItem('packetscope.language', language)
+  if (token !== '') saveToken(token)
+  window.history.replaceState(null, '', path)
+  return render(<App />)
+}
+
+beforeEach(() => {
+  handlers.clear()
+  calls.length = 0
+  vi.stubGlobal('fetch', respond)
+  on('GET /session', () => [200, { role: 'admin', version: '1.2.3' }])
+  on('GET /services', () => [200, fixtures.services()])
+  on('GET /flows', (url) => [200, fixtures.flows(url.searchParams)])
+  on('GET /rules', () => [
+    200,
+    { rules: fixtures.rules, total: 3, generation: 7 },
+  ])
+  on('GET /stats', () => [200, fixtures.stats()])
+})
+
+describe('login', () => {
+  it('asks for a token, says that it is wrong, takes the right one', async () => {
+    const user = userEvent.setup()
+    open('/services', { token: '' })
+    const field = await screen.findByLabelText('Token')
+    await user.type(field, 'wrong-token{Enter}')
+    expect((await screen.findByRole('alert')).textContent).toMatch(/refuses/)
+    expect(sessionStorage).toHaveLength(0)
+    await user.clear(await screen.findByLabelText('Token'))
+    await user.type(screen.getByLabelText('Token'), `${fixtures.TOKEN}{Enter}`)
+    expect(
+      await screen.findByRole('heading', { name: 'Services' }),
+    ).toBeTruthy()
+  })
+
+  it('takes the token of a link and hides it', async () => {
+    open(`/flows#token=${fixtures.TOKEN}`, { token: '' })
+    await screen.findByRole('heading', { name: 'Flows' })
+    expect(window.location.hash).toBe('')
+    expect(window.location.href).not.toContain(fixtures.TOKEN)
+  })
+
+  it('does not send what cannot be a token', async () => {
+    const user = userEvent.setup()
+    open('/', { token: '' })
+    await user.type(await screen.findByLabelText('Token'), 'a b{Enter}')
+    expect(await screen.findByText(/no spaces/)).toBeTruthy()
+    expect(calls).toEqual([])
+  })
+
+  it('ends by logging out', async () => {
+    const user = userEvent.setup()
+    open('/services')
+    await user.click(await screen.findByRole('button', { name: 'Settings' }))
+    await user.click(await screen.findByRole('button', { name: 'Log out' }))
+    expect(await screen.findByLabelText('Token')).toBeTruthy()
+    expect(sessionStorage).toHaveLength(0)
+  })
+
+  it('says when the token is no longer accepted', async () => {
+    on('GET /flows', () => [401, { detail: 'Revoked.' }])
+    open('/flows')
+    expect(await screen.findByText(/no longer accepted/)).toBeTruthy()
+  })
+
+  it('says when nobody answers', async () => {
+    on('GET /session', () => 'offline')
+    open('/flows')
+    expect(await screen.findByText(/Is it running/)).toBeTruthy()
+  })
+})
+
+describe('services', () => {
+  const card = async (name: string) => {
+    const heading = await screen.findByRole('heading', { name, level: 2 })
+    return within(heading.closest('article') as HTMLElement)
+  }
+
+  it('says loudly what is down, and what to do', async () => {
+    open('/services')
+    const locator = await card('locator')
+    expect(locator.getByRole('alert').textContent).toMatch(/locator is down/)
+    expect(locator.getByRole('alert').textContent).toMatch(/deploy\/up/)
+    expect(locator.getAllByText(UNKNOWN).length).toBeGreaterThan(4)
+  })
+
+  it('says what is missing, why, and what one misses', async () => {
+    open('/services')
+    const tracer = await card('tracer')
+    expect(tracer.getByText(/kprobe.multi: Operation not/)).toBeTruthy()
+    expect(tracer.getByText(/functions between two/)).toBeTruthy()
+    expect(tracer.getByText('2 of 3 available')).toBeTruthy()
+  })
+
+  it('tells a loss from none', async () => {
+    open('/services')
+    const tracer = await card('tracer')
+    const lost = tracer.getByText('1,284').closest('li')
+    expect(lost?.dataset['lost']).toBe('true')
+    const none = tracer.getByText('0').closest('li')
+    expect(none?.dataset['lost']).toBeUndefined()
+  })
+
+  it('names a daemon that nobody has heard of', async () => {
+    const rest = fixtures
+      .services()
+      .services.filter((service) => service.name !== 'guarder')
+    on('GET /services', () => [200, { services: rest }])
+    open('/services')
+    expect(await screen.findByText(/guarder is missing/)).toBeTruthy()
+  })
+
+  it('is in Chinese when asked', async () => {
+    open('/services', { language: 'zh' })
+    expect(await screen.findByRole('heading', { name: '服务' })).toBeTruthy()
+    expect(document.documentElement.lang).toBe('zh-CN')
+  })
+})
+
+describe('flows', () => {
+  it('asks the server for another order', async () => {
+    const user = userEvent.setup()
+    open('/flows')
+    const header = await screen.findByRole('columnheader', { name: /Bytes/ })
+    expect(header.getAttribute('aria-sort')).toBe('none')
+    await user.click(within(header).getByRole('button'))
+    await waitFor(() => {
+      const sorts = calls.map((call) => call.url.searchParams.get('sort'))
+      expect(sorts).toContain('-bytes')
+    })
+    expect(
+      (await screen.findByRole('columnheader', { name: /Bytes/ })).getAttribute(
+        'aria-sort',
+      ),
+    ).toBe('descending')
+  })
+
+  it('asks the server for what the filter says, not before it is valid', async () => {
+    const user = userEvent.setup()
+    open('/flows')
+    const field = await screen.findByLabelText('Address')
+    await user.type(field, '192.0.2')
+    await new Promise((resolve) => setTimeout(resolve, 400))
+    const asked = () =>
+      calls.map((call) => call.url.searchParams.get('addr')).filter(Boolean)
+    expect(asked()).toEqual([])
+    expect(field.getAttribute('aria-invalid')).toBe('true')
+    await user.type(field, '.10')
+    await waitFor(() => expect(asked()).toContain('192.0.2.10'))
+  })
+
+  it('draws what is in sight, not a thousand rows', async () => {
+    open('/flows')
+    await screen.findAllByText(/MiB\/s/)
+    const table = screen.getByRole('table')
+    expect(table.getAttribute('aria-rowcount')).toBe('642')
+    expect(within(table).getAllByRole('row').length).toBeLessThan(80)
+  })
+
+  it('shows an unknown rate as unknown', async () => {
+    const list = fixtures.flows(new URLSearchParams({ limit: '1000' }))
+    const flow = list.flows.find((f) => f.rx_bytes_per_s === undefined)
+    on('GET /flows', () => [200, { ...list, flows: [flow], total: 1 }])
+    open('/flows')
+    await screen.findByText('1 of 1')
+    const row = screen.getAllByRole('row').at(-1) as HTMLElement
+    expect(within(row).getAllByText(UNKNOWN)).toHaveLength(3)
+  })
+
+  it('leads from an address to its host', async () => {
+    const user = userEvent.setup()
+    on('GET /hosts/192.0.2.10', () => [200, fixtures.host('192.0.2.10')])
+    open('/flows')
+    const links = await screen.findAllByRole('link', { name: '192.0.2.10' })
+    await user.click(links[0] as HTMLElement)
+    expect(
+      await screen.findByRole('heading', { name: 'Host 192.0.2.10' }),
+    ).toBeTruthy()
+    expect(await screen.findByText(/No answer from tracer/)).toBeTruthy()
+  })
+
+  it('shows a problem with its detail', async () => {
+    on('GET /flows', () => [
+      503,
+      { id: 'service.down', detail: 'The analyzer does not run.' },
+    ])
+    open('/flows')
+    const alert = await screen.findByRole('alert')
+    expect(alert.textContent).toContain('The analyzer does not run.')
+    expect(alert.textContent).toContain('HTTP 503 · service.down')
+  })
+
+  it('says that the gateway is gone', async () => {
+    on('GET /flows', () => 'offline')
+    open('/flows')
+    expect(await screen.findByText(/gateway does not answer/)).toBeTruthy()
+  })
+})
+
+describe('rules', () => {
+  const fill = async (label: string, text: string) => {
+    const dialog = await screen.findByRole('dialog')
+    await userEvent.type(within(dialog).getByLabelText(label), text)
+  }
+
+  it('puts what the guarder says at its field', async () => {
+    on('POST /rules', () => [
+      400,
+      {
+        id: 'request.invalid',
+        detail: 'A port was expected.',
+        field: 'rule.sport',
+      } satisfies Problem,
+    ])
+    open('/rules?new=1')
+    await fill('Source port', 'http')
+    await userEvent.click(screen.getByRole('button', { name: 'Create' }))
+    const field = await screen.findByLabelText('Source port')
+    await waitFor(() => expect(field.getAttribute('aria-invalid')).toBe('true'))
+    expect(screen.getByText('A port was expected.')).toBeTruthy()
+    expect(screen.getByRole('dialog')).toBeTruthy()
+  })
+
+  it('creates what was typed', async () => {
+    on('POST /rules', () => [201, { id: 'r9' }])
+    open('/rules?new=1&src=203.0.113.9')
+    await fill('Destination port', '22')
+    await userEvent.click(screen.getByRole('button', { name: 'Create' }))
+    await waitFor(() => expect(screen.queryByRole('dialog')).toBeNull())
+    const post = calls.find((call) => call.method === 'POST')
+    expect(post?.body).toEqual({
+      action: 'drop',
+      enabled: true,
+      src: '203.0.113.9',
+      dport: '22',
+    } satisfies Rule)
+  })
+
+  it('turns a rule off without touching the rest of it', async () => {
+    on('PUT /rules/r1', () => [200, {}])
+    open('/rules')
+    await userEvent.click(
+      await screen.findByRole('switch', { name: 'Enable rule r1' }),
+    )
+    await waitFor(() => {
+      const put = calls.find((call) => call.method === 'PUT')
+      expect(put?.body).toEqual({
+        action: 'pass',
+        priority: 100,
+        enabled: false,
+        comment: 'office',
+        src: '198.51.100.0/24',
+        proto: 'tcp',
+        dport: '22',
+      })
+    })
+  })
+
+  it('deletes only after a second question', async () => {
+    on('DELETE /rules/r2', () => [204, undefined])
+    open('/rules')
+    await userEvent.click(
+      await screen.findByRole('button', { name: 'Delete rule r2' }),
+    )
+    const dialog = await screen.findByRole('dialog')
+    expect(calls.some((call) => call.method === 'DELETE')).toBe(false)
+    await userEvent.click(
+      within(dialog).getByRole('button', { name: 'Delete' }),
+    )
+    await waitFor(() =>
+      expect(calls.some((call) => call.method === 'DELETE')).toBe(true),
+    )
+  })
+
+  it('offers a viewer no change', async () => {
+    on('GET /session', () => [200, { role: 'viewer', version: '1' }])
+    open('/rules')
+    expect(await screen.findByText('null scans')).toBeTruthy()
+    expect(screen.queryByRole('link', { name: 'New rule' })).toBeNull()
+    expect(
+      screen.getByRole<HTMLInputElement>('switch', { name: 'Enable rule r1' })
+        .disabled,
+    ).toBe(true)
+  })
+})
+
+describe('a trace', () => {
+  it('draws a packet’s way with its drop and what was inferred', async () => {
+    on('GET /traces/t1', () => [200, fixtures.trace('t1')])
+    on('GET /traces/t1/packets', () => [200, fixtures.packets()])
+    open('/traces/t1?packet=2')
+    expect(await screen.findByText(/NETFILTER_DROP/)).toBeTruthy()
+    expect(screen.getByText(/nft_do_chain\+0x4a1/)).toBeTruthy()
+    expect(screen.getByText('inferred')).toBeTruthy()
+    expect(screen.getByText('+1.21 µs')).toBeTruthy()
+  })
+})
+
+describe('a path', () => {
+  it('shows each hop, and silence as silence', async () => {
+    on('GET /paths/p1', () => [200, fixtures.path('p1')])
+    open('/paths/p1')
+    expect(await screen.findByText('no answer')).toBeTruthy()
+    expect(screen.getByText('20.0 %')).toBeTruthy()
+    const bars = screen.getAllByRole('img', { name: /^min / })
+    expect(bars).toHaveLength(4)
+  })
+})
+
+describe('everywhere', () => {
+  it('says that there is no such page', async () => {
+    open('/no/such/page')
+    expect(await screen.findByText(/Nothing is at \/no\/such/)).toBeTruthy()
+  })
+
+  it('has a page behind each link of the navigation', async () => {
+    const user = userEvent.setup()
+    on('GET /sockets', (url) => [200, fixtures.sockets(url.searchParams)])
+    on('GET /traces', () => [200, { traces: [], total: 0 }])
+    on('GET /paths', () => [200, { paths: [], total: 0 }])
+    open('/')
+    const nav = await screen.findByRole('navigation')
+    for (const link of within(nav).getAllByRole('link')) {
+      await user.click(link)
+      const name = link.textContent ?? ''
+      expect(
+        await screen.findByRole('heading', { name, level: 1 }),
+      ).toBeTruthy()
+    }
+  })
+})

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+// What a browser has and jsdom has not.
+import { cleanup } from '@testing-library/react'
+import { afterEach, vi } from 'vitest'
+
+class NoObserver implements ResizeObserver {
+  observe() {
+    // Nothing is ever laid out here.
+  }
+  unobserve() {
+    // See above.
+  }
+  disconnect() {
+    // See above.
+  }
+}
+
+globalThis.ResizeObserver = NoObserver
+window.matchMedia = (query: string) =>
+  ({
+    matches: false,
+    media: query,
+    addEventListener: () => undefined,
+    removeEventListener: () => undefined,
+  }) as unknown as MediaQueryList
+Element.prototype.scrollIntoView = () => undefined
+// A window for the tables that draw only what is in sight.
+for (const [name, px] of [
+  ['offsetWidth', 1000],
+  ['offsetHeight', 600],
+] as const) {
+  Object.defineProperty(HTMLElement.prototype, name, { get: () => px })
+}
+
+// uPlot draws on a canvas, which jsdom has not.
+vi.mock('../../src/ui/rate-chart', () => ({
+  RateChart: ({ label }: { label: string }) => label,
+}))
+
+afterEach(() => {
+  cleanup()
+  sessionStorage.clear()
+  localStorage.clear()
+})
