@@ -108,7 +108,8 @@ trace() { # ADDRESS PROTO PING
         { cat /tmp/answer; return 1; }
     ping "$3" -c 3 "$1" >/dev/null || return 1
     until_ok 15 says "traces/$id/packets" '.packets |
-        map(select(.steps | length >= 4)) | length >= 3' && return
+        map(select(.steps | length >= 4)) | length >= 3' &&
+        echo "$id" >"/tmp/trace.$2" && return
     api GET "traces/$id/packets" | jq -c '.packets[] | [.id, .tuple.daddr,
         .fate, (.steps | map(.station + "@" + (.ifname // "-")))]'
     return 1
@@ -117,6 +118,20 @@ trace4() { trace 10.9.0.2 icmp -4; }
 trace6() { trace fd09::2 icmpv6 -6; }
 t tracer-trace4 trace4
 t tracer-trace6 trace6
+
+# All of these packets arrived (ping said so): none may be called dropped.
+fate() {
+    local id
+    id=$(cat "/tmp/trace.$1") || return 1
+    says "traces/$id/packets" 'all(.packets[]; .fate != "dropped")' && return
+    api GET "traces/$id/packets" | jq -c '.packets[] |
+        select(.fate == "dropped") | [.id, .tuple.daddr, .steps[-1]]'
+    return 1
+}
+fate4() { fate icmp; }
+fate6() { fate icmpv6; }
+t tracer-fate4 fate4
+t tracer-fate6 fate6
 
 # ---- analyzer -------------------------------------------------------------------
 
