@@ -105,6 +105,9 @@ static void put_upper(struct frame *f, uint8_t proto)
 
 static void put_ipv4(struct frame *f)
 {
+    /* DF; first with more; the lowest and the highest bit of the offset. */
+    static const uint16_t fragments[] = {0x4000, 0x2000, 0x0001,
+                                         0x1000, 0x2001, 0xffff};
     uint32_t ihl = rnd(4) ? 5 : rnd(16);
     uint8_t proto = random_proto(4), addr[16];
     uint32_t total = ihl * 4 + 20;
@@ -115,7 +118,7 @@ static void put_ipv4(struct frame *f)
     put8(f, 0);
     put16(f, total);
     put16(f, rnd(65536));
-    put16(f, rnd(4) ? rnd(2) * 0x4000 : rnd(65536));
+    put16(f, rnd(2) ? 0 : fragments[rnd(ARRAY_SIZE(fragments))]);
     put8(f, 64);
     put8(f, proto);
     put16(f, 0);
@@ -132,6 +135,7 @@ static void put_ipv4(struct frame *f)
 static void put_ipv6(struct frame *f)
 {
     static const uint8_t kinds[] = {0, 43, 44, 51, 60};
+    static const uint16_t fragments[] = {0x0008, 0x1000, 0x8000, 0xffff};
     uint8_t proto = random_proto(6), addr[16], chain[10];
     uint32_t n = rnd(2) ? 0 : rnd(10);
     size_t length_at, start;
@@ -156,7 +160,7 @@ static void put_ipv6(struct frame *f)
         put8(f, i + 1 < n ? chain[i + 1] : proto);
         if (chain[i] == 44) {
             put8(f, 0);
-            put16(f, rnd(4) ? rnd(8) : rnd(65536));
+            put16(f, rnd(4) ? rnd(8) : fragments[rnd(4)]);
             extra = 0;
         } else {
             /* 51 counts in fours: 0 and 2 are 8 and 16 bytes. */
