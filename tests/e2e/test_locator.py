@@ -377,8 +377,13 @@ def test_no_way_to_the_target(lab, version):
 def test_own_firewall(lab):
     a, b = lab.ns('a'), lab.ns('b')
     link = lab.veth(a, b)
-    a.nft('''table inet t { chain out {
-        type filter hook output priority 0; icmp type echo-request drop; }; }''')
+    a.nft('''
+        table inet t {
+            chain out {
+                type filter hook output priority 0;
+                icmp type echo-request drop
+            }
+        }''')
     suite = start(lab, a)
     path = measure(suite, link.b.v4)
     assert path['state'] == 'failed' and 'firewall' in path['failure']
