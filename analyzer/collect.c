@@ -174,7 +174,7 @@ static void reap_ifaces(struct ps_analyzer *a)
     }
 }
 
-/* Right after a reading: times are compared with it. */
+/* Soon after a reading: times are compared with it. */
 static void reap(struct ps_analyzer *a)
 {
     bool full = nearly_full(a->flows_in_map, ps_probe_flows(a->probe));
@@ -203,14 +203,18 @@ void ps_analyzer_tick(struct ps_analyzer *a)
     bool asked = a->asked_ns && now < a->asked_ns + ASKED_NS;
     int r;
 
-    if (!a->probe || now < a->read_ns + (asked ? READ_BUSY_NS : READ_IDLE_NS))
+    if (!a->probe)
         return;
-    r = ps_analyzer_read(a);
-    if (r < 0) {
-        ps_error("read_failed", "error=" PS_Q, strerror(-r));
-        return;
+    if (now >= a->read_ns + (asked ? READ_BUSY_NS : READ_IDLE_NS)) {
+        r = ps_analyzer_read(a);
+        if (r < 0) {
+            ps_error("read_failed", "error=" PS_Q, strerror(-r));
+            return;
+        }
     }
-    reap(a);
+    /* Requests read too: the last reading is a second old at most then. */
+    if (a->read_ns + READ_BUSY_NS > now)
+        reap(a);
 }
 
 /* ---- namespaces --------------------------------------------------------- */

@@ -120,10 +120,9 @@ static void set_maps(struct ps_probe *probe)
 
 /* One tier as a whole; ret_n: hooks attached. */
 static int open_tier(const struct ps_probe_sizes *sizes, enum tier tier,
-                     struct ps_probe **ret_probe, size_t *ret_n)
+                     int args, struct ps_probe **ret_probe, size_t *ret_n)
 {
     _cleanup_(ps_probe_free) struct ps_probe *probe = calloc(1, sizeof(*probe));
-    int args = ps_bpf_tracepoint_args("kfree_skb");
     int cpus = libbpf_num_possible_cpus();
     int r;
 
@@ -142,10 +141,11 @@ static int open_tier(const struct ps_probe_sizes *sizes, enum tier tier,
     return 0;
 }
 
-int ps_probe_open(const struct ps_probe_sizes *sizes,
+int ps_probe_open(const struct btf *kernel, const struct ps_probe_sizes *sizes,
                   struct ps_probe **ret_probe)
 {
     _cleanup_(ps_probe_free) struct ps_probe *best = NULL;
+    int args = ps_bpf_tracepoint_args(kernel, "kfree_skb");
     size_t most = 0;
     int r = 0;
 
@@ -153,7 +153,7 @@ int ps_probe_open(const struct ps_probe_sizes *sizes,
         struct ps_probe *probe = NULL;
         size_t n = 0;
 
-        r = open_tier(sizes, (enum tier)tier, &probe, &n);
+        r = open_tier(sizes, (enum tier)tier, args, &probe, &n);
         if (r < 0)
             continue;
         if (!best || n > most) {

@@ -96,14 +96,14 @@ static int make_tables(struct ps_analyzer *a)
                         &a->table);
 }
 
-static int open_probe(struct ps_analyzer *a)
+static int open_probe(struct ps_analyzer *a, const struct btf *kernel)
 {
     const struct ps_probe_sizes sizes = {
         .flows = (uint32_t)a->config.flows_max,
         .flow_drops = (uint32_t)a->config.flow_drops_max,
         .ifaces = (uint32_t)a->config.interfaces_max,
     };
-    int r = ps_probe_open(&sizes, &a->probe);
+    int r = ps_probe_open(kernel, &sizes, &a->probe);
 
     if (r < 0) {
         snprintf(a->unavailable, sizeof(a->unavailable), "%s",
@@ -117,6 +117,7 @@ static int open_probe(struct ps_analyzer *a)
 static int analyzer_open(struct ps_daemon *d, void *config, void **ret_state)
 {
     _cleanup_(analyzer_free) struct ps_analyzer *a = calloc(1, sizeof(*a));
+    _cleanup_(ps_bpf_types_free) struct btf *kernel = NULL;
     int r;
 
     if (!a)
@@ -124,15 +125,16 @@ static int analyzer_open(struct ps_daemon *d, void *config, void **ret_state)
     a->daemon = d;
     a->config = *(struct ps_analyzer_config *)config;
     ps_bpf_init();
+    kernel = ps_bpf_kernel_types();
     r = make_tables(a);
     if (r == 0)
-        r = open_probe(a);
+        r = open_probe(a, kernel);
     if (r < 0)
         return r;
     /* Names only: without them the numbers are there. */
     if (ps_ksyms_open(&a->syms) < 0)
         a->syms = NULL;
-    if (ps_drop_reasons_load(&a->reasons) < 0)
+    if (ps_drop_reasons_load(kernel, &a->reasons) < 0)
         a->reasons = NULL;
     say_capabilities(a);
     if (a->probe)
@@ -140,6 +142,7 @@ static int analyzer_open(struct ps_daemon *d, void *config, void **ret_state)
     else
         ps_degraded(d, a->unavailable);
     /* The kernel's types took megabytes for a moment. */
+    ps_bpf_types_free(&kernel);
     malloc_trim(0);
     *ret_state = TAKE_PTR(a);
     return 0;
