@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "common/bpf.h"
 
-#include <bpf/btf.h>
 #include <stdarg.h>
 #include <sys/resource.h>
 
@@ -33,39 +32,42 @@ void ps_bpf_init(void)
 
 /* ---- what the running kernel's BTF knows -------------------------------- */
 
-int ps_bpf_tracepoint_args(const char *name)
+struct btf *ps_bpf_kernel_types(void)
 {
-    struct btf *btf = btf__load_vmlinux_btf();
+    return btf__load_vmlinux_btf();
+}
+
+void ps_bpf_types_free(struct btf **kernel)
+{
+    btf__free(*kernel);
+    *kernel = NULL;
+}
+
+int ps_bpf_tracepoint_args(const struct btf *kernel, const char *name)
+{
     const struct btf_type *type;
     char typedef_name[128];
     int id;
     int n = -ENOENT;
 
-    if (!btf)
+    if (!kernel)
         return -ENOENT;
     snprintf(typedef_name, sizeof(typedef_name), "btf_trace_%s", name);
-    id = btf__find_by_name_kind(btf, typedef_name, BTF_KIND_TYPEDEF);
+    id = btf__find_by_name_kind(kernel, typedef_name, BTF_KIND_TYPEDEF);
     if (id >= 0) {
-        type = btf__type_by_id(btf, btf__type_by_id(btf, (__u32)id)->type);
+        type =
+            btf__type_by_id(kernel, btf__type_by_id(kernel, (__u32)id)->type);
         if (type && btf_is_ptr(type))
-            type = btf__type_by_id(btf, type->type);
+            type = btf__type_by_id(kernel, type->type);
         if (type && btf_is_func_proto(type))
             n = btf_vlen(type) - 1;
     }
-    btf__free(btf);
     return n;
 }
 
-bool ps_bpf_has_type(const char *name)
+bool ps_bpf_has_type(const struct btf *kernel, const char *name)
 {
-    struct btf *btf = btf__load_vmlinux_btf();
-    bool found;
-
-    if (!btf)
-        return false;
-    found = btf__find_by_name(btf, name) >= 0;
-    btf__free(btf);
-    return found;
+    return kernel && btf__find_by_name(kernel, name) >= 0;
 }
 
 /* ---- attaching ---------------------------------------------------------- */

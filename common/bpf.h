@@ -7,6 +7,7 @@
 #define PS_COMMON_BPF_H
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
 #include "common/util.h"
@@ -16,13 +17,20 @@
 void ps_bpf_init(void);
 
 /*
- * Number of arguments of a tracepoint in the running kernel's BTF (without the
+ * The running kernel's types, NULL where it has none. Six megabytes to parse:
+ * open() loads them once, hands them to what asks, and frees them at its end.
+ */
+struct btf *ps_bpf_kernel_types(void);
+void ps_bpf_types_free(struct btf **kernel);
+/*
+ * Number of arguments of a tracepoint in the kernel's types (without the
  * leading void *), -ENOENT where it has no such tracepoint. For programs whose
  * arguments differ by kernel: kfree_skb has 2 before 5.17, 3 then, 4 from 6.14.
+ * kernel may be NULL here and below: nothing is found then.
  */
-int ps_bpf_tracepoint_args(const char *name);
-/* True where the running kernel's BTF has this struct/enum member. */
-bool ps_bpf_has_type(const char *name);
+int ps_bpf_tracepoint_args(const struct btf *kernel, const char *name);
+/* True where the kernel has a type or function of this name. */
+bool ps_bpf_has_type(const struct btf *kernel, const char *name);
 
 /* Whether a program can be loaded: only checked by loading an object with
  * just this program. For optional programs that use newer helpers. */
@@ -57,9 +65,10 @@ const char *ps_ksyms_find(struct ps_ksyms *syms, uint64_t addr,
 /* ---- drop reasons ------------------------------------------------------- */
 
 /* Names of enum skb_drop_reason (and, from 6.4, of the subsystems' enums) in
- * the running kernel's BTF. */
+ * the kernel's types; -ENOENT without them. */
 struct ps_drop_reasons;
-int ps_drop_reasons_load(struct ps_drop_reasons **ret_reasons);
+int ps_drop_reasons_load(const struct btf *kernel,
+                         struct ps_drop_reasons **ret_reasons);
 void ps_drop_reasons_free(struct ps_drop_reasons **reasons);
 /* "NO_SOCKET" for SKB_DROP_REASON_NO_SOCKET; NULL: unknown. Borrowed. */
 const char *ps_drop_reason_name(const struct ps_drop_reasons *reasons,

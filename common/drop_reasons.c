@@ -4,8 +4,6 @@
  * and the enums that subsystems register (include/net/dropreason.h: the upper
  * 16 bits are the subsystem, SKB_DROP_REASON_SUBSYS_*).
  */
-#include <bpf/btf.h>
-
 #include "common/bpf.h"
 
 #define MAX_REASONS 1024
@@ -66,21 +64,18 @@ static void add_enum(struct ps_drop_reasons *reasons, const struct btf *btf,
     }
 }
 
-int ps_drop_reasons_load(struct ps_drop_reasons **ret_reasons)
+int ps_drop_reasons_load(const struct btf *kernel,
+                         struct ps_drop_reasons **ret_reasons)
 {
     struct ps_drop_reasons *reasons;
-    struct btf *btf = btf__load_vmlinux_btf();
 
-    if (!btf)
+    if (!kernel)
         return -ENOENT;
     reasons = calloc(1, sizeof(*reasons));
-    if (!reasons) {
-        btf__free(btf);
+    if (!reasons)
         return -ENOMEM;
-    }
     for (size_t i = 0; i < ARRAY_SIZE(enums); i++)
-        add_enum(reasons, btf, enums[i].type, enums[i].prefix);
-    btf__free(btf);
+        add_enum(reasons, kernel, enums[i].type, enums[i].prefix);
     if (reasons->n == 0) {
         free(reasons);
         return -ENOENT;

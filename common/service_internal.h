@@ -20,7 +20,6 @@ struct ps_common_config {
     char *tls_key;
     bool selftest;
 };
-extern const struct ps_option ps_common_options[];
 
 struct ps_daemon {
     const struct ps_service *service;
@@ -58,6 +57,15 @@ ps_daemon_common(const struct ps_daemon *d)
 {
     return d->config;
 }
+
+/* ---- service_options.c -------------------------------------------------- */
+
+/* One table of the common options and the daemon's own, behind each other,
+ * and a config filled with the defaults. */
+int ps_service_options_make(struct ps_daemon *d);
+void ps_service_options_help(const struct ps_daemon *d);
+/* File, environment, flags; says on stderr what is wrong. */
+int ps_service_options_load(struct ps_daemon *d, int argc, char **argv);
 
 /* ---- service_status.c --------------------------------------------------- */
 

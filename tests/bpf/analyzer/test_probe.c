@@ -20,13 +20,22 @@
 static const struct ps_probe_sizes sizes = {
     .flows = 64, .flow_drops = 32, .ifaces = 32};
 
+static int open_probe(struct ps_probe **ret_probe)
+{
+    _cleanup_(ps_bpf_types_free) struct btf *kernel = ps_bpf_kernel_types();
+
+    return ps_probe_open(kernel, &sizes, ret_probe);
+}
+
 static void test_every_program_attaches(void **state _unused_)
 {
-    int args = ps_bpf_tracepoint_args("kfree_skb");
+    struct btf *kernel = ps_bpf_kernel_types();
+    int args = ps_bpf_tracepoint_args(kernel, "kfree_skb");
     struct bpf_program *prog;
     struct analyzer_bpf *skel = analyzer_bpf__open();
     size_t n = 0;
 
+    ps_bpf_types_free(&kernel);
     assert_non_null(skel);
     assert_in_range(args, 2, 4);
     skel->rodata->kfree_skb_args = (uint32_t)args;
@@ -46,7 +55,7 @@ static void test_core_tier(void **state _unused_)
 {
     struct ps_probe *probe;
 
-    assert_int_equal(ps_probe_open(&sizes, &probe), 0);
+    assert_int_equal(open_probe(&probe), 0);
     for (int i = 0; i < PS_PROBE_HOOKS; i++) {
         const struct ps_probe_status *s =
             ps_probe_status(probe, (enum ps_probe_hook)i);
@@ -119,7 +128,7 @@ static void test_counts(void **state)
     struct ps_flow_key key;
     struct ps_probe *probe;
 
-    assert_int_equal(ps_probe_open(&sizes, &probe), 0);
+    assert_int_equal(open_probe(&probe), 0);
     send_udp(7001, 100);
     assert_int_equal(ps_map_read(ps_probe_flows(probe), add_flow, &sums), 0);
     assert_int_equal(ps_map_read(ps_probe_flow_drops(probe), add_drop, &sums),
@@ -150,7 +159,7 @@ static void test_full_map_is_counted(void **state)
     struct ps_probe *probe;
     uint64_t counted;
 
-    assert_int_equal(ps_probe_open(&sizes, &probe), 0);
+    assert_int_equal(open_probe(&probe), 0);
     for (uint16_t port = 8000; port < 8200; port++)
         send_udp(port, 1);
     assert_int_equal(ps_map_read(ps_probe_flows(probe), add_flow, &sums), 0);
