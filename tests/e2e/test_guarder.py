@@ -29,6 +29,15 @@ class Node:
         self.suite = Suite(lab, ns=self.ns, daemons=PARTS,
                            args={'guarder': args})
 
+    def __enter__(self):
+        self.suite.start()
+        # Known to the gateway by its heartbeat is not yet reachable by it.
+        wait_for(self.answers, 15, what='guarder answers')
+        return self
+
+    def __exit__(self, *exc):
+        self.suite.stop()
+
     @property
     def api(self):
         """The client."""
@@ -85,8 +94,7 @@ class Node:
 @pytest.fixture
 def node(lab):
     """A running Node."""
-    one = Node(lab)
-    with one.suite:
+    with Node(lab) as one:
         yield one
 
 
@@ -249,7 +257,7 @@ def test_after_reboot(node):
 def test_counters_are_saved_while_running(lab):
     """A power cut takes no more than one interval."""
     node = Node(lab, '--checkpoint', '200ms')
-    with node.suite:
+    with node:
         node.add(id='x', action='drop', proto='udp', dport='5001')
         assert node.udp(4, 25, 5001) == 0
         path = node.guarder.state_dir / 'guarder.db'
@@ -285,7 +293,7 @@ def test_two_suites(lab):
     """Side by side, and what one does is nothing to the other."""
     with Lab('guarder_two') as second:
         one, two = Node(lab), Node(second)
-        with one.suite, two.suite:
+        with one, two:
             one.add(id='x', action='drop', proto='udp')
             two.add(id='x', action='drop', proto='tcp')
             assert one.udp(4, 10, 5001) == 0
@@ -314,7 +322,7 @@ def test_foreign_program_is_left(node):
     mine = node.xdp()
     with Lab('guarder_foreign') as second:
         other.suite = Suite(second, ns=node.ns, daemons=PARTS)
-        with other.suite:
+        with other:
             other.add(id='y', action='drop', proto='tcp')
             stats = other.stats()
             assert 'mode' not in stats
@@ -354,7 +362,7 @@ def test_interfaces_come_and_go(node):
 
 def test_named_interfaces(lab):
     node = Node(lab, '--interfaces', 'lo')
-    with node.suite:
+    with node:
         node.add(id='x', action='drop', proto='udp', dport='5001')
         (only,) = node.api.get('stats')['interfaces']
         assert (only['ifname'], only['mode']) == ('lo', 'xdp-generic')
