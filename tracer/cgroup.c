@@ -77,8 +77,8 @@ void ps_cgroup_parse(const char *text, struct ps_cgroup *ret_cgroup)
 
         if (first)
             path = memchr(first + 1, ':', len - (size_t)(first + 1 - line));
-        if (path++) {
-            size_t path_len = len - (size_t)(path - line);
+        if (path) {
+            size_t path_len = len - (size_t)(++path - line);
             bool v2 = path == first + 2 && line[0] == '0';
             bool root = path_len <= 1;
 

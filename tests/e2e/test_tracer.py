@@ -1,0 +1,621 @@
+# SPDX-License-Identifier: MIT
+"""The tracer: ways of packets, drops, sockets; each with its IPv6 twin."""
+
+import os
+import re
+import socket
+import time
+
+import pytest
+
+from lab import ApiError, Daemon, Suite, packet, traffic, wait_for
+
+pytestmark = pytest.mark.daemons('tracer', 'gateway')
+
+NETNS = re.compile(r'\d+')
+
+SENT = ['netfilter:output', 'netfilter:postrouting', 'cgroup_skb:egress',
+        'net_dev_queue', 'net_dev_start_xmit', 'net_dev_xmit']
+RECEIVED = ['netif_receive_skb', 'netfilter:prerouting', 'netfilter:input']
+
+
+@pytest.fixture
+def api(lab):
+    """A tracer and a gateway on the host, and two linked namespaces."""
+    a, b = lab.ns('a'), lab.ns('b')
+    link = lab.veth(a, b)
+    with Suite(lab, ns=lab.host, daemons=('tracer', 'gateway')) as suite:
+        wait_for(lambda: answers(suite), 15, what='the tracer answers')
+        suite.a, suite.b, suite.link = a, b, link
+        yield suite
+
+
+def answers(suite):
+    try:
+        return suite.client.get('traces') is not None
+    except ApiError:
+        return False
+
+
+def inum(ns):
+    """Inode number of a namespace."""
+    return ns.call(lambda: os.stat('/proc/thread-self/ns/net').st_ino)
+
+
+def trace(suite, **fields):
+    body = {'filter': fields.pop('filter'), 'duration_ns': 30 * 10**9,
+            **fields}
+    return suite.client.post('traces', body)['id']
+
+
+def packets(suite, ident):
+    return list(suite.client.pages(f'traces/{ident}/packets', 'packets',
+                                   limit=1000))
+
+
+def settled(suite, ident, want, seconds=5):
+    """The packets, once there are so many and nothing is in flight."""
+    def done():
+        state = suite.client.get(f'traces/{ident}')
+        if state['packets'] < want or any(
+                x['id'] == 'in_flight' for x in state['losses']):
+            return None
+        return state
+    wait_for(done, seconds, what=f'{want} packets of {ident}')
+    time.sleep(0.1)
+    return packets(suite, ident)
+
+
+def stations(way, ns=None):
+    return [s['station'] for s in way['steps']
+            if ns is None or s.get('netns') == ns]
+
+
+def check_way(way):
+    """Times and deltas agree and do not go back."""
+    times = [s['time'] for s in way['steps']]
+    assert times == sorted(times)
+    assert way['first'] == times[0] and way['last'] == times[-1]
+    assert 'delta_ns' not in way['steps'][0]
+    assert all(s['delta_ns'] >= 0 for s in way['steps'][1:])
+
+
+def check_sums(suite, ident):
+    """hits = steps + the named losses."""
+    state = suite.client.get(f'traces/{ident}')
+    assert state['hits'] == state['steps'] + sum(
+        x['count'] for x in state['losses'])
+    return state
+
+
+def in_order(seen, wanted):
+    """Each of wanted stands in seen, in this order."""
+    rest = iter(seen)
+    return all(name in rest for name in wanted)
+
+
+# ---- ways --------------------------------------------------------------------
+
+@pytest.mark.parametrize('version', [4, 6])
+def test_udp_way(api, version):
+    addr = api.link.b.addr(version)
+    ident = trace(api, filter={'daddr': addr, 'proto': 'udp'})
+    sent = traffic.udp(api.a, api.b, addr, 20, size=64)
+    ways = settled(api, ident, 20)
+    assert len(ways) == sent.sent == sent.received == 20
+    for way in ways:
+        check_way(way)
+        assert way['tuple'] == {
+            'saddr': api.link.a.addr(version), 'daddr': addr,
+            'sport': sent.src_port, 'dport': sent.dst_port, 'proto': 'udp'}
+        assert in_order(stations(way, inum(api.a)), SENT)
+        assert in_order(stations(way, inum(api.b)),
+                        RECEIVED + ['cgroup_skb:ingress'])
+        assert not any(s['inferred'] for s in way['steps']
+                       if s['layer'] != 'free')
+        queue = way['steps'][stations(way).index('net_dev_queue')]
+        assert queue['layer'] == 'qdisc' and queue['direction'] == 'out'
+        assert queue['ifname'] == api.link.a.name
+        assert queue['ifindex'] == api.link.a.index
+        assert queue['packets'] == 1
+    check_sums(api, ident)
+
+
+@pytest.mark.parametrize('version', [4, 6])
+def test_tcp_both_directions(api, version):
+    addr = api.link.b.addr(version)
+    ident = trace(api, filter={'saddr': addr, 'proto': 'tcp'})
+    sent = traffic.tcp(api.a, api.b, addr, 50000)
+    ways = settled(api, ident, 8)
+    data = [w for w in ways if w['len'] > 200
+            and w['tuple']['dport'] == sent.dst_port]
+    assert data and sum(w['len'] for w in data) >= 50000
+    for way in data:
+        check_way(way)
+        assert in_order(stations(way), SENT[:5] + RECEIVED + [
+            'cgroup_skb:ingress', 'skb_copy_datagram_iovec'])
+        assert way['fate'] == 'delivered'
+        layers = [s['layer'] for s in way['steps']]
+        assert layers[-1] == 'application'
+    back = [w for w in ways if w['tuple']['sport'] == sent.dst_port]
+    assert back, 'the reverse direction is followed too'
+    assert all(in_order(stations(w, inum(api.b)), SENT) for w in back)
+    check_sums(api, ident)
+
+
+@pytest.mark.parametrize('version', [4, 6])
+def test_icmp_way(api, version):
+    addr = api.link.b.addr(version)
+    proto = 'icmpv6' if version == 6 else 'icmp'
+    ident = trace(api, filter={'daddr': addr, 'proto': proto})
+    sent = traffic.icmp(api.a, addr, 5)
+    assert sent.received == 5
+    ways = settled(api, ident, 10)
+    assert len(ways) == 10
+    there = [w for w in ways if w['tuple']['daddr'] == addr]
+    assert len(there) == 5
+    for way in there:
+        check_way(way)
+        assert in_order(stations(way), SENT[:5] + RECEIVED)
+        assert way['fate'] == 'delivered'
+        assert way['steps'][-1]['function'] in ('icmp_rcv', 'icmpv6_rcv')
+    for way in ways:
+        assert way not in there or 'sport' not in way['tuple']
+    check_sums(api, ident)
+
+
+@pytest.mark.parametrize('version', [4, 6])
+def test_router_forwards(api, lab, version):
+    a, b = lab.ns('left'), lab.ns('right')
+    router, links = lab.router(a, b)
+    left, right = links
+    ends = [i for link in (left, right) for i in link
+            if i.ns.name in (a.name, b.name)]
+    source, target = ends
+    ident = trace(api, filter={'daddr': target.addr(version),
+                               'proto': 'udp'})
+    traffic.udp(a, b, target.addr(version), 3, size=32)
+    ways = settled(api, ident, 3)
+    assert len(ways) == 3
+    for way in ways:
+        check_way(way)
+        assert way['tuple']['saddr'] == source.addr(version)
+        assert in_order(stations(way, inum(router)), [
+            'netif_receive_skb', 'netfilter:prerouting', 'netfilter:forward',
+            'netfilter:postrouting', 'net_dev_queue', 'net_dev_xmit'])
+        # One packet through three namespaces.
+        assert [inum(n) for n in (a, router, b)] == list(dict.fromkeys(
+            s['netns'] for s in way['steps'] if 'netns' in s))
+
+
+def test_netns_filter(api):
+    """Only packets that begin in the namespace asked for."""
+    ident = trace(api, filter={'netns': inum(api.b), 'proto': 'icmp'})
+    sent = traffic.icmp(api.a, api.link.b.v4, 4)
+    assert sent.received == 4
+    ways = settled(api, ident, 4)
+    assert len(ways) == 4     # the replies
+    assert all(w['tuple']['saddr'] == api.link.b.v4 for w in ways)
+    state = check_sums(api, ident)
+    assert {x['id'] for x in state['losses']} == {'other_netns'}
+
+
+# ---- drops -------------------------------------------------------------------
+
+def drops(ways):
+    return [(s['drop'], w) for w in ways for s in w['steps'] if 'drop' in s]
+
+
+@pytest.mark.parametrize('version', [4, 6])
+def test_drop_no_socket(api, version):
+    addr = api.link.b.addr(version)
+    ident = trace(api, filter={'daddr': addr, 'dport': 9, 'proto': 'udp'})
+    family = socket.AF_INET6 if version == 6 else socket.AF_INET
+    with api.a.socket(family, socket.SOCK_DGRAM) as sock:
+        for _ in range(7):
+            sock.sendto(b'nobody is there', (addr, 9))
+    ways = settled(api, ident, 7)
+    found = drops(ways)
+    assert len(found) == len(ways) == 7
+    for drop, way in found:
+        assert drop['reason'] == 'NO_SOCKET'
+        assert re.search(r'udp', drop['function'])
+        assert drop['offset'] > 0
+        assert way['fate'] == 'dropped'
+        assert stations(way)[-1] == 'kfree_skb'
+    assert check_sums(api, ident)['drops'] == 7
+
+
+@pytest.mark.parametrize('version', [4, 6])
+def test_drop_by_netfilter(api, version):
+    api.b.nft('table inet t { chain c { type filter hook input priority 0;'
+              ' udp dport 4444 drop; }; }')
+    addr = api.link.b.addr(version)
+    ident = trace(api, filter={'daddr': addr, 'dport': 4444})
+    family = socket.AF_INET6 if version == 6 else socket.AF_INET
+    with api.a.socket(family, socket.SOCK_DGRAM) as sock:
+        for _ in range(5):
+            sock.sendto(b'x', (addr, 4444))
+    found = drops(settled(api, ident, 5))
+    assert len(found) == 5
+    for drop, way in found:
+        assert drop['reason'] == 'NETFILTER_DROP'
+        assert 'nf' in drop['function'] or 'nft' in drop['function']
+        assert stations(way)[-2:] == ['netfilter:input', 'kfree_skb']
+
+
+@pytest.mark.parametrize('version', [4, 6])
+def test_drop_of_old_packets(api, lab, version):
+    """Their time to live ends in a router."""
+    a, b = lab.ns('left'), lab.ns('right')
+    router, links = lab.router(a, b)
+    target = next(i for i in links[1] if i.ns.name == b.name)
+    addr = target.addr(version)
+    ident = trace(api, filter={'daddr': addr, 'dport': 33434})
+    if version == 6:
+        level, opt = socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS
+        family = socket.AF_INET6
+    else:
+        level, opt = socket.IPPROTO_IP, socket.IP_TTL
+        family = socket.AF_INET
+    with a.socket(family, socket.SOCK_DGRAM) as sock:
+        sock.setsockopt(level, opt, 1)
+        for _ in range(4):
+            sock.sendto(b'too far', (addr, 33434))
+    ways = settled(api, ident, 4)
+    found = drops(ways)
+    assert len(found) == 4
+    for drop, way in found:
+        assert drop['function'] in ('ip_forward', 'ip6_forward')
+        assert way['fate'] == 'dropped'
+        assert way['steps'][-1]['netns'] == inum(router)
+
+
+# ---- life of a trace ---------------------------------------------------------
+
+def test_packet_limit_ends_it(api):
+    ident = trace(api, filter={'daddr': api.link.b.v4, 'proto': 'udp'},
+                  max_packets=10)
+    traffic.udp(api.a, api.b, api.link.b.v4, 50, size=64)
+    state = wait_for(lambda: (lambda s: s if s['state'] == 'done' else None)(
+        api.client.get(f'traces/{ident}')), 5)
+    assert state['end_reason'] == 'packets'
+    assert state['packets'] == 10
+    check_sums(api, ident)
+    assert any(x['id'] == 'packet_limit' and x['count'] > 0
+               for x in state['losses'])
+    kept = packets(api, ident)
+    assert [w['id'] for w in kept] == list(range(10))
+    # By pages, the same.
+    paged = list(api.client.pages(f'traces/{ident}/packets', 'packets',
+                                  limit=3))
+    assert paged == kept
+
+
+def test_duration_ends_it_and_nothing_is_left(api):
+    before = programs(api)
+    ident = trace(api, filter={'dport': 1}, duration_ns=200_000_000)
+    assert programs(api) != before
+    state = wait_for(lambda: (lambda s: s if s['state'] == 'done' else None)(
+        api.client.get(f'traces/{ident}')), 5)
+    assert state['end_reason'] == 'duration'
+    assert state['packets'] == 0
+    wait_for(lambda: programs(api) == before, 5, what='all links gone')
+
+
+def programs(suite):
+    """Number of BPF links that the tracer holds."""
+    pid = suite['tracer'].proc.pid
+    count = 0
+    for fd in os.listdir(f'/proc/{pid}/fd'):
+        try:
+            count += os.readlink(f'/proc/{pid}/fd/{fd}') == \
+                'anon_inode:bpf_link'
+        except FileNotFoundError:
+            pass
+    return count
+
+
+def test_restart_keeps_traces(api):
+    done = trace(api, filter={'daddr': api.link.b.v4, 'proto': 'icmp'},
+                 max_packets=2)
+    traffic.icmp(api.a, api.link.b.v4, 2)
+    wait_for(lambda: api.client.get(f'traces/{done}')['state'] == 'done', 5)
+    kept = packets(api, done)
+    runs = trace(api, filter={'dport': 1})
+    api['tracer'].kill()
+    api['tracer'].start()
+    wait_for(lambda: answers(api), 15)
+    state = api.client.get(f'traces/{runs}')
+    assert state['state'] == 'done' and state['end_reason'] == 'restart'
+    assert packets(api, done) == kept and len(kept) == 2
+    listed = api.client.get('traces')
+    assert [t['id'] for t in listed['traces']] == [runs, done]
+    api.client.delete(f'traces/{done}')
+    with pytest.raises(ApiError) as err:
+        api.client.get(f'traces/{done}')
+    assert err.value.status == 404
+    assert api.client.get('traces')['total'] == 1
+
+
+def test_stop_keeps_what_it_has(api):
+    ident = trace(api, filter={'daddr': api.link.b.v4, 'proto': 'icmp'})
+    traffic.icmp(api.a, api.link.b.v4, 2)
+    assert api['tracer'].stop() == 0
+    api['tracer'].start()
+    wait_for(lambda: answers(api), 15)
+    state = api.client.get(f'traces/{ident}')
+    assert state['end_reason'] == 'shutdown'
+    assert len(packets(api, ident)) == state['packets'] == 4
+
+
+def test_eight_at_once(api):
+    idents = [trace(api, filter={'dport': 7000 + i}) for i in range(8)]
+    with pytest.raises(ApiError) as err:
+        trace(api, filter={'dport': 7009})
+    assert err.value.status == 409
+    with api.a.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        for i in range(8):
+            sock.sendto(b'x', (api.link.b.v4, 7000 + i))
+    for i, ident in enumerate(idents):
+        (way,) = settled(api, ident, 1)
+        assert way['tuple']['dport'] == 7000 + i
+    for ident in idents:
+        api.client.delete(f'traces/{ident}')
+    assert api.client.get('traces')['total'] == 0
+    wait_for(lambda: _creates(api), 5, what='a slot free again')
+
+
+def _creates(suite):
+    try:
+        return trace(suite, filter={'dport': 7009})
+    except ApiError:
+        return None
+
+
+def test_deleted_while_running(api):
+    ident = trace(api, filter={'dport': 1})
+    api.client.delete(f'traces/{ident}')
+    for _ in range(3):
+        with pytest.raises(ApiError) as err:
+            api.client.get(f'traces/{ident}')
+        assert err.value.status == 404
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize('body, field', [
+    ({}, 'filter'),
+    ({'filter': {}}, 'filter'),
+    ({'filter': {'sport': 70000}}, 'filter.sport'),
+    ({'filter': {'saddr': '192.0.2.1', 'daddr': '2001:db8::1'}},
+     'filter.daddr'),
+    ({'filter': {'saddr': 'nonsense'}}, 'filter.saddr'),
+    ({'filter': {'netns': 0}}, 'filter.netns'),
+    ({'filter': {'dport': 1}, 'max_packets': 0}, 'max_packets'),
+    ({'filter': {'dport': 1}, 'max_packets': 10001}, 'max_packets'),
+    ({'filter': {'dport': 1}, 'duration_ns': 0}, 'duration_ns'),
+    ({'filter': {'dport': 1}, 'comment': 'x' * 300}, 'comment'),
+    ({'filter': {'dport': 1}, 'other': 1}, 'other'),
+])
+def test_bad_trace(api, body, field):
+    with pytest.raises(ApiError) as err:
+        api.client.post('traces', body)
+    assert err.value.status == 400
+    assert err.value.problem['field'] == field
+    assert err.value.problem['detail']
+    assert api.client.get('traces')['total'] == 0
+
+
+@pytest.mark.parametrize('query', [
+    {'limit': 0}, {'limit': 1001}, {'cursor': 'x'}, {'family': 5},
+    {'port': 65536}, {'state': 'OPEN'}, {'sort': 'colour'}, {'addr': '1.2'},
+    {'container': 'abc'}, {'proto': 'nonsense'},
+])
+def test_bad_sockets_query(api, query):
+    with pytest.raises(ApiError) as err:
+        api.client.get('sockets', **query)
+    assert err.value.status == 400
+    assert err.value.problem['field'] == next(iter(query))
+
+
+def test_unknown_trace(api):
+    for call in (api.client.get, api.client.delete):
+        with pytest.raises(ApiError) as err:
+            call('traces/nonsense')
+        assert err.value.status == 404
+    with pytest.raises(ApiError) as err:
+        api.client.get('traces/nonsense/packets')
+    assert err.value.status == 404
+
+
+# ---- sockets -----------------------------------------------------------------
+
+SS_PROTO = {'tcp': 'tcp', 'udp': 'udp', 'icmp6': 'icmpv6', 'icmp': 'icmp'}
+
+
+def ss_sockets(ns):
+    """What `ss` shows: {(proto, state, local, lport, remote, rport)}."""
+    out = set()
+    for line in ns.run('ss', '-tunaH').stdout.splitlines():
+        proto, state, _, _, local, remote = line.split()[:6]
+        out.add((SS_PROTO[proto], state, *end(local), *end(remote)))
+    return out
+
+
+def end(text):
+    addr, _, port = text.rpartition(':')
+    addr = addr.strip('[]').partition('%')[0]
+    return ('any' if addr in ('*', '0.0.0.0', '::') else addr,
+            0 if port == '*' else int(port))
+
+
+def our_sockets(suite, ns):
+    out = set()
+    for s in suite.client.pages('sockets', 'sockets', limit=1000,
+                                netns=inum(ns)):
+        if s['type'] == 'raw':
+            continue
+        out.add((s['proto'], s['state'], unspecified(s['laddr']), s['lport'],
+                 unspecified(s['raddr']), s['rport']))
+    return out
+
+
+def unspecified(addr):
+    return 'any' if addr in ('0.0.0.0', '::') else addr
+
+
+@pytest.mark.parametrize('version', [4, 6])
+def test_sockets_like_ss(api, version):
+    family = socket.AF_INET6 if version == 6 else socket.AF_INET
+    addr = api.link.b.addr(version)
+    keep = []
+    server = api.b.socket(family, socket.SOCK_STREAM)
+    server.bind((addr, 0))
+    server.listen(5)
+    for _ in range(3):
+        client = api.a.socket(family, socket.SOCK_STREAM)
+        client.connect(server.getsockname()[:2])
+        keep.append(client)
+    taken, _ = server.accept()
+    keep[0].sendall(b'unread')
+    keep[1].close()                     # half closed
+    for kind in (socket.SOCK_DGRAM,):
+        sock = api.a.socket(family, kind)
+        sock.bind((api.link.a.addr(version), 0))
+        keep.append(sock)
+    sock = api.a.socket(family, socket.SOCK_DGRAM)
+    sock.connect((addr, 5353))
+    keep.append(sock)
+    keep.append(api.a.socket(family, socket.SOCK_STREAM))   # not bound
+    # One that ends in TIME-WAIT.
+    last = api.a.socket(family, socket.SOCK_STREAM)
+    other = api.b.socket(family, socket.SOCK_STREAM)
+    other.bind((addr, 0))
+    other.listen(1)
+    last.connect(other.getsockname()[:2])
+    peer, _ = other.accept()
+    last.close()
+    peer.close()
+    for ns in (api.a, api.b):
+        wait_for(lambda n=ns: our_sockets(api, n) == ss_sockets(n), 5,
+                 what=f'the same sockets as ss in {ns}')
+        assert our_sockets(api, ns)
+    assert any(s[1] == 'TIME-WAIT' for s in our_sockets(api, api.a))
+    (listen,) = api.client.get('sockets', netns=inum(api.b), state='LISTEN',
+                               port=server.getsockname()[1])['sockets']
+    assert listen['recv_queue'] == 2 and listen['send_queue'] == 5
+    assert listen['owners'][0]['pid'] == os.getpid()
+    assert listen['owners'][0]['fd'] == server.fileno()
+    assert listen['netns_name'] == api.b.name
+    assert listen['uid'] == 0
+    assert listen['inode'] == os.fstat(server.fileno()).st_ino
+    (full,) = [s for s in api.client.get(
+        'sockets', netns=inum(api.b), state='ESTAB',
+        port=keep[0].getsockname()[1])['sockets']]
+    assert full['recv_queue'] == 6 and full['rtt_ns'] > 0
+    taken.close()
+    server.close()
+
+
+@pytest.mark.parametrize('version', [4, 6])
+def test_raw_and_ping_sockets(api, version):
+    family = socket.AF_INET6 if version == 6 else socket.AF_INET
+    proto = socket.IPPROTO_ICMPV6 if version == 6 else socket.IPPROTO_ICMP
+    name = 'icmpv6' if version == 6 else 'icmp'
+    raw = api.a.socket(family, socket.SOCK_RAW, proto)
+    ping = api.a.socket(family, socket.SOCK_DGRAM, proto)
+    ping.bind((api.link.a.addr(version), 0))
+    found = api.client.get('sockets', netns=inum(api.a), proto=name,
+                           pid=os.getpid())['sockets']
+    assert sorted((s['type'], s['family'], s['inode']) for s in found) == \
+        sorted([('raw', version, os.fstat(raw.fileno()).st_ino),
+                ('dgram', version, os.fstat(ping.fileno()).st_ino)])
+    for s in found:
+        assert s['state'] == 'UNCONN'
+        assert len(s['owners']) == 1
+        assert s['owners'][0]['comm'] == open(
+            '/proc/self/comm', encoding='ascii').read().strip()
+    raw.close()
+    ping.close()
+
+
+def test_many_owners_are_one_socket(api):
+    server = api.a.socket(socket.AF_INET, socket.SOCK_STREAM)
+    server.bind((api.link.a.v4, 0))
+    server.listen(1)
+    server.set_inheritable(True)
+    child = api.a.popen(['sleep', '60'], close_fds=False)
+    (s,) = api.client.get('sockets', netns=inum(api.a),
+                          port=server.getsockname()[1])['sockets']
+    assert {o['pid'] for o in s['owners']} == {os.getpid(), child.pid}
+    server.close()
+
+
+def test_sort_and_pages(api):
+    socks = [api.a.socket(socket.AF_INET, socket.SOCK_DGRAM)
+             for _ in range(12)]
+    for sock in socks:
+        sock.bind((api.link.a.v4, 0))
+    ports = sorted((s.getsockname()[1] for s in socks), reverse=True)
+    got = api.client.pages('sockets', 'sockets', limit=5, proto='udp',
+                           netns=inum(api.a), sort='-lport')
+    assert [s['lport'] for s in got] == ports
+    assert api.client.get('sockets', limit=1, netns=inum(api.a),
+                          proto='udp')['total'] == 12
+
+
+def test_names_are_of_the_process_not_of_what_was_interrupted(api):
+    """A socket older than the daemon, in a namespace without a name."""
+    child = api.a.popen(['unshare', '--net', 'python3', '-c',
+                         'import socket, time\n'
+                         's = socket.socket()\ns.bind(("", 8123))\n'
+                         's.listen(1)\ntime.sleep(60)'])
+    found = wait_for(lambda: api.client.get(
+        'sockets', port=8123, state='LISTEN', pid=child.pid)['sockets'], 10)
+    assert found[0]['netns'] not in (inum(api.a), inum(api.b))
+    assert found[0]['owners'][0]['comm'] == 'python3'
+
+
+# ---- the daemon --------------------------------------------------------------
+
+def test_second_instance_leaves(api, lab):
+    other = Daemon(lab, 'tracer', run_dir=api.run_dir,
+                   state_dir=api.state_dir)
+    res = other.run_once('--run-dir', api.run_dir, '--state-dir',
+                         api.state_dir)
+    assert res.returncode == 3
+
+
+def test_selftest(lab, tmp_path):
+    res = Daemon(lab, 'tracer').run_once(
+        '--selftest', '--run-dir', tmp_path, '--state-dir', tmp_path)
+    said = {line.split()[1]: line.split()[2]
+            for line in res.stdout.splitlines()
+            if line.startswith('capability')}
+    for name in ('sockets', 'drops', 'tracepoints', 'netfilter', 'cgroup',
+                 'drop_reasons'):
+        assert f'tracer.{name}' in said
+    assert said['tracer.sockets'] == said['tracer.tracepoints'] == 'ok'
+    assert (res.returncode == 0) == all(v == 'ok' for v in said.values())
+
+
+def test_corrupt_history(lab, tmp_path):
+    (tmp_path / 'tracer.db').write_bytes(b'not a database' * 100)
+    res = Daemon(lab, 'tracer').run_once('--run-dir', tmp_path,
+                                         '--state-dir', tmp_path)
+    assert res.returncode == 1
+    assert 'tracer.db' in res.stderr
+    assert (tmp_path / 'tracer.db').read_bytes().startswith(b'not a database')
+
+
+def test_frames_with_vlan_tags(api):
+    """The filter looks behind the tag."""
+    ident = trace(api, filter={'dport': 5555, 'proto': 'udp'})
+    link = api.link
+    traffic.frames(link.a, [
+        packet.eth(link.b.mac, link.a.mac,
+                   packet.ip(link.a.v4, link.b.v4, packet.udp(1, 5555)),
+                   vlan=7) for _ in range(3)])
+    ways = settled(api, ident, 3)
+    assert len(ways) == 3
+    assert all('netif_receive_skb' in stations(w) for w in ways)
