@@ -71,20 +71,17 @@ void ps_files_free(struct ps_files **files)
     *files = NULL;
 }
 
-static const char *extension_of(const struct ps_path *path)
+/* Of a file that this table knows; NULL: a page, even when its last segment
+ * has a dot, as in /hosts/192.0.2.1. */
+static const char *type_of(const struct ps_path *path)
 {
     const char *last = path->n ? path->segments[path->n - 1] : "";
     const char *dot = strrchr(last, '.');
 
-    return dot && dot != last ? dot + 1 : NULL;
-}
-
-static const char *type_of(const char *extension)
-{
-    for (size_t i = 0; i < ARRAY_SIZE(types); i++)
-        if (ps_streq(types[i].extension, extension))
+    for (size_t i = 0; dot && i < ARRAY_SIZE(types); i++)
+        if (strcmp(types[i].extension, dot + 1) == 0)
             return types[i].type;
-    return "application/octet-stream";
+    return NULL;
 }
 
 /* "assets/x.js"; -EINVAL for a '/' that was hidden in a segment. */
@@ -162,7 +159,7 @@ static void reply_file(struct ps_http_request *req, int fd,
 void ps_files_serve(struct ps_files *files, struct ps_http_request *req,
                     const struct ps_path *path)
 {
-    const char *extension = extension_of(path);
+    const char *type = type_of(path);
     char name[MAX_PATH] = "index.html";
     bool assets = path->n > 1 && ps_streq(path->segments[0], "assets");
     struct stat st;
@@ -172,8 +169,8 @@ void ps_files_serve(struct ps_files *files, struct ps_http_request *req,
         reply_missing(req);
         return;
     }
-    if (!extension && !assets)
-        extension = "html";
+    if (!type && !assets)
+        type = "text/html; charset=utf-8";
     else if (join(path, name, sizeof(name)) < 0)
         name[0] = '\0';
     if (files && name[0])
@@ -187,5 +184,6 @@ void ps_files_serve(struct ps_files *files, struct ps_http_request *req,
         ps_problem_fail(req, 404, "file.not_found", NULL,
                         "There is no such page or file.");
     else
-        reply_file(req, fd, &st, type_of(extension), assets);
+        reply_file(req, fd, &st, type ? type : "application/octet-stream",
+                   assets);
 }
