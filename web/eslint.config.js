@@ -34,4 +34,9 @@ export default defineConfig(
       'react-hooks/incompatible-library': 'off',
     },
   },
+  {
+    files: ['tests/**'],
+    // A test that is wrong about this fails, which is what it is for.
+    rules: { '@typescript-eslint/no-non-null-assertion': 'off' },
+  },
 )

@@ -3,12 +3,13 @@
 // an id is not known here, its English sentence is shown.
 import type { Param } from '../api/types'
 import { fill, type Language } from './index'
+import { enTexts } from './daemon.en'
 import { zhTexts } from './daemon.zh'
 
 export type TextKind = 'capability' | 'without' | 'event' | 'problem' | 'loss'
 export type Texts = Record<TextKind, Readonly<Record<string, string>>>
 
-const TEXTS: Partial<Record<Language, Texts>> = { zh: zhTexts }
+const TEXTS: Record<Language, Partial<Texts>> = { en: enTexts, zh: zhTexts }
 
 /** Ids that end in a name of the moment: "bus_gap.tracer.event". */
 function lookUp(
@@ -35,7 +36,7 @@ export function daemonText(
   english: string,
   params: readonly Param[] = [],
 ): string {
-  const texts = TEXTS[language]?.[kind]
+  const texts = TEXTS[language][kind]
   const found = texts && id !== undefined ? lookUp(texts, id) : undefined
   if (!found) return english
   const [text, rest] = found

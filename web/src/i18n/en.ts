@@ -122,10 +122,10 @@ export const en = {
   'services.capabilities.none': 'none declared',
   'services.available': 'available',
   'services.missing': 'missing',
-  'services.without': 'Without it',
+  'services.without': 'What you miss',
   'services.losses': 'Losses since start',
   'services.losses.none': 'none declared',
-  'services.losses.total': '{count} lost',
+  'services.losses.some': 'not zero',
 
   'flows.title': 'Flows',
   'flows.rx': 'Received',

@@ -121,10 +121,10 @@ export const zh: Record<Key, string> = {
   'services.capabilities.none': '未声明',
   'services.available': '可用',
   'services.missing': '缺失',
-  'services.without': '没有它',
+  'services.without': '因此缺少',
   'services.losses': '启动以来的损失',
   'services.losses.none': '未声明',
-  'services.losses.total': '损失 {count}',
+  'services.losses.some': '不为零',
 
   'flows.title': '流',
   'flows.rx': '接收',

@@ -2,7 +2,7 @@
 import { useServices } from '../api/hooks'
 import type { Capability, ServiceStatus } from '../api/types'
 import { isKey, useI18n } from '../i18n'
-import { formatBytes, formatCount, formatSeconds, UNKNOWN } from '../lib/format'
+import { formatBytes, formatSeconds, UNKNOWN } from '../lib/format'
 import { CapabilityList } from '../ui/capabilities'
 import { Ago, LossList, plain, StateTag, useAge } from '../ui/figures'
 import { Notice } from '../ui/notice'
@@ -89,7 +89,7 @@ function Absent({ services }: { services: readonly ServiceStatus[] }) {
 function ServiceCard({ service }: { service: ServiceStatus }) {
   const { t, locale } = useI18n()
   const headingId = `service-${service.name}-${service.instance}`
-  const lost = service.losses.reduce((sum, loss) => sum + loss.count, 0)
+  const hasLost = service.losses.some((loss) => loss.count > 0)
   return (
     <article
       className="ps-card"
@@ -121,11 +121,9 @@ function ServiceCard({ service }: { service: ServiceStatus }) {
       <section>
         <h3>
           {t('services.losses')}
-          {lost > 0 && (
+          {hasLost && (
             <span className="ps-tag" data-tone="bad">
-              {t('services.losses.total', {
-                count: formatCount(lost, locale),
-              })}
+              {t('services.losses.some')}
             </span>
           )}
         </h3>

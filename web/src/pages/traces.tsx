@@ -8,7 +8,7 @@ import { useI18n } from '../i18n'
 import { formatCount, formatDateTime } from '../lib/format'
 import { FilterText } from '../traces/filter-text'
 import { TRACE_FIELDS, TraceForm, type TraceDraft } from '../traces/form'
-import { lossTotal, StateTag } from '../ui/figures'
+import { lossText, StateTag } from '../ui/figures'
 import { Dialog } from '../ui/form'
 import { Page } from '../ui/page'
 import { ProblemNotice } from '../ui/problem'
@@ -130,13 +130,13 @@ function useColumns(): Columns<Trace> {
         header: t('common.losses'),
         meta: { width: 78, align: 'right', wideOnly: true },
         cell: ({ row: { original: trace } }) => {
-          const lost = lossTotal(trace.losses)
+          const lost = lossText(trace.losses, locale)
           return (
             <span
-              className={lost > 0 ? 'ps-num ps-bad' : 'ps-num'}
-              data-zero={lost === 0 || undefined}
+              className={lost === '0' ? 'ps-num' : 'ps-num ps-bad'}
+              data-zero={lost === '0' || undefined}
             >
-              {formatCount(lost, locale)}
+              {lost}
             </span>
           )
         },

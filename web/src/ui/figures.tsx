@@ -96,8 +96,16 @@ export function plain(
   return (t as (key: string) => string)(key)
 }
 
-export function lossTotal(losses: readonly Loss[]): number {
-  return losses.reduce((sum, loss) => sum + loss.count, 0)
+/** "0", or sums of what has the same unit: "3 steps + 2 packets". */
+export function lossText(losses: readonly Loss[], locale: string): string {
+  const sums = new Map<string, number>()
+  for (const { unit, count } of losses) {
+    if (count > 0) sums.set(unit, (sums.get(unit) ?? 0) + count)
+  }
+  const parts = [...sums].map(
+    ([unit, count]) => `${formatCount(count, locale)} ${unit}`,
+  )
+  return parts.length > 0 ? parts.join(' + ') : '0'
 }
 
 export function LossList({ losses }: { losses: readonly Loss[] }) {

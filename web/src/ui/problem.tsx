@@ -28,8 +28,12 @@ export function ProblemNotice({ error }: { error: unknown }) {
   if (error instanceof OfflineError) return null
   if (error instanceof ApiError) {
     const { problem, status } = error
+    const text = problemText(problem)
     return (
-      <Notice kind="bad" title={problemText(problem)}>
+      <Notice kind="bad" title={text}>
+        {problem.detail !== undefined && problem.detail !== text && (
+          <p lang="en">{problem.detail}</p>
+        )}
         <span className="ps-mono ps-dim">
           {[
             t('problem.http', { status }),

@@ -20,8 +20,8 @@ function on(route: string, handler: Handler) {
   handlers.set(route, handler)
 }
 
-function respond(input: RequestInfo | URL, init: RequestInit = {}) {
-  const url = new URL(String(input), 'http://console')
+function respond(input: string, init: RequestInit = {}) {
+  const url = new URL(input, 'http://console')
   const method = init.method ?? 'GET'
   const path = url.pathname.replace('/api/v1', '')
   const headers = init.headers as Record<string, string>
@@ -127,7 +127,7 @@ describe('login', () => {
 describe('services', () => {
   const card = async (name: string) => {
     const heading = await screen.findByRole('heading', { name, level: 2 })
-    return within(heading.closest('article') as HTMLElement)
+    return within(heading.closest('article')!)
   }
 
   it('says loudly what is down, and what to do', async () => {
@@ -150,9 +150,9 @@ describe('services', () => {
     open('/services')
     const tracer = await card('tracer')
     const lost = tracer.getByText('1,284').closest('li')
-    expect(lost?.dataset['lost']).toBe('true')
+    expect(lost?.dataset.lost).toBe('true')
     const none = tracer.getByText('0').closest('li')
-    expect(none?.dataset['lost']).toBeUndefined()
+    expect(none?.dataset.lost).toBeUndefined()
   })
 
   it('names a daemon that nobody has heard of', async () => {
@@ -217,7 +217,7 @@ describe('flows', () => {
     on('GET /flows', () => [200, { ...list, flows: [flow], total: 1 }])
     open('/flows')
     await screen.findByText('1 of 1')
-    const row = screen.getAllByRole('row').at(-1) as HTMLElement
+    const row = screen.getAllByRole('row').at(-1)!
     expect(within(row).getAllByText(UNKNOWN)).toHaveLength(3)
   })
 
@@ -226,7 +226,7 @@ describe('flows', () => {
     on('GET /hosts/192.0.2.10', () => [200, fixtures.host('192.0.2.10')])
     open('/flows')
     const links = await screen.findAllByRole('link', { name: '192.0.2.10' })
-    await user.click(links[0] as HTMLElement)
+    await user.click(links[0]!)
     expect(
       await screen.findByRole('heading', { name: 'Host 192.0.2.10' }),
     ).toBeTruthy()
@@ -376,7 +376,7 @@ describe('everywhere', () => {
     const nav = await screen.findByRole('navigation')
     for (const link of within(nav).getAllByRole('link')) {
       await user.click(link)
-      const name = link.textContent ?? ''
+      const name = link.textContent
       expect(
         await screen.findByRole('heading', { name, level: 1 }),
       ).toBeTruthy()

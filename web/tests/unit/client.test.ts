@@ -32,7 +32,7 @@ describe('Client', () => {
   it('sends the token in the header, and nowhere else', async () => {
     const { client, fetch, headers } = make(json({ a: 1 }), 'secret')
     expect(await client.get('flows')).toEqual({ a: 1 })
-    expect(headers()['Authorization']).toBe('Bearer secret')
+    expect(headers().Authorization).toBe('Bearer secret')
     expect(fetch.mock.calls[0]?.[0]).toBe('/api/v1/flows')
     expect(fetch.mock.calls[0]?.[1]?.credentials).toBe('omit')
   })

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 import { describe, expect, it } from 'vitest'
 import { ReachStore } from '../../src/api/reach'
-import type { Flow, Rule, ServiceStatus } from '../../src/api/types'
+import type { Rule, ServiceStatus } from '../../src/api/types'
 import { mergeService } from '../../src/events/context'
 import {
   EMPTY,
@@ -278,7 +278,7 @@ describe('a path’s points', () => {
 
 describe('links that fill in a form', () => {
   const { flows } = fixtures.flows(new URLSearchParams({ limit: '1' }))
-  const flow = flows[0] as Flow
+  const flow = flows[0]!
 
   it('name both ends of a flow to trace', () => {
     const query = new URL(traceFlowLink(flow), 'http://x').searchParams
@@ -345,7 +345,7 @@ describe('events', () => {
 describe('a service’s new status', () => {
   const list = fixtures.services()
   const status = (rest: Partial<ServiceStatus>): ServiceStatus => ({
-    ...(list.services[0] as ServiceStatus),
+    ...list.services[0]!,
     ...rest,
   })
 

@@ -26,10 +26,10 @@ window.matchMedia = (query: string) =>
 Element.prototype.scrollIntoView = () => undefined
 // A window for the tables that draw only what is in sight.
 for (const [name, px] of [
-  ['offsetWidth', 1000],
-  ['offsetHeight', 600],
+  ['clientWidth', 1000],
+  ['clientHeight', 600],
 ] as const) {
-  Object.defineProperty(HTMLElement.prototype, name, { get: () => px })
+  Object.defineProperty(Element.prototype, name, { get: () => px })
 }
 
 // uPlot draws on a canvas, which jsdom has not.

@@ -21,11 +21,7 @@ function run(answers: (() => Response)[]) {
       stop.abort()
       return Promise.reject(new OfflineError('over'))
     }
-    return Promise.resolve().then(() => {
-      void path
-      void options
-      return answer()
-    })
+    return Promise.resolve(`${path}${options.method ?? ''}`).then(answer)
   })
   const done = runStream(
     {
