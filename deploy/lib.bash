@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # those who source it use them
 #
 # What deploy/up, deploy/down and deploy/demo share: where a suite lives, and
 # which of its daemons run. Sourced.
@@ -14,9 +14,9 @@ STATE=/var/lib/packetscope
 RUN=/run/packetscope
 
 if [[ -t 1 ]]; then
-    BOLD=$'\e[1m' DIM=$'\e[2m' RED=$'\e[31m' RESET=$'\e[0m'
+    BOLD=$'\e[1m' RED=$'\e[31m' RESET=$'\e[0m'
 else
-    BOLD='' DIM='' RED='' RESET=''
+    BOLD='' RED='' RESET=''
 fi
 
 say() { printf '%s\n' "$*"; }
