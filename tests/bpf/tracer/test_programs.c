@@ -54,30 +54,27 @@ static int unload(void **state)
 static void make_frame(struct frame *f, int family, uint8_t proto,
                        const void *l4, size_t len)
 {
-    struct iphdr *v4 = (struct iphdr *)(f->data + ETH);
-    struct ip6_hdr *v6 = (struct ip6_hdr *)(f->data + ETH);
-    size_t ip = family == 6 ? sizeof(*v6) : sizeof(*v4);
+    struct iphdr v4 = {.version = 4,
+                       .ihl = 5,
+                       .tot_len = htons((uint16_t)(sizeof(v4) + len)),
+                       .id = htons(4711),
+                       .ttl = 64,
+                       .protocol = proto};
+    struct ip6_hdr v6 = {0};
+    size_t ip = family == 6 ? sizeof(v6) : sizeof(v4);
 
     memset(f, 0, sizeof(*f));
     f->data[12] = family == 6 ? 0x86 : 0x08;
     f->data[13] = family == 6 ? 0xdd : 0x00;
-    if (family == 6) {
-        v6->ip6_vfc = 0x60;
-        v6->ip6_plen = htons((uint16_t)len);
-        v6->ip6_nxt = proto;
-        v6->ip6_hlim = 64;
-        inet_pton(AF_INET6, "2001:db8::1", &v6->ip6_src);
-        inet_pton(AF_INET6, "2001:db8::2", &v6->ip6_dst);
-    } else {
-        v4->version = 4;
-        v4->ihl = 5;
-        v4->tot_len = htons((uint16_t)(ip + len));
-        v4->id = htons(4711);
-        v4->ttl = 64;
-        v4->protocol = proto;
-        inet_pton(AF_INET, "192.0.2.1", &v4->saddr);
-        inet_pton(AF_INET, "192.0.2.2", &v4->daddr);
-    }
+    v6.ip6_vfc = 0x60;
+    v6.ip6_plen = htons((uint16_t)len);
+    v6.ip6_nxt = proto;
+    v6.ip6_hlim = 64;
+    inet_pton(AF_INET6, "2001:db8::1", &v6.ip6_src);
+    inet_pton(AF_INET6, "2001:db8::2", &v6.ip6_dst);
+    inet_pton(AF_INET, "192.0.2.1", &v4.saddr);
+    inet_pton(AF_INET, "192.0.2.2", &v4.daddr);
+    memcpy(f->data + ETH, family == 6 ? (void *)&v6 : (void *)&v4, ip);
     memcpy(f->data + ETH + ip, l4, len);
     f->len = (uint32_t)(ETH + ip + len);
 }
@@ -85,12 +82,13 @@ static void make_frame(struct frame *f, int family, uint8_t proto,
 static void make_udp(struct frame *f, int family, const char *payload)
 {
     uint8_t l4[128] = {0};
-    struct udphdr *udp = (struct udphdr *)l4;
+    struct udphdr udp = {0};
     size_t len = strlen(payload);
 
-    udp->source = htons(1000);
-    udp->dest = htons(2000);
-    udp->len = htons((uint16_t)(8 + len));
+    udp.source = htons(1000);
+    udp.dest = htons(2000);
+    udp.len = htons((uint16_t)(8 + len));
+    memcpy(l4, &udp, sizeof(udp));
     memcpy(l4 + 8, payload, len);
     make_frame(f, family, IPPROTO_UDP, l4, 8 + len);
 }
@@ -202,15 +200,16 @@ static void test_tcp_content(void **state)
 {
     struct tracer_test_bpf *skel = *state;
     uint8_t l4[64] = {0};
-    struct tcphdr *tcp = (struct tcphdr *)l4;
+    struct tcphdr tcp = {0};
     struct frame frame;
 
-    tcp->source = htons(1);
-    tcp->dest = htons(65535);
-    tcp->seq = htonl(0xdeadbeef);
-    tcp->ack_seq = htonl(0x01020304);
-    tcp->doff = 8;
-    tcp->psh = tcp->ack = 1;
+    tcp.source = htons(1);
+    tcp.dest = htons(65535);
+    tcp.seq = htonl(0xdeadbeef);
+    tcp.ack_seq = htonl(0x01020304);
+    tcp.doff = 8;
+    tcp.psh = tcp.ack = 1;
+    memcpy(l4, &tcp, sizeof(tcp));
     for (int family = 4; family <= 6; family += 2) {
         make_frame(&frame, family, IPPROTO_TCP, l4, 32 + 9);
         run(skel, &frame);
