@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: MIT
+"""The gateway's event streams: live, replayed, lost, stalled."""
+
+import socket
+import time
+
+import pytest
+
+from lab import Suite, wait_for
+
+pytestmark = pytest.mark.daemons('gateway', 'locator')
+
+ASK = {'target': '127.0.0.1', 'probes': 1, 'max_hops': 1}
+
+
+def start(lab, *args):
+    """A locator, whose paths make events, and a gateway."""
+    suite = Suite(lab, daemons=('locator', 'gateway'),
+                  args={'gateway': args})
+    lab.on_close(suite.stop)
+    suite.start()
+    wait_for(lambda: [s for s in suite.client.get('services')['services']
+                      if s['name'] == 'locator' and s['state'] != 'down'], 10)
+    return suite
+
+
+def make(suite, count):
+    """Measures so many paths, one after the other, to their ends."""
+    for _ in range(count):
+        path = suite.client.post('paths', ASK)
+        wait_for(lambda p=path: suite.client.get(
+            'paths/' + p['id'])['state'] != 'running', 10, interval=0.02)
+
+
+def take(suite, count, topics='path', last_id=None):
+    """The next events; the stream is left then."""
+    stream = suite.client.events(topics, last_id, timeout=10)
+    got = []
+    for event in stream:
+        got.append(event)
+        if len(got) == count:
+            break
+    stream.close()
+    return got
+
+
+def test_replay_has_no_hole(lab):
+    suite = start(lab)
+    stream = suite.client.events('path', timeout=10)
+    make(suite, 1)
+    first = [next(stream) for _ in range(2)]
+    assert [e['event'] for e in first] == ['path', 'path']
+    assert [e['data']['state'] for e in first] == ['running', 'done']
+    stream.close()
+    make(suite, 3)
+    rest = take(suite, 6, last_id=first[-1]['id'])
+    ids = [int(e['id']) for e in first + rest]
+    assert ids == sorted(set(ids))
+    assert [e['data']['state'] for e in rest] == ['running', 'done'] * 3
+    # From the middle: the same again.
+    again = take(suite, 5, last_id=first[0]['id'])
+    assert again == (first + rest)[1:6]
+
+
+def test_loss_is_told(lab):
+    suite = start(lab, '--stream-history', '64K')
+    stream = suite.client.events('path', timeout=10)
+    make(suite, 1)
+    first = next(stream)
+    stream.close()
+    # More than the history holds.
+    size = len(str(first['data'])) + 100
+    make(suite, 2 * 65536 // size // 2 + 20)
+    got = take(suite, 2, last_id=first['id'])
+    assert got[0]['event'] == 'lost'
+    assert got[0]['data']['reason'] == 'too_old'
+    count = got[0]['data']['count']
+    assert count > 0
+    # Exactly what lies between, since only paths made events here.
+    everything = take(suite, 1, topics='event,service,trace,path,ruleset',
+                      last_id=first['id'])[0]['data']['count']
+    assert int(got[1]['id']) == int(first['id']) + everything + 1
+    assert count <= everything
+
+
+def test_restart_is_told(lab):
+    suite = start(lab)
+    stream = suite.client.events('path', timeout=10)
+    make(suite, 1)
+    first = next(stream)
+    stream.close()
+    suite['gateway'].kill()
+    suite['gateway'].start()
+    wait_for(lambda: [s for s in suite.client.get('services')['services']
+                      if s['name'] == 'locator' and s['state'] != 'down'], 10)
+    got = take(suite, 1, last_id=first['id'])
+    assert got[0]['event'] == 'lost'
+    assert got[0]['data'] == {'reason': 'restart'}
+    make(suite, 1)
+    later = take(suite, 1, last_id=first['id'], topics='path')
+    assert later[0]['event'] == 'lost'
+
+
+def test_stalled_client_harms_nobody(lab):
+    suite = start(lab, '--stream-buffer', '128K')
+    stalled = socket.socket()
+    stalled.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    stalled.connect(('127.0.0.1', suite.port))
+    stalled.sendall((f'GET /api/v1/events?topics=path HTTP/1.1\r\n'
+                     f'Host: localhost\r\nAuthorization: Bearer '
+                     f'{suite.token()}\r\n\r\n').encode())
+    stream = suite.client.events('path', timeout=10)
+    make(suite, 1)
+    seen = [next(stream), next(stream)]
+
+    def streams():
+        text = suite.client.get('/metrics').decode()
+        cut = next(line for line in text.splitlines()
+                   if 'id="stream_cut"' in line)
+        return int(cut.rpartition(' ')[2])
+    slowest = 0
+    for _ in range(1500):
+        suite.client.post('paths', ASK)
+        began = time.monotonic()
+        seen.append(next(stream))
+        slowest = max(slowest, time.monotonic() - began)
+        if len(seen) % 50 == 0 and streams():
+            break
+    assert streams() == 1
+    assert slowest < 1
+    stalled.settimeout(5)
+    data = b''
+    while part := stalled.recv(1 << 20):
+        data += part
+    # What it got is whole up to some event, and it may go on from there.
+    last = [line for line in data.split(b'\n\n') if b'\nevent: ' in line]
+    ident = last[-2].split(b'\n')[0].rpartition(b' ')[2].decode()
+    assert take(suite, 1, last_id=ident)[0]['event'] in ('path', 'lost')
+    stalled.close()
+    stream.close()
+
+
+def test_heartbeat(lab):
+    suite = start(lab)
+    with suite.client.open('GET', 'events', timeout=15) as res:
+        began = time.monotonic()
+        assert res.readline() == b'retry: 1000\n'
+        line = res.readline()
+        while not line.startswith(b':'):
+            line = res.readline()
+        assert time.monotonic() - began < 12
