@@ -38,6 +38,7 @@ export const enTexts = {
     history_write_failed: 'not written to the history',
     hop_addresses_full: 'too many addresses at a hop',
     http_refused: 'refused',
+    in_flight: 'not yet joined to a packet',
     interface_left_out: 'left out',
     interface_map_full: 'interface table full',
     interface_uncounted: 'of interfaces not in the table',

@@ -45,6 +45,7 @@ const loss: Same<'loss'> = {
   history_write_failed: '未能写入历史',
   hop_addresses_full: '某一跳的地址过多',
   http_refused: '被拒绝',
+  in_flight: '尚未归到某个包',
   interface_left_out: '未纳入',
   interface_map_full: '接口表已满',
   interface_uncounted: '所属接口不在表中',

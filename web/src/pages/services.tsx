@@ -4,7 +4,7 @@ import type { Capability, ServiceStatus } from '../api/types'
 import { isKey, useI18n } from '../i18n'
 import { formatBytes, formatSeconds, UNKNOWN } from '../lib/format'
 import { CapabilityList } from '../ui/capabilities'
-import { Ago, LossList, plain, StateTag, useAge } from '../ui/figures'
+import { Ago, isLost, LossList, plain, StateTag, useAge } from '../ui/figures'
 import { Notice } from '../ui/notice'
 import { Empty, Facts, Page } from '../ui/page'
 import { ProblemNotice } from '../ui/problem'
@@ -89,7 +89,7 @@ function Absent({ services }: { services: readonly ServiceStatus[] }) {
 function ServiceCard({ service }: { service: ServiceStatus }) {
   const { t, locale } = useI18n()
   const headingId = `service-${service.name}-${service.instance}`
-  const hasLost = service.losses.some((loss) => loss.count > 0)
+  const hasLost = service.losses.some(isLost)
   return (
     <article
       className="ps-card"
@@ -167,9 +167,15 @@ function Down({ service }: { service: ServiceStatus }) {
   )
 }
 
+const isStation = ({ id }: Capability) => id.includes('.station.')
+
+/** Too fine for a summary, unless it is missing. */
+const isDetail = (c: Capability) => c.available && isStation(c)
+
 function Capabilities({ list }: { list: readonly Capability[] }) {
   const { t } = useI18n()
   const available = list.filter((c) => c.available).length
+  const details = list.filter(isDetail)
   return (
     <section>
       <h3>
@@ -189,7 +195,21 @@ function Capabilities({ list }: { list: readonly Capability[] }) {
       {list.length === 0 && (
         <p className="ps-dim">{t('services.capabilities.none')}</p>
       )}
-      <CapabilityList list={list} />
+      <CapabilityList list={list.filter((c) => !isDetail(c))} />
+      {details.length > 0 && (
+        <details className="ps-details">
+          <summary>
+            {t('traces.stations')}{' '}
+            <span className="ps-dim">
+              {t('services.capabilities.count', {
+                available: details.length,
+                total: list.filter(isStation).length,
+              })}
+            </span>
+          </summary>
+          <CapabilityList list={details} />
+        </details>
+      )}
     </section>
   )
 }

@@ -22,7 +22,15 @@ import { DataTable } from '../ui/table'
 import { Updated } from '../ui/updated'
 
 const LIMIT = 1000
-const NAMES = ['proto', 'family', 'state', 'addr', 'port', 'process'] as const
+const NAMES = [
+  'proto',
+  'family',
+  'state',
+  'addr',
+  'port',
+  'process',
+  'sort',
+] as const
 type Name = (typeof NAMES)[number]
 
 const PROTOCOLS = ['tcp', 'udp', 'raw', 'icmp', 'icmpv6'] as const
@@ -47,6 +55,7 @@ export function socketsRequest(filters: Filters<Name>): ListSocketsRequest {
   const isPid = /^\d{1,9}$/.test(filters.process)
   return compact<ListSocketsRequest>({
     limit: LIMIT,
+    sort: filters.sort,
     proto: filters.proto,
     family: filters.family === '' ? undefined : Number(filters.family),
     state: filters.state,
@@ -64,7 +73,9 @@ export function Component() {
   const request = useMemo(() => socketsRequest(filters), [filters])
   const { data, error, dataUpdatedAt } = useSockets(request, paused)
   const columns = useSocketColumns()
-  const isFiltered = NAMES.some((name) => filters[name] !== '')
+  const isFiltered = NAMES.some(
+    (name) => name !== 'sort' && filters[name] !== '',
+  )
   return (
     <Page
       loading={!data && !error}
@@ -148,6 +159,8 @@ export function Component() {
           label={t('sockets.title')}
           rows={data.sockets}
           columns={columns}
+          sort={filters.sort}
+          onSort={(sort) => setFilter('sort', sort)}
           rowId={(socket, index) =>
             socket.cookie === undefined
               ? `${socket.netns ?? ''} ${socket.inode ?? ''} ${index}`

@@ -24,6 +24,14 @@ export function Endpoint({
   }
   const isV6 = ip.includes(':')
   const text = port !== undefined && isV6 ? `[${ip}]` : ip
+  // Any address and any port, as `ss` writes them.
+  if (ip === '0.0.0.0' || ip === '::') {
+    return (
+      <span className="ps-endpoint ps-mono ps-dim">
+        {port === undefined ? ip : `${text}:${port === 0 ? '*' : port}`}
+      </span>
+    )
+  }
   return (
     <span className="ps-endpoint ps-mono">
       <Link to={`/hosts/${encodeURIComponent(ip)}`} title={ip}>
@@ -96,11 +104,16 @@ export function plain(
   return (t as (key: string) => string)(key)
 }
 
+/** Steps that wait for their packet are not lost yet. */
+export function isLost({ id, count }: Loss): boolean {
+  return count > 0 && id !== 'in_flight'
+}
+
 /** "0", or sums of what has the same unit: "3 steps + 2 packets". */
 export function lossText(losses: readonly Loss[], locale: string): string {
   const sums = new Map<string, number>()
-  for (const { unit, count } of losses) {
-    if (count > 0) sums.set(unit, (sums.get(unit) ?? 0) + count)
+  for (const { unit, count } of losses.filter(isLost)) {
+    sums.set(unit, (sums.get(unit) ?? 0) + count)
   }
   const parts = [...sums].map(
     ([unit, count]) => `${formatCount(count, locale)} ${unit}`,
@@ -113,7 +126,7 @@ export function LossList({ losses }: { losses: readonly Loss[] }) {
   return (
     <ul className="ps-losses">
       {losses.map((loss) => (
-        <li key={loss.id} data-lost={loss.count > 0 || undefined}>
+        <li key={loss.id} data-lost={isLost(loss) || undefined}>
           <span className="ps-mono ps-num">
             {formatCount(loss.count, locale)}
           </span>

@@ -125,6 +125,7 @@ describe('requests of filters', () => {
       addr: '',
       port: '',
       process: '',
+      sort: '',
     }
     expect(socketsRequest({ ...empty, process: '812' })).toEqual({
       limit: 1000,
