@@ -74,6 +74,7 @@ struct ps_method {
     bool change;
 };
 
+/* -ENOSPC: more than four listeners, of both kinds. */
 int ps_bus_listen_rep(struct ps_bus *bus, const char *url);
 /* Adds a table (at most 8); borrowed. Names must be new. */
 int ps_bus_serve(struct ps_bus *bus, const struct ps_method *methods,
@@ -113,7 +114,7 @@ struct ps_ask {
     const char *actor;           /* NULL: not said */
 };
 /* 0: fn is called once, later. Otherwise fn is not called: -EAGAIN (too many
- * in flight), -EMSGSIZE, -ENOMEM. */
+ * in flight), -EMSGSIZE, -ENOMEM, -ECANCELED (the client is being freed). */
 int ps_client_call(struct ps_client *client, const struct ps_ask *ask,
                    ps_reply_fn fn, void *arg);
 /* True while a connection stands. */
@@ -123,14 +124,16 @@ bool ps_client_connected(const struct ps_client *client);
 
 struct ps_sub;
 
-/* env and its body are borrowed. snapshot: it came by a snapshot. */
+/* env and its body are borrowed. snapshot: it came by a snapshot. Must not
+ * free the sub. */
 typedef void (*ps_message_fn)(void *arg, const Ps__Envelope *env,
                               bool snapshot);
 
 /*
  * Subscribes to topics (NULL-ended array; an empty array: all) at a publisher,
  * and asks `snapshot` (may be NULL: none), the same daemon's client, for the
- * retained messages at each (re)connect. A message that came by both ways is
+ * retained messages at each (re)connect; that client must live as long. A
+ * message that came by both ways is
  * given once.
  */
 int ps_sub_new(struct ps_bus *bus, const char *url, const char *const *topics,

@@ -29,16 +29,23 @@ struct ps_client {
     LIST_ENTRY(ps_client) link;
     struct ps_bus *bus;
     nng_socket socket;
-    atomic_int pipes;
+    atomic_int pipe; /* 0: none */
     struct pending_list pending;
     size_t n_pending;
+    bool closing;
 };
 
-static void on_pipe(nng_pipe pipe _unused_, nng_pipe_ev ev, void *arg)
+static void on_pipe(nng_pipe pipe, nng_pipe_ev ev, void *arg)
 {
     struct ps_client *client = arg;
 
-    atomic_fetch_add(&client->pipes, ev == NNG_PIPE_EV_ADD_POST ? 1 : -1);
+    int id = nng_pipe_id(pipe);
+
+    /* A peer of another protocol goes without ever having come. */
+    if (ev == NNG_PIPE_EV_ADD_POST)
+        atomic_store(&client->pipe, id);
+    else
+        atomic_compare_exchange_strong(&client->pipe, &id, 0);
 }
 
 int ps_client_new(struct ps_bus *bus, const char *url,
@@ -61,7 +68,7 @@ int ps_client_new(struct ps_bus *bus, const char *url,
     nng_socket_set_size(client->socket, NNG_OPT_RECVMAXSZ, PS_BUS_MAX_MESSAGE);
     nng_pipe_notify(client->socket, NNG_PIPE_EV_ADD_POST, on_pipe, client);
     nng_pipe_notify(client->socket, NNG_PIPE_EV_REM_POST, on_pipe, client);
-    r = ps_bus_dial(bus, client->socket, url);
+    r = ps_bus_dial(bus, client->socket, url, false);
     if (r < 0) {
         ps_client_free(&client);
         return r;
@@ -72,7 +79,7 @@ int ps_client_new(struct ps_bus *bus, const char *url,
 
 bool ps_client_connected(const struct ps_client *client)
 {
-    return atomic_load(&client->pipes) > 0;
+    return atomic_load(&client->pipe) != 0;
 }
 
 /* ---- one call ----------------------------------------------------------- */
@@ -218,6 +225,8 @@ int ps_client_call(struct ps_client *client, const struct ps_ask *ask,
     nng_msg *msg;
     int r;
 
+    if (client->closing)
+        return -ECANCELED;
     if (client->n_pending >= PS_BUS_MAX_CALLS)
         return -EAGAIN;
     r = pack_request(client, ask, &msg);
@@ -258,6 +267,7 @@ void ps_client_free(struct ps_client **clientp)
     *clientp = NULL;
     if (!client)
         return;
+    client->closing = true;
     while (!LIST_EMPTY(&client->pending))
         end(LIST_FIRST(&client->pending), -ECANCELED, NULL, NULL);
     nng_close(client->socket);

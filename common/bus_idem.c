@@ -19,6 +19,7 @@ TAILQ_HEAD(entry_list, entry);
 struct ps_idem {
     struct entry_list entries;
     size_t n;
+    size_t bytes; /* of all replies */
 };
 
 int ps_idem_new(struct ps_idem **ret_idem)
@@ -36,6 +37,7 @@ static void drop(struct ps_idem *idem, struct entry *e)
 {
     TAILQ_REMOVE(&idem->entries, e, link);
     idem->n--;
+    idem->bytes -= e->len;
     free(e->reply);
     free(e);
 }
@@ -52,18 +54,19 @@ void ps_idem_free(struct ps_idem **idemp)
     free(idem);
 }
 
-/* Drops answered entries that are old, and the oldest one when full. */
+/* Drops answered entries that are old, and the oldest ones when full. */
 static void make_room(struct ps_idem *idem, uint64_t now_ns)
 {
     struct entry *e = TAILQ_FIRST(&idem->entries);
 
     while (e) {
         struct entry *next = TAILQ_NEXT(e, link);
+        bool full = idem->n >= PS_IDEM_MAX || idem->bytes > PS_IDEM_BYTES;
         bool old = now_ns - e->since_ns > PS_IDEM_TTL_NS;
 
-        if (e->reply && (old || idem->n >= PS_IDEM_MAX))
+        if (e->reply && (old || full))
             drop(idem, e);
-        else if (!old && idem->n < PS_IDEM_MAX)
+        else if (!old && !full)
             return;
         e = next;
     }
@@ -123,7 +126,7 @@ enum ps_idem_result ps_idem_begin(struct ps_idem *idem, const char *key,
 }
 
 void ps_idem_finish(struct ps_idem *idem, const char *key, const uint8_t *reply,
-                    size_t len,
+                    size_t len, bool keep,
                     void (*fn)(struct ps_call *call, const uint8_t *reply,
                                size_t len))
 {
@@ -134,11 +137,12 @@ void ps_idem_finish(struct ps_idem *idem, const char *key, const uint8_t *reply,
     for (size_t i = 0; i < e->n_waiters; i++)
         fn(e->waiters[i], reply, len);
     e->n_waiters = 0;
-    e->reply = malloc(len ? len : 1);
+    e->reply = keep ? malloc(len ? len : 1) : NULL;
     if (!e->reply) {
         drop(idem, e);
         return;
     }
     memcpy(e->reply, reply, len);
     e->len = len;
+    idem->bytes += len;
 }

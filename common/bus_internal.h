@@ -9,6 +9,7 @@
 
 #include "common/bus.h"
 
+#define PS_BUS_MAX_LISTENERS 4
 /* nng_aio_set_timeout takes milliseconds in an int32. */
 #define PS_BUS_MAX_TIMEOUT_MS 3600000
 
@@ -44,6 +45,20 @@ struct ps_serve {
     void *arg;
 };
 
+/* Where we listen; see bus_watch.c. */
+struct ps_listener {
+    char *url; /* NULL: a free place */
+    nng_socket socket;
+    nng_listener nng;
+    bool started;
+    int (*open_peer)(nng_socket *ret_socket);
+    uint64_t failed;   /* NNG's count of failed accepts, as known */
+    uint64_t accepted; /* and of good ones, when the check began */
+    nng_socket check;
+    bool checking;
+    unsigned int ticks_left;
+};
+
 struct ps_idem;
 
 LIST_HEAD(ps_client_list, ps_client);
@@ -73,13 +88,27 @@ struct ps_bus {
     size_t n_serves;
     struct ps_idem *idem;
 
+    struct ps_listener listeners[PS_BUS_MAX_LISTENERS];
+    struct event *watch_event;
+
     struct ps_client_list clients;
     struct ps_sub_list subs;
 };
 
-/* Starts a listener or (non-blocking, reconnecting) dialer of a socket. */
-int ps_bus_listen(struct ps_bus *bus, nng_socket socket, const char *url);
-int ps_bus_dial(struct ps_bus *bus, nng_socket socket, const char *url);
+/*
+ * Listens, and watches that connections are taken. open_peer opens a socket of
+ * the protocol that may connect here.
+ */
+int ps_bus_listen(struct ps_bus *bus, nng_socket socket, const char *url,
+                  int (*open_peer)(nng_socket *ret_socket));
+void ps_bus_watch_free(struct ps_bus *bus);
+
+int ps_bus_listener_start(struct ps_bus *bus, nng_socket socket,
+                          const char *url, nng_listener *ret_listener);
+/* Starts a non-blocking, reconnecting dialer of a socket. anyone: nothing is
+ * said to the peer, so that its certificate does not matter. */
+int ps_bus_dial(struct ps_bus *bus, nng_socket socket, const char *url,
+                bool anyone);
 /* NNG's error as -errno. */
 int ps_bus_errno(int nng_rc);
 
@@ -104,6 +133,7 @@ int ps_envelope_to_msg(const Ps__Envelope *env, const char *prefix,
 /* ---- answers kept for a change that comes twice ------------------------- */
 
 #define PS_IDEM_MAX    1024
+#define PS_IDEM_BYTES  (16u << 20)
 #define PS_IDEM_TTL_NS (600 * PS_NS_PER_S)
 
 enum ps_idem_result {
@@ -121,9 +151,9 @@ enum ps_idem_result ps_idem_begin(struct ps_idem *idem, const char *key,
                                   uint64_t request_hash, uint64_t now_ns,
                                   struct ps_call *call,
                                   const uint8_t **ret_reply, size_t *ret_len);
-/* Copies the reply, gives it to each waiter by fn. */
+/* Gives the reply to each waiter by fn; keep: and to who asks again later. */
 void ps_idem_finish(struct ps_idem *idem, const char *key, const uint8_t *reply,
-                    size_t len,
+                    size_t len, bool keep,
                     void (*fn)(struct ps_call *call, const uint8_t *reply,
                                size_t len));
 

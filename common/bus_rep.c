@@ -3,7 +3,11 @@
 #include "common/bus_internal.h"
 
 #include <nng/protocol/reqrep0/rep.h>
+#include <nng/protocol/reqrep0/req.h>
 #include <stdarg.h>
+
+/* Then a peer that does not read loses its answer, not us a worker. */
+#define SEND_TIMEOUT_MS 10000
 
 enum call_state {
     CALL_RECEIVING,
@@ -26,6 +30,7 @@ struct ps_call {
 static void receive(struct ps_call *call)
 {
     call->state = CALL_RECEIVING;
+    nng_aio_set_timeout(call->op.aio, NNG_DURATION_INFINITE);
     nng_ctx_recv(call->ctx, call->op.aio);
 }
 
@@ -54,7 +59,15 @@ static void send_packed(struct ps_call *call, const uint8_t *data, size_t len)
     memcpy(nng_msg_body(msg), data, len);
     nng_aio_set_msg(call->op.aio, msg);
     call->state = CALL_SENDING;
+    nng_aio_set_timeout(call->op.aio, SEND_TIMEOUT_MS);
     nng_ctx_send(call->ctx, call->op.aio);
+}
+
+/* Nothing was changed, and the same request may be tried again. */
+static bool may_succeed_later(const Ps__Envelope *env)
+{
+    return env->error &&
+           (env->error->status >= 500 || env->error->status == 429);
 }
 
 static void answer(struct ps_call *call, Ps__Envelope *env)
@@ -78,7 +91,7 @@ static void answer(struct ps_call *call, Ps__Envelope *env)
     ps__envelope__pack(env, packed);
     if (call->keyed)
         ps_idem_finish(bus->idem, call->env->idempotency_key, packed, len,
-                       send_packed);
+                       !may_succeed_later(env), send_packed);
     send_packed(call, packed, len);
 }
 
@@ -328,7 +341,7 @@ int ps_bus_listen_rep(struct ps_bus *bus, const char *url)
         if (r < 0)
             return r;
     }
-    return ps_bus_listen(bus, bus->rep, url);
+    return ps_bus_listen(bus, bus->rep, url, nng_req0_open);
 }
 
 int ps_bus_serve(struct ps_bus *bus, const struct ps_method *methods, void *arg)
@@ -348,10 +361,14 @@ void ps_bus_rep_free(struct ps_bus *bus)
     for (size_t i = 0; i < bus->n_workers; i++) {
         struct ps_call *call = &bus->workers[i];
         bool received = call->state == CALL_RECEIVING;
+        bool sending = call->state == CALL_SENDING;
+        int rc;
 
         nng_aio_stop(call->op.aio);
-        /* Finished, but its turn on the loop never came. */
-        if (received && nng_aio_result(call->op.aio) == 0 && call->op.queued)
+        rc = nng_aio_result(call->op.aio);
+        /* A request whose turn on the loop never came, an answer that did
+         * not go out. */
+        if ((received && rc == 0 && call->op.queued) || (sending && rc != 0))
             nng_msg_free(nng_aio_get_msg(call->op.aio));
         ps_op_clear(&call->op);
         forget(call);

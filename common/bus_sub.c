@@ -28,8 +28,8 @@ struct ps_sub {
     struct ps_client *snapshot;
     ps_message_fn fn;
     void *arg;
-    atomic_int pipes;
-    bool asking; /* a snapshot is on its way */
+    atomic_int pipe; /* 0: none */
+    bool asking;     /* a snapshot is on its way */
     bool ask_again;
     struct seen seen[PS_BUS_MAX_TOPICS * 2];
     size_t n_seen;
@@ -164,9 +164,10 @@ static void on_snapshot(void *arg, int result, const ProtobufCMessage *reply,
             give(sub, snapshot->envelopes[i].data, snapshot->envelopes[i].len,
                  true);
     }
-    /* Connected again meanwhile, or no answer though a connection stands. */
+    /* Connected again meanwhile, or no answer though a connection stands. An
+     * error is final: asking at once would get it again, without end. */
     if (result != -ECANCELED &&
-        (sub->ask_again || (result != 0 && ps_sub_connected(sub))))
+        (sub->ask_again || (result == -ETIMEDOUT && ps_sub_connected(sub))))
         ask_snapshot(sub);
 }
 
@@ -184,6 +185,7 @@ static void ask_snapshot(struct ps_sub *sub)
     if (!sub->snapshot || sub->asking)
         return;
     sub->asking = ps_client_call(sub->snapshot, &ask, on_snapshot, sub) == 0;
+    sub->ask_again = !sub->asking; /* with the next message */
 }
 
 /* ---- messages ----------------------------------------------------------- */
@@ -214,6 +216,8 @@ static void on_recv(struct ps_op *op)
         sub->malformed++;
     nng_msg_free(msg);
     nng_recv_aio(sub->socket, op->aio);
+    if (sub->ask_again && !sub->asking)
+        ask_snapshot(sub);
 }
 
 static void on_notify(struct ps_op *op)
@@ -224,11 +228,17 @@ static void on_notify(struct ps_op *op)
     ask_snapshot(sub);
 }
 
-static void on_pipe(nng_pipe pipe _unused_, nng_pipe_ev ev, void *arg)
+static void on_pipe(nng_pipe pipe, nng_pipe_ev ev, void *arg)
 {
     struct ps_sub *sub = arg;
 
-    atomic_fetch_add(&sub->pipes, ev == NNG_PIPE_EV_ADD_POST ? 1 : -1);
+    int id = nng_pipe_id(pipe);
+
+    /* A peer of another protocol goes without ever having come. */
+    if (ev == NNG_PIPE_EV_ADD_POST)
+        atomic_store(&sub->pipe, id);
+    else
+        atomic_compare_exchange_strong(&sub->pipe, &id, 0);
     if (ev == NNG_PIPE_EV_ADD_POST)
         ps_op_post(&sub->notify);
 }
@@ -277,7 +287,7 @@ int ps_sub_new(struct ps_bus *bus, const char *url, const char *const *topics,
     if (r == 0) {
         nng_pipe_notify(sub->socket, NNG_PIPE_EV_ADD_POST, on_pipe, sub);
         nng_pipe_notify(sub->socket, NNG_PIPE_EV_REM_POST, on_pipe, sub);
-        r = ps_bus_dial(bus, sub->socket, url);
+        r = ps_bus_dial(bus, sub->socket, url, false);
     }
     if (r < 0) {
         ps_sub_free(&sub);
@@ -330,5 +340,5 @@ uint64_t ps_sub_malformed(const struct ps_sub *sub)
 
 bool ps_sub_connected(const struct ps_sub *sub)
 {
-    return atomic_load(&sub->pipes) > 0;
+    return atomic_load(&sub->pipe) != 0;
 }

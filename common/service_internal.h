@@ -85,7 +85,7 @@ int ps_service_make_dirs(struct ps_daemon *d);
 int ps_service_lock(struct ps_daemon *d, int *ret_pid);
 /*
  * Gives this daemon's files to the user, becomes it, keeps keep_caps, sets
- * no-new-privs and the seccomp filter. Nothing to do without root.
+ * no-new-privs and the seccomp filter. Without root it stays who it is.
  */
 int ps_service_drop(struct ps_daemon *d);
 /* Names of the effective capabilities; the array and texts are the caller's. */

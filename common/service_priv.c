@@ -236,30 +236,62 @@ static int filter_syscalls(void)
 
 /* ---- the drop ----------------------------------------------------------- */
 
+/*
+ * Keeps those of keep_caps that are there: a container may have fewer. The
+ * bounding set needs CAP_SETPCAP, without which it bounds nothing that
+ * no-new-privs does not.
+ */
 static int drop_capabilities(struct ps_daemon *d, const struct account *account)
 {
     const int *caps = d->service->keep_caps;
+    bool held[CAP_LAST_CAP + 1] = {false};
+    bool bound;
     int rc;
 
+    if (capng_get_caps_process() < 0)
+        return -EPERM;
+    for (unsigned int cap = 0; cap <= CAP_LAST_CAP; cap++)
+        held[cap] = capng_have_capability(CAPNG_PERMITTED, cap);
+    bound = capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP);
     capng_clear(CAPNG_SELECT_BOTH);
-    for (; caps && *caps >= 0; caps++) {
-        /* A container may not have it: keep what is there. */
-        if (prctl(PR_CAPBSET_READ, (unsigned long)*caps) != 1)
-            continue;
-        rc = capng_update(
-            CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET,
-            (unsigned int)*caps);
-        if (rc < 0)
+    for (; caps && *caps >= 0 && *caps <= CAP_LAST_CAP; caps++) {
+        if (held[*caps] &&
+            capng_update(CAPNG_ADD,
+                         CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET,
+                         (unsigned int)*caps) < 0)
             return -EINVAL;
     }
     if (account->found)
         rc = capng_change_id((int)account->uid, (int)account->gid,
-                             CAPNG_DROP_SUPP_GRP | CAPNG_CLEAR_BOUNDING);
+                             CAPNG_DROP_SUPP_GRP |
+                                 (bound ? CAPNG_CLEAR_BOUNDING : 0));
     else
-        rc = capng_apply(CAPNG_SELECT_BOTH);
+        rc = capng_apply(bound ? CAPNG_SELECT_BOTH : CAPNG_SELECT_CAPS);
     if (rc != 0)
         return -EPERM;
+    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
     return 0;
+}
+
+static int become(struct ps_daemon *d, struct account *account)
+{
+    int r;
+
+    if (!account->found)
+        return 0;
+    if (!user_can_write(ps_daemon_state_dir(d), account) ||
+        !user_can_write(ps_daemon_run_dir(d), account)) {
+        ps_warning("user_kept", "user=root reason=" PS_Q,
+                   "the state or run directory lies where the user "
+                   "packetscope cannot get to, or there is no right to change "
+                   "the user; capabilities are dropped all the same");
+        account->found = false;
+        return 0;
+    }
+    r = give_files(ps_daemon_state_dir(d), d->service->name, account);
+    if (r == 0)
+        r = give_files(ps_daemon_run_dir(d), d->service->name, account);
+    return r;
 }
 
 int ps_service_drop(struct ps_daemon *d)
@@ -267,27 +299,11 @@ int ps_service_drop(struct ps_daemon *d)
     struct account account;
     int r;
 
-    if (geteuid() != 0)
-        return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0;
     r = find_account(d, &account);
-    if (r < 0)
-        return r;
-    if (account.found && (!user_can_write(ps_daemon_state_dir(d), &account) ||
-                          !user_can_write(ps_daemon_run_dir(d), &account))) {
-        ps_warning("user_kept", "user=root reason=" PS_Q,
-                   "the state or run directory lies where the user "
-                   "packetscope cannot get to; capabilities are dropped all "
-                   "the same");
-        account.found = false;
-    }
-    if (account.found) {
-        r = give_files(ps_daemon_state_dir(d), d->service->name, &account);
-        if (r == 0)
-            r = give_files(ps_daemon_run_dir(d), d->service->name, &account);
-        if (r < 0)
-            return r;
-    }
-    r = drop_capabilities(d, &account);
+    if (r == 0)
+        r = become(d, &account);
+    if (r == 0)
+        r = drop_capabilities(d, &account);
     if (r < 0)
         return r;
     /* capng_change_id clears it; /proc/self stays readable for ourselves. */

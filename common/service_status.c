@@ -113,26 +113,39 @@ static bool metric_is(const Ps__Metric *m, const char *name, const char *value)
     return value && strcmp(m->labels[0]->value, value) == 0;
 }
 
+static bool add_label(Ps__Metric *m, const char *label, const char *value)
+{
+    Ps__Param *param = malloc(sizeof(*param));
+
+    m->labels = calloc(1, sizeof(*m->labels));
+    if (!param || !m->labels) {
+        free(param);
+        return false;
+    }
+    ps__param__init(param);
+    param->name = strdup(label);
+    param->value = strdup(value);
+    m->labels[m->n_labels++] = param;
+    return param->name && param->value;
+}
+
 static Ps__Metric *metric_new(const char *name, const char *help,
                               const char *label, const char *label_value)
 {
     Ps__Metric *m = malloc(sizeof(*m));
+
+    bool complete;
 
     if (!m)
         return NULL;
     ps__metric__init(m);
     m->name = strdup(name);
     m->help = strdup(help);
-    if (label) {
-        m->labels = calloc(1, sizeof(*m->labels));
-        if (m->labels)
-            m->labels[0] = calloc(1, sizeof(*m->labels[0]));
-        if (m->labels && m->labels[0]) {
-            ps__param__init(m->labels[0]);
-            m->labels[0]->name = strdup(label);
-            m->labels[0]->value = strdup(label_value);
-            m->n_labels = 1;
-        }
+    complete = m->name && m->help &&
+               (!label || add_label(m, label, label_value));
+    if (!complete) {
+        ps__metric__free_unpacked(m, NULL);
+        return NULL;
     }
     return m;
 }

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * NNG 1.5 stops accepting for good when a peer hangs up before our greeting is
+ * out: it takes that EPIPE for its own listener's end. One look of a health
+ * check, or a second daemon that finds the socket's path in use, would make
+ * this one unreachable.
+ *
+ * NNG counts failed accepts. Whenever that count has grown, we connect to
+ * ourselves; if the connection is not taken, the listener is made anew, and
+ * its peers, who connect again by themselves, lose a moment.
+ */
+#include "common/bus_internal.h"
+#include "common/log.h"
+
+#define TICK_NS     (500 * PS_NS_PER_MS)
+#define CHECK_TICKS 4
+
+#if __has_feature(address_sanitizer)
+/*
+ * A listener that stopped accepting never frees the connections that wait in
+ * it, nor itself: some 12 KiB for each restart. They were allocated on NNG's
+ * threads, where nothing of ours allocates.
+ */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:asan_thread_start\nleak:nng_listener_create\n";
+}
+#endif
+
+static uint64_t child_value(nng_stat *scope, const char *name)
+{
+    for (nng_stat *s = nng_stat_child(scope); s; s = nng_stat_next(s)) {
+        if (ps_streq(nng_stat_name(s), name))
+            return nng_stat_value(s);
+    }
+    return 0;
+}
+
+/* nng_stat_find_listener() of 1.5 gives the first listener for any. */
+static nng_stat *find_stats(nng_stat *stats, nng_listener listener)
+{
+    uint64_t id = (uint64_t)nng_listener_id(listener);
+
+    for (nng_stat *s = nng_stat_child(stats); s; s = nng_stat_next(s)) {
+        if (ps_streq(nng_stat_name(s), "listener") &&
+            child_value(s, "id") == id)
+            return s;
+    }
+    return NULL;
+}
+
+static void end_check(struct ps_listener *l)
+{
+    if (l->checking)
+        nng_close(l->check);
+    l->checking = false;
+}
+
+static int start(struct ps_bus *bus, struct ps_listener *l)
+{
+    int r = ps_bus_listener_start(bus, l->socket, l->url, &l->nng);
+
+    l->started = r == 0;
+    l->failed = l->accepted = 0;
+    return r;
+}
+
+static void restart(struct ps_bus *bus, struct ps_listener *l)
+{
+    int r;
+
+    if (l->started)
+        nng_listener_close(l->nng);
+    r = start(bus, l);
+    if (r < 0)
+        ps_error("bus_listen_failed", "url=" PS_Q " error=" PS_Q, l->url,
+                 strerror(-r));
+    else
+        ps_warning("bus_listener_restarted", "url=" PS_Q " reason=" PS_Q,
+                   l->url, "it took no more connections");
+}
+
+static void begin_check(struct ps_bus *bus, struct ps_listener *l,
+                        uint64_t accepted)
+{
+    if (l->open_peer(&l->check) != 0)
+        return;
+    l->checking = true;
+    l->accepted = accepted;
+    l->ticks_left = CHECK_TICKS;
+    /* An address that cannot be dialled (tcp://\*) is found dead in the end,
+     * which costs its peers a new connection and no more. */
+    (void)ps_bus_dial(bus, l->check, l->url, true);
+}
+
+static void watch(struct ps_bus *bus, struct ps_listener *l, nng_stat *stats)
+{
+    nng_stat *scope;
+    uint64_t accepted;
+    uint64_t failed;
+
+    if (!l->started) {
+        restart(bus, l);
+        return;
+    }
+    scope = find_stats(stats, l->nng);
+    if (!scope)
+        return;
+    accepted = child_value(scope, "accept");
+    failed = child_value(scope, "other") + child_value(scope, "canceled");
+    if (l->checking) {
+        bool alive = accepted != l->accepted;
+
+        if (!alive && --l->ticks_left > 0)
+            return;
+        end_check(l);
+        l->failed = failed;
+        if (!alive)
+            restart(bus, l);
+    } else if (failed != l->failed) {
+        l->failed = failed;
+        begin_check(bus, l, accepted);
+    }
+}
+
+static void on_watch(evutil_socket_t fd _unused_, short what _unused_,
+                     void *arg)
+{
+    struct ps_bus *bus = arg;
+    nng_stat *stats;
+
+    if (nng_stats_get(&stats) != 0)
+        return;
+    for (size_t i = 0; i < ARRAY_SIZE(bus->listeners); i++) {
+        if (bus->listeners[i].url)
+            watch(bus, &bus->listeners[i], stats);
+    }
+    nng_stats_free(stats);
+}
+
+static int start_watching(struct ps_bus *bus)
+{
+    const struct timeval tick = {.tv_usec = TICK_NS / 1000};
+
+    if (bus->watch_event)
+        return 0;
+    bus->watch_event = event_new(bus->base, -1, EV_PERSIST, on_watch, bus);
+    if (!bus->watch_event || event_add(bus->watch_event, &tick) < 0)
+        return -ENOMEM;
+    return 0;
+}
+
+int ps_bus_listen(struct ps_bus *bus, nng_socket socket, const char *url,
+                  int (*open_peer)(nng_socket *ret_socket))
+{
+    struct ps_listener *l = NULL;
+    int r;
+
+    for (size_t i = 0; i < ARRAY_SIZE(bus->listeners) && !l; i++) {
+        if (!bus->listeners[i].url)
+            l = &bus->listeners[i];
+    }
+    if (!l)
+        return -ENOSPC;
+    r = start_watching(bus);
+    if (r < 0)
+        return r;
+    *l = (struct ps_listener){
+        .url = strdup(url), .socket = socket, .open_peer = open_peer};
+    if (!l->url)
+        return -ENOMEM;
+    r = start(bus, l);
+    if (r < 0) {
+        free(l->url);
+        l->url = NULL;
+    }
+    return r;
+}
+
+void ps_bus_watch_free(struct ps_bus *bus)
+{
+    if (bus->watch_event)
+        event_free(bus->watch_event);
+    bus->watch_event = NULL;
+    /* The listeners themselves go with their sockets. */
+    for (size_t i = 0; i < ARRAY_SIZE(bus->listeners); i++) {
+        end_check(&bus->listeners[i]);
+        free(bus->listeners[i].url);
+        bus->listeners[i].url = NULL;
+    }
+}
