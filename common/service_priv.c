@@ -21,6 +21,14 @@ struct account {
     bool found;
 };
 
+/* A container may have neither; then we stay, and what we make stays ours. */
+static bool may_change_user(void)
+{
+    return capng_get_caps_process() == 0 &&
+           capng_have_capability(CAPNG_EFFECTIVE, CAP_SETUID) &&
+           capng_have_capability(CAPNG_EFFECTIVE, CAP_SETGID);
+}
+
 /*
  * The user to become: the one named; the default one only where it exists, so
  * that the suite also runs where nobody made it.
@@ -33,7 +41,8 @@ static int find_account(struct ps_daemon *d, struct account *ret_account)
     struct passwd *found = NULL;
     char buffer[4096];
 
-    if (geteuid() != 0 || !name || !*name || ps_streq(name, "root")) {
+    if (geteuid() != 0 || !name || !*name || ps_streq(name, "root") ||
+        !may_change_user()) {
         *ret_account = account;
         return 0;
     }
@@ -283,8 +292,8 @@ static int become(struct ps_daemon *d, struct account *account)
         !user_can_write(ps_daemon_run_dir(d), account)) {
         ps_warning("user_kept", "user=root reason=" PS_Q,
                    "the state or run directory lies where the user "
-                   "packetscope cannot get to, or there is no right to change "
-                   "the user; capabilities are dropped all the same");
+                   "packetscope cannot get to; capabilities are dropped all "
+                   "the same");
         account->found = false;
         return 0;
     }
