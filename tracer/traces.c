@@ -379,7 +379,9 @@ int ps_traces_start(struct tracer *t, Ps__Trace *msg,
     trace->msg = msg;
     r = prepare(t, trace, netns);
     if (r == 0) {
-        t->mono_to_unix = ps_now_ns() - ps_mono_ns();
+        /* Once for all that run together: their times stay comparable. */
+        if (!ps_traces_running(t))
+            t->mono_to_unix = ps_now_ns() - ps_mono_ns();
         trace->since = ps_mono_ns();
         trace->deadline = trace->since + msg->duration_ns;
         r = ps_probes_set_filter(t->probes, slot_of(t, trace), filter);

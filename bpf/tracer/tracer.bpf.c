@@ -52,10 +52,10 @@ extern void *bpf_cast_to_kern_ctx(void *obj) __ksym __weak;
 
 /* ---- match and emit ----------------------------------------------------- */
 
-static __always_inline void emit(struct ps_tracer_event *e)
+/* An interrupt's program may count at the same place: atomically. */
+static __always_inline void count_event(const struct ps_tracer_event *e,
+                                        bool lost)
 {
-    bool full = bpf_ringbuf_output(&events, e, sizeof(*e), BPF_RB_NO_WAKEUP);
-
     for (__u32 i = 0; i < PS_TRACER_MAX_TRACES; i++) {
         __u32 key = i * PS_ST_MAX + e->station;
         struct ps_tracer_count *count;
@@ -63,13 +63,17 @@ static __always_inline void emit(struct ps_tracer_event *e)
         if (!(e->traces & (1u << i)))
             continue;
         count = bpf_map_lookup_elem(&counts, &key);
-        if (!count)
-            continue;
-        /* An interrupt's program may count here too. */
-        __sync_fetch_and_add(&count->hits, 1);
-        if (full)
-            __sync_fetch_and_add(&count->ring_full, 1);
+        if (count)
+            __sync_fetch_and_add(lost ? &count->ring_full : &count->hits, 1);
     }
+}
+
+/* A hit is counted before anybody can see its event. */
+static __always_inline void emit(struct ps_tracer_event *e)
+{
+    count_event(e, false);
+    if (bpf_ringbuf_output(&events, e, sizeof(*e), BPF_RB_NO_WAKEUP))
+        count_event(e, true);
 }
 
 static __always_inline void fill_place(struct sk_buff *skb, bool direct,

@@ -24,6 +24,7 @@
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wconversion"
+#include "tracer.skel.h"
 #include "tracer_test.skel.h"
 #pragma GCC diagnostic pop
 
@@ -320,6 +321,44 @@ static void test_stations_attach(void **state _unused_)
     ps_probes_free(&p);
 }
 
+/* The lower rung, which the ladder takes only where it must. */
+static void test_raw_programs_attach(void **state _unused_)
+{
+    _cleanup_(ps_bpf_types_free) struct btf *kernel = ps_bpf_kernel_types();
+    bool reason = ps_bpf_tracepoint_args(kernel, "kfree_skb") > 2;
+    bool location = ps_bpf_tracepoint_args(kernel, "consume_skb") > 1;
+    struct tracer_bpf *skel = tracer_bpf__open();
+    struct bpf_link *links[16] = {NULL};
+    struct bpf_program *prog;
+    size_t n = 0;
+
+    assert_non_null(skel);
+    bpf_object__for_each_program(prog, skel->obj) {
+        const char *name = bpf_program__name(prog);
+
+        bpf_program__set_autoload(
+            prog, !strncmp(name, "raw_", 4) &&
+                      strcmp(name, reason ? "raw_kfree_skb2"
+                                          : "raw_kfree_skb3") != 0 &&
+                      strcmp(name, location ? "raw_consume_skb1"
+                                            : "raw_consume_skb2") != 0);
+    }
+    assert_int_equal(tracer_bpf__load(skel), 0);
+    bpf_object__for_each_program(prog, skel->obj) {
+        char text[128] = "";
+
+        if (!bpf_program__autoload(prog))
+            continue;
+        assert_int_equal(ps_bpf_try_attach(prog, &links[n], text, sizeof(text)),
+                         0);
+        n++;
+    }
+    assert_int_equal(n, 10);
+    while (n)
+        bpf_link__destroy(links[--n]);
+    tracer_bpf__destroy(skel);
+}
+
 static void test_sockets(void **state _unused_)
 {
     struct sockaddr_in addr = {.sin_family = AF_INET,
@@ -369,6 +408,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_icmp_content, load, unload),
         cmocka_unit_test_setup_teardown(test_not_ip, load, unload),
         cmocka_unit_test(test_stations_attach),
+        cmocka_unit_test(test_raw_programs_attach),
         cmocka_unit_test(test_sockets),
     };
 
