@@ -4,7 +4,7 @@
 /* Who asks gets rates of the last second; an idle daemon sleeps. */
 #define ASKED_NS     (10 * PS_NS_PER_S)
 #define READ_BUSY_NS (PS_NS_PER_S - 50 * PS_NS_PER_MS)
-#define READ_IDLE_NS  (10 * PS_NS_PER_S - 50 * PS_NS_PER_MS)
+#define READ_IDLE_NS (10 * PS_NS_PER_S - 50 * PS_NS_PER_MS)
 #define NETNS_NS     (5 * PS_NS_PER_S)
 #define REAP_NS      (30 * PS_NS_PER_S)
 /* Removals in one go, so that requests need not wait. */
