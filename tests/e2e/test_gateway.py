@@ -576,3 +576,26 @@ def test_openapi_is_the_door(door):
                 status = error.status
             # Found and understood: its daemon is missing, at worst.
             assert status in (200, 503), (method, path)
+
+
+@pytest.mark.daemons('tracer', 'analyzer', 'locator', 'guarder')
+def test_all_answer(lab, suite):
+    """Every GET without an id, of the whole suite."""
+    del lab
+    doc = suite.client.get('openapi.json')
+    for path, item in doc['paths'].items():
+        if '{' in path or 'get' not in item or path.endswith('/events'):
+            continue
+        answer = suite.client.get(path)
+        ref = item['get']['responses']['200']['content'].get(
+            'application/json', {}).get('schema', {}).get('$ref')
+        if not ref:
+            continue
+        schema = doc['components']['schemas'][ref.rpartition('/')[2]]
+        assert set(schema.get('required', [])) <= set(answer), path
+        assert set(answer) <= set(schema['properties']), path
+    assert suite.client.get('/readyz')['ready']
+    for ip in ('127.0.0.1', '::1'):
+        report = suite.client.get(f'hosts/{ip}')
+        assert report['missing'] == []
+        assert {'sockets', 'flows', 'place', 'paths', 'rules'} <= set(report)
