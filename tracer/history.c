@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tracer/history.h"
 
+#include "common/json.h"
 #include "tracer/history_internal.h"
 
 /* The file may be a little larger than what is kept in it. */
@@ -132,6 +133,31 @@ static int remove_trace(struct ps_history *h, const char *id)
     int r = run_text(h, "DELETE FROM packet WHERE trace = ?1", id);
 
     return r < 0 ? r : run_text(h, "DELETE FROM trace WHERE id = ?1", id);
+}
+
+void ps_trace_add_loss(Ps__Trace *trace, const char *id, const char *unit,
+                       uint64_t count)
+{
+    Ps__Loss *loss, **losses_new;
+
+    if (!count)
+        return;
+    losses_new =
+        realloc(trace->losses, (trace->n_losses + 1) * sizeof(*losses_new));
+    if (!losses_new)
+        return;
+    trace->losses = losses_new;
+    loss = (Ps__Loss *)ps_message_new(&ps__loss__descriptor);
+    if (!loss)
+        return;
+    loss->id = strdup(id);
+    loss->unit = strdup(unit);
+    loss->count = count;
+    if (!loss->id || !loss->unit) {
+        protobuf_c_message_free_unpacked(&loss->base, NULL);
+        return;
+    }
+    trace->losses[trace->n_losses++] = loss;
 }
 
 /* ---- write -------------------------------------------------------------- */

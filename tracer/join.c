@@ -264,7 +264,8 @@ static enum ps_join_result start_way(struct ps_join *j,
     uint32_t way = j->n_ways, *at;
 
     if (ps_station_get(e->station)->flags & PS_STATION_NO_START)
-        return PS_JOIN_NO_PACKET;
+        return j->n_packets == j->max_packets ? PS_JOIN_PACKET_LIMIT
+                                              : PS_JOIN_NO_PACKET;
     if (!open || way == j->max_ways ||
         (!foreign && j->n_packets == j->max_packets))
         return PS_JOIN_PACKET_LIMIT;

@@ -57,31 +57,6 @@ static unsigned int slot_of(const struct tracer *t,
 
 /* ---- as it is now ------------------------------------------------------- */
 
-void ps_trace_add_loss(Ps__Trace *trace, const char *id, const char *unit,
-                       uint64_t count)
-{
-    Ps__Loss *loss, **losses_new;
-
-    if (!count)
-        return;
-    losses_new =
-        realloc(trace->losses, (trace->n_losses + 1) * sizeof(*losses_new));
-    if (!losses_new)
-        return;
-    trace->losses = losses_new;
-    loss = (Ps__Loss *)ps_message_new(&ps__loss__descriptor);
-    if (!loss)
-        return;
-    loss->id = strdup(id);
-    loss->unit = strdup(unit);
-    loss->count = count;
-    if (!loss->id || !loss->unit) {
-        protobuf_c_message_free_unpacked(&loss->base, NULL);
-        return;
-    }
-    trace->losses[trace->n_losses++] = loss;
-}
-
 static Ps__Trace *copy_trace(const Ps__Trace *trace)
 {
     size_t len = protobuf_c_message_get_packed_size(&trace->base);

@@ -204,7 +204,7 @@ static void test_filter(void **state _unused_)
     assert_true(!MATCH(a) && MATCH(b));
     f = (struct ps_sock_filter){.comm = "some"};
     assert_true(MATCH(a) && MATCH(b));
-    f = (struct ps_sock_filter){.comm = "som"};
+    f = (struct ps_sock_filter){.comm = "so"};
     assert_true(!MATCH(a) && !MATCH(b));
     f = (struct ps_sock_filter){.addr = {4, {10, 0, 0, 9}}};
     assert_true(!MATCH(a) && MATCH(b));
