@@ -20,15 +20,14 @@ void ps_api_reason(const char *service, int result, const Ps__Error *error,
     case -ETIMEDOUT:
         snprintf(text, size,
                  "The %s did not answer in time. Try again; if it stays so, "
-                 "look at its log (journalctl -u packetscope-%s).",
-                 service, service);
+                 "look at its log.",
+                 service);
         break;
     case -ENOTCONN:
         snprintf(text, size,
                  "The %s is not running, or not reachable. Start it "
-                 "(deploy/up, or systemctl start packetscope-%s) and look at "
-                 "its log (journalctl -u packetscope-%s).",
-                 service, service, service);
+                 "(deploy/up starts what does not run) and look at its log.",
+                 service);
         break;
     case -EAGAIN:
         snprintf(text, size,

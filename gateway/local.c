@@ -21,12 +21,6 @@ void ps_local_health(struct ps_gateway *gateway _unused_,
     reply_message(req, 200, &health.base);
 }
 
-static bool is_serving(Ps__ServiceStatus__State state)
-{
-    return state == PS__SERVICE_STATUS__STATE__ready ||
-           state == PS__SERVICE_STATUS__STATE__degraded;
-}
-
 void ps_local_ready(struct ps_gateway *gateway, struct ps_http_request *req,
                     const ProtobufCMessage *msg _unused_)
 {
@@ -44,7 +38,7 @@ void ps_local_ready(struct ps_gateway *gateway, struct ps_http_request *req,
         states[i].state = views[i].status.state;
         states[i].reason = views[i].status.reason;
         pointers[i] = &states[i];
-        if (!is_serving(states[i].state))
+        if (!ps_peer_serves(states[i].state))
             readiness.ready = false;
     }
     reply_message(req, readiness.ready ? 200 : 503, &readiness.base);

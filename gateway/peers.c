@@ -42,9 +42,9 @@ void ps_peer_view(const struct ps_peer *peer, struct ps_peer_view *ret_view)
     view->status.reason = view->reason;
     if (!peer->status) {
         snprintf(view->reason, sizeof(view->reason),
-                 "No heartbeat since the gateway started. Start ps-%s "
-                 "(deploy/up, or systemctl start packetscope-%s).",
-                 peer->name, peer->name);
+                 "No heartbeat since the gateway started. Start ps-%s, with "
+                 "deploy/up or as it is deployed here.",
+                 peer->name);
         return;
     }
     view->last_seen.unix_ns = peer->seen_unix_ns;
@@ -55,9 +55,17 @@ void ps_peer_view(const struct ps_peer *peer, struct ps_peer_view *ret_view)
         view->status.version = peer->status->version;
         view->status.started = peer->status->started;
         snprintf(view->reason, sizeof(view->reason),
-                 "No heartbeat for %llu s. See why it is silent (journalctl "
-                 "-u packetscope-%s) and start it again.",
+                 "No heartbeat for %llu s. See in its log why ps-%s is "
+                 "silent, and start it again.",
                  (unsigned long long)(age / PS_NS_PER_S), peer->name);
+    }
+    /* Heartbeats come by another connection than answers do. */
+    if (ps_peer_serves(view->status.state) &&
+        !ps_client_connected(peer->client)) {
+        view->status.state = PS__SERVICE_STATUS__STATE__starting;
+        view->status.reason = view->reason;
+        snprintf(view->reason, sizeof(view->reason),
+                 "It lives, but takes no requests yet.");
     }
     view->status.last_seen = &view->last_seen;
 }

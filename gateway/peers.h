@@ -38,6 +38,13 @@ struct ps_peers_ops {
 
 struct ps_peers;
 
+/* Whether a daemon in this state answers requests. */
+static inline bool ps_peer_serves(Ps__ServiceStatus__State state)
+{
+    return state == PS__SERVICE_STATUS__STATE__ready ||
+           state == PS__SERVICE_STATUS__STATE__degraded;
+}
+
 /* A daemon without a heartbeat for timeout_ns is down. ops is borrowed. */
 int ps_peers_new(struct ps_daemon *d, uint64_t timeout_ns,
                  const struct ps_peers_ops *ops, void *arg,

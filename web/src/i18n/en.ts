@@ -102,7 +102,7 @@ export const en = {
   'services.down.seen': 'Last heartbeat {age} ago.',
   'services.down.never': 'No heartbeat was ever received.',
   'services.down.todo':
-    'Start it again with deploy/up (or: systemctl restart packetscope-{name}) and read its log for the reason.',
+    'Start it again with deploy/up and read its log for the reason.',
   'services.absent': '{name} is missing: {without}',
   'services.without.tracer': 'no sockets and no packet traces.',
   'services.without.analyzer': 'no flows, rates and drops.',
