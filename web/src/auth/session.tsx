@@ -77,15 +77,15 @@ export function AuthProvider({ children }: { children: ReactNode }) {
   const login = useCallback(
     async (candidate: string) => {
       token.set(candidate)
+      // At once: a reload while it is being checked must not lose it.
+      saveToken(candidate)
       setState({ status: 'checking' })
       try {
         const session = await client.get<Session>('session')
-        saveToken(candidate)
         setState({ status: 'in', session })
       } catch (error) {
         if (error instanceof OfflineError) {
-          // The token may be right: keep it, and try again below.
-          saveToken(candidate)
+          // The token may be right: it is kept, and tried again below.
           setState({ status: 'out', failure: 'offline' })
         } else if (error instanceof ApiError && error.status !== 401) {
           leave(undefined, error)

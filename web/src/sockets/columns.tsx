@@ -13,7 +13,7 @@ export function useSocketColumns(): Columns<Socket> {
       {
         id: 'proto',
         header: t('common.protocol'),
-        meta: { sort: 'proto', width: 78 },
+        meta: { sort: 'proto', width: 72 },
         cell: ({ row: { original: socket } }) => (
           <>
             {socket.proto}
@@ -24,7 +24,7 @@ export function useSocketColumns(): Columns<Socket> {
       {
         id: 'state',
         header: t('common.state'),
-        meta: { sort: 'state', width: 108, wideOnly: true },
+        meta: { sort: 'state', width: 98, wideOnly: true },
         cell: ({ row: { original: socket } }) => (
           <span className="ps-mono">{socket.state}</span>
         ),
@@ -32,7 +32,7 @@ export function useSocketColumns(): Columns<Socket> {
       {
         id: 'local',
         header: t('common.local'),
-        meta: { sort: 'lport', width: 160, grow: 2 },
+        meta: { sort: 'lport', width: 150, grow: 2 },
         cell: ({ row: { original: socket } }) => (
           <Endpoint ip={socket.laddr} port={socket.lport} />
         ),
@@ -40,7 +40,7 @@ export function useSocketColumns(): Columns<Socket> {
       {
         id: 'remote',
         header: t('common.remote'),
-        meta: { sort: 'rport', width: 160, grow: 2, wideOnly: true },
+        meta: { sort: 'rport', width: 150, grow: 2, wideOnly: true },
         cell: ({ row: { original: socket } }) => (
           <Endpoint ip={socket.raddr} port={socket.rport} />
         ),
@@ -48,7 +48,7 @@ export function useSocketColumns(): Columns<Socket> {
       {
         id: 'owner',
         header: t('sockets.process'),
-        meta: { width: 130, grow: 2 },
+        meta: { width: 160, grow: 2 },
         cell: ({ row: { original: socket } }) => (
           <Owners owners={socket.owners} />
         ),
@@ -72,7 +72,7 @@ export function useSocketColumns(): Columns<Socket> {
       {
         id: 'rtt',
         header: t('sockets.rtt'),
-        meta: { sort: 'rtt_ns', width: 84, align: 'right', wideOnly: true },
+        meta: { sort: 'rtt_ns', width: 78, align: 'right', wideOnly: true },
         cell: ({ row: { original: socket } }) => (
           <span className="ps-num">
             {formatDuration(socket.rtt_ns, locale)}
@@ -100,7 +100,7 @@ export function useSocketColumns(): Columns<Socket> {
       {
         id: 'uid',
         header: t('sockets.user'),
-        meta: { sort: 'uid', width: 64, align: 'right', wideOnly: true },
+        meta: { sort: 'uid', width: 56, align: 'right', wideOnly: true },
         cell: ({ row: { original: socket } }) => (
           <span className="ps-num">{socket.uid ?? UNKNOWN}</span>
         ),
@@ -108,7 +108,7 @@ export function useSocketColumns(): Columns<Socket> {
       {
         id: 'netns',
         header: t('common.netns'),
-        meta: { sort: 'netns', width: 130, grow: 1, wideOnly: true },
+        meta: { sort: 'netns', width: 104, grow: 1, wideOnly: true },
         cell: ({ row: { original: socket } }) => (
           <span className="ps-mono" title={String(socket.netns ?? UNKNOWN)}>
             {socket.netns_name ?? socket.netns ?? UNKNOWN}

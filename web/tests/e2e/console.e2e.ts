@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: MIT
+// The console in a real browser, with the real suite behind it.
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import {
+  nameless,
+  poorContrast,
+  sideways,
+  startBrowser,
+  watch,
+  type Watch,
+} from './browser'
+import { startSuite, type Suite } from './suite'
+
+let suite: Suite
+let browser: Browser
+let page: Page
+let seen: Watch
+
+const PAGES = ['services', 'flows', 'sockets', 'traces', 'paths', 'rules']
+
+beforeAll(async () => {
+  suite = await startSuite()
+  browser = await startBrowser()
+})
+
+afterAll(async () => {
+  await (browser as Browser | undefined)?.close()
+  await (suite as Suite | undefined)?.stop()
+})
+
+afterEach(async ({ task }) => {
+  if (task.result?.state === 'fail') {
+    const file = `/tmp/packetscope-web-${task.id}.png`
+    await page.screenshot({ path: file }).catch(() => undefined)
+    console.error(`${task.name}: at ${page.url()}, see ${file}`)
+  }
+  await page.context().close()
+})
+
+/** A fresh browser context, logged in by the link unless told otherwise. */
+async function open(
+  path = '/services',
+  {
+    token = suite.token,
+    ...options
+  }: BrowserContextOptions & {
+    token?: string
+  } = {},
+) {
+  const context = await browser.newContext({
+    viewport: { width: 1280, height: 800 },
+    locale: 'en-GB',
+    ...options,
+  })
+  page = await context.newPage()
+  page.setDefaultTimeout(20_000)
+  seen = watch(page)
+  await page.goto(`${suite.url}${path}${token && `#token=${token}`}`)
+}
+
+async function api<T>(path: string): Promise<T> {
+  const response = await fetch(`${suite.url}/api/v1/${path}`, {
+    headers: { Authorization: `Bearer ${suite.token}` },
+  })
+  expect(response.status, path).toBe(200)
+  return (await response.json()) as T
+}
+
+const title = (name: string) =>
+  page.getByRole('heading', { level: 1, name }).waitFor()
+const port = () => new URL(suite.url).port
+
+describe('login', () => {
+  it('takes the token of the link out of the address bar', async () => {
+    await open('/services')
+    await title('Services')
+    expect(page.url()).toBe(`${suite.url}/services`)
+    const kept = await page.evaluate(() => ({
+      session: Object.values(sessionStorage),
+      local: Object.values(localStorage),
+      cookie: document.cookie,
+    }))
+    expect(kept.session).toEqual([suite.token])
+    expect(kept.local).not.toContain(suite.token)
+    expect(kept.cookie).toBe('')
+  })
+
+  it('refuses a wrong token, takes a right one, logs out', async () => {
+    await open('/flows', { token: '' })
+    await page.getByLabel('Token').fill('not-the-token')
+    await page.keyboard.press('Enter')
+    await page.getByText('The gateway refuses this token.').waitFor()
+    await page.getByLabel('Token').fill(suite.token)
+    await page.keyboard.press('Enter')
+    await title('Flows')
+    await page.getByRole('button', { name: 'Settings' }).click()
+    await page.getByRole('button', { name: 'Log out' }).click()
+    await page.getByLabel('Token').waitFor()
+    await page.reload()
+    await page.getByLabel('Token').waitFor()
+  })
+})
+
+describe('every page', () => {
+  it('asks nobody but the console’s own origin, and complains of nothing', async () => {
+    await open()
+    for (const name of PAGES) {
+      await page.goto(`${suite.url}/${name}`)
+      await page.locator('.ps-page').waitFor()
+      await page.waitForTimeout(400)
+    }
+    await page.goto(`${suite.url}/hosts/127.0.0.1`)
+    await title('Host 127.0.0.1')
+    await page.getByRole('button', { name: /^Events/ }).click()
+    await page.getByRole('dialog').getByText('live').waitFor()
+    const elsewhere = seen.requests.filter(
+      (url) => new URL(url).origin !== suite.url,
+    )
+    expect(elsewhere).toEqual([])
+    expect(seen.requests.length).toBeGreaterThan(20)
+    expect(seen.requests.join(' ')).not.toContain(suite.token)
+    expect(seen.errors).toEqual([])
+  })
+
+  it.each(['light', 'dark'] as const)(
+    'has AA contrast and named controls, %s',
+    async (colorScheme) => {
+      await open('/services', { colorScheme })
+      for (const name of PAGES) {
+        await page.goto(`${suite.url}/${name}`)
+        await page.locator('.ps-page').waitFor()
+        await page.waitForTimeout(700)
+        expect(await poorContrast(page), name).toEqual([])
+        expect(await nameless(page), name).toEqual([])
+      }
+      await page.goto(`${suite.url}/rules?new=1`)
+      await page.getByRole('dialog').waitFor()
+      await page.waitForTimeout(500)
+      expect(await nameless(page), 'rule form').toEqual([])
+    },
+  )
+
+  it.each([1280, 390])('fits a window %i px wide', async (width) => {
+    await open('/services', { viewport: { width, height: 800 } })
+    for (const name of [...PAGES, 'hosts/127.0.0.1', 'rules?new=1']) {
+      await page.goto(`${suite.url}/${name}`)
+      await page.locator('.ps-page').waitFor()
+      await page.waitForTimeout(400)
+      expect(await sideways(page), name).toBeLessThanOrEqual(0)
+    }
+  })
+
+  it('speaks the browser’s language, and another when told', async () => {
+    await open('/services', { locale: 'zh-CN' })
+    await title('服务')
+    await page.getByRole('button', { name: '设置' }).click()
+    await page.getByText('English').click()
+    await title('Services')
+    await page.reload()
+    await title('Services')
+  })
+
+  it('is usable by keyboard alone', async () => {
+    await open('/services')
+    await title('Services')
+    await page.locator('body').press('Tab')
+    const skip = page.getByRole('link', { name: 'Skip to content' })
+    expect(await skip.evaluate((e) => e === document.activeElement)).toBe(true)
+    for (let i = 0; i < 12; i++) {
+      await page.keyboard.press('Tab')
+      const at = await page.evaluate(() => document.activeElement?.textContent)
+      if (at === 'Flows') break
+    }
+    await page.keyboard.press('Enter')
+    await title('Flows')
+  })
+
+  it('says when the gateway is gone, and when it is back', async () => {
+    await open('/flows')
+    await title('Flows')
+    await page.context().setOffline(true)
+    await page.getByText(/The gateway does not answer/).waitFor()
+    await page.context().setOffline(false)
+    await page.getByText(/The gateway does not answer/).waitFor({
+      state: 'detached',
+    })
+  })
+})
+
+describe('services', () => {
+  it('shows each daemon as the API tells it', async () => {
+    await open('/services')
+    await title('Services')
+    const { services } = await api<{
+      services: { name: string; capabilities: unknown[] }[]
+    }>('services')
+    const names = services.map((service) => service.name).sort()
+    expect(names).toEqual([
+      'analyzer',
+      'gateway',
+      'guarder',
+      'locator',
+      'tracer',
+    ])
+    for (const { name, capabilities } of services) {
+      const card = page.getByRole('article', { name })
+      await card
+        .getByText(/ (MiB|KiB)$/)
+        .first()
+        .waitFor()
+      const text = (await card.textContent()) ?? ''
+      expect(text, name).toContain(`of ${capabilities.length} available`)
+    }
+  })
+})
+
+describe('flows', () => {
+  it('shows the traffic of the console itself, by a filter', async () => {
+    await open(`/flows?port=${port()}`)
+    await title('Flows')
+    const row = page
+      .getByRole('row')
+      .filter({ hasText: `127.0.0.1:${port()}` })
+      .first()
+    await row
+      .getByText(/KiB|MiB| B/)
+      .first()
+      .waitFor()
+    const rows = await page.getByRole('row').allTextContents()
+    for (const text of rows.slice(1).filter(Boolean)) {
+      expect(text).toContain(`:${port()}`)
+    }
+  })
+
+  it('is ordered by the server', async () => {
+    await open(`/flows?port=${port()}`)
+    const asked = page.waitForRequest((r) => r.url().includes('sort=-bytes'))
+    await page.getByRole('button', { name: /^Bytes/ }).click()
+    await asked
+    const header = page.getByRole('columnheader', { name: /^Bytes/ })
+    await expect.poll(() => header.getAttribute('aria-sort')).toBe('descending')
+  })
+
+  it('stands still when paused', async () => {
+    await open(`/flows?port=${port()}`)
+    await page.getByRole('button', { name: 'Pause' }).click()
+    await page.waitForTimeout(500)
+    const before = seen.requests.filter((url) => url.includes('/flows?')).length
+    await page.waitForTimeout(4500)
+    const after = seen.requests.filter((url) => url.includes('/flows?')).length
+    expect(after).toBe(before)
+    await page.getByRole('button', { name: 'Resume' }).click()
+    await page.waitForRequest((r) => r.url().includes('/flows?'))
+  })
+
+  it('opens a flow with all its counters', async () => {
+    await open(`/flows?port=${port()}`)
+    await page
+      .getByRole('button', { name: /^Details of tcp/ })
+      .first()
+      .click()
+    const dialog = page.getByRole('dialog')
+    await dialog.getByText('Bytes on the wire').waitFor()
+    await dialog.getByText('127.0.0.1').first().click()
+    await title('Host 127.0.0.1')
+    await page.getByText('Special-purpose address: loopback.').waitFor()
+  })
+})
+
+describe('sockets', () => {
+  it('finds who listens here', async () => {
+    await open(`/sockets?port=${port()}&state=LISTEN`)
+    await title('Sockets')
+    const row = page.getByRole('row').filter({ hasText: 'ps-gateway' })
+    await row.getByText('LISTEN').waitFor()
+    expect(await row.count()).toBe(1)
+  })
+})
+
+describe('traces', () => {
+  it('follows the console’s own packets, layer by layer', async () => {
+    await open('/traces')
+    await page.getByRole('link', { name: 'New trace' }).click()
+    const dialog = page.getByRole('dialog')
+    await dialog.getByLabel('Address', { exact: true }).fill('127.0.0.1')
+    await dialog.getByLabel('Other port').fill(port())
+    await dialog.getByLabel('Protocol').fill('tcp')
+    await dialog.getByLabel('Stop after packets').fill('20')
+    await dialog.getByRole('button', { name: 'Start trace' }).click()
+    await page
+      .getByText(/^Packet \d+$/)
+      .first()
+      .waitFor()
+    const steps = page.locator('.ps-way li')
+    await expect.poll(() => steps.count()).toBeGreaterThan(1)
+    expect(await page.locator('.ps-way').textContent()).toMatch(
+      /\+[\d.]+ (ns|µs)/,
+    )
+    await page.getByRole('button', { name: 'Stop and delete' }).click()
+    await page.getByRole('button', { name: 'Delete', exact: true }).click()
+    await title('Traces')
+  })
+
+  it('puts a wrong address at its field', async () => {
+    await open('/traces?new=1&saddr=192.0.2.999')
+    await page.getByRole('button', { name: 'Start trace' }).click()
+    const field = page.getByLabel('Address', { exact: true })
+    await expect.poll(() => field.getAttribute('aria-invalid')).toBe('true')
+  })
+})
+
+describe('paths', () => {
+  it('measures the way to this host', async () => {
+    await open('/paths?target=127.0.0.1')
+    await page.getByLabel('Probes per hop').fill('3')
+    await page.getByRole('button', { name: 'Measure' }).click()
+    await page.getByRole('heading', { name: 'Paths 127.0.0.1' }).waitFor()
+    await page.getByText('done', { exact: true }).waitFor()
+    await page.getByText('reached', { exact: true }).waitFor()
+    await page.getByRole('img', { name: /^min .* median .* max / }).waitFor()
+  })
+
+  it('says what is wrong with a target', async () => {
+    await open('/paths?target=example.org')
+    await page.getByRole('button', { name: 'Measure' }).click()
+    const field = page.getByLabel('Target address')
+    await expect.poll(() => field.getAttribute('aria-invalid')).toBe('true')
+  })
+})
+
+describe('rules', () => {
+  it('are refused at the field, made, turned on, changed and deleted', async () => {
+    const comment = `console test ${Date.now()}`
+    await open('/rules')
+    await page.getByRole('link', { name: 'New rule' }).click()
+    const dialog = page.getByRole('dialog')
+    // A documentation network: nobody is shut out.
+    await dialog.getByLabel('Source', { exact: true }).fill('192.0.2.0/24')
+    await dialog.getByLabel('Protocol').fill('udp')
+    await dialog.getByLabel('Destination port').fill('http')
+    await dialog.getByLabel('Comment').fill(comment)
+    await dialog.getByRole('switch', { name: 'Enabled' }).click()
+    await dialog.getByRole('button', { name: 'Create' }).click()
+    const field = dialog.getByLabel('Destination port')
+    await expect.poll(() => field.getAttribute('aria-invalid')).toBe('true')
+    await field.fill('9000-9010')
+    await dialog.getByRole('button', { name: 'Create' }).click()
+    const row = page.getByRole('row').filter({ hasText: comment })
+    await row.getByText('udp src 192.0.2.0/24 dport 9000-9010').waitFor()
+
+    const find = async () => {
+      const { rules } = await api<{
+        rules: { comment?: string; enabled?: boolean; dport?: string }[]
+      }>('rules')
+      return rules.find((rule) => rule.comment === comment)
+    }
+    expect(await find()).toMatchObject({ enabled: false, dport: '9000-9010' })
+    await row.getByRole('switch').click({ force: true })
+    await expect.poll(async () => (await find())?.enabled).toBe(true)
+
+    await row.getByRole('link', { name: /^Edit rule/ }).click()
+    await page.getByRole('dialog').getByLabel('Destination port').fill('9001')
+    await page.getByRole('button', { name: 'Save' }).click()
+    await expect.poll(async () => (await find())?.dport).toBe('9001')
+    expect((await find())?.enabled).toBe(true)
+
+    await row.getByRole('button', { name: /^Delete rule/ }).click()
+    await page.getByRole('button', { name: 'Delete', exact: true }).click()
+    await row.waitFor({ state: 'detached' })
+    expect(await find()).toBeUndefined()
+  })
+
+  it('tell the open page of a change made elsewhere', async () => {
+    await open('/rules')
+    await title('Rules')
+    const made = await fetch(`${suite.url}/api/v1/rules`, {
+      method: 'POST',
+      headers: {
+        Authorization: `Bearer ${suite.token}`,
+        'Content-Type': 'application/json',
+        'Idempotency-Key': `e2e-${Date.now()}`,
+      },
+      body: JSON.stringify({
+        action: 'drop',
+        enabled: false,
+        src: '2001:db8::/32',
+        comment: 'made elsewhere',
+      }),
+    })
+    expect(made.status).toBe(201)
+    const { id } = (await made.json()) as { id: string }
+    await page.getByRole('row').filter({ hasText: id }).waitFor()
+    await page.getByRole('button', { name: /^Events: [1-9]/ }).click()
+    await page.getByRole('dialog').getByText(new RegExp(id)).waitFor()
+    await fetch(`${suite.url}/api/v1/rules/${id}`, {
+      method: 'DELETE',
+      headers: { Authorization: `Bearer ${suite.token}` },
+    })
+  })
+})
