@@ -19,6 +19,7 @@ struct account {
     uid_t uid;
     gid_t gid;
     bool found;
+    bool keep_dac; /* root, whose directories are another's */
 };
 
 /* A container may have neither; then we stay, and what we make stays ours. */
@@ -61,6 +62,7 @@ static int find_account(struct ps_daemon *d, struct account *ret_account)
 static int make_dir(const char *path, const struct account *account)
 {
     _cleanup_free_ char *copy = strdup(path);
+    struct stat st;
 
     if (!copy)
         return -ENOMEM;
@@ -73,8 +75,11 @@ static int make_dir(const char *path, const struct account *account)
         *p = '/';
     }
     /* What was there before stays its owner's: it may be /tmp. */
-    if (mkdir(copy, DIR_MODE) < 0)
-        return errno == EEXIST ? 0 : -errno;
+    if (mkdir(copy, DIR_MODE) < 0) {
+        if (errno != EEXIST || stat(path, &st) < 0)
+            return -errno;
+        return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
+    }
     if (account->found && chown(path, account->uid, account->gid) < 0)
         return -errno;
     return 0;
@@ -270,6 +275,10 @@ static int drop_capabilities(struct ps_daemon *d, const struct account *account)
                          (unsigned int)*caps) < 0)
             return -EINVAL;
     }
+    if (account->keep_dac && held[CAP_DAC_OVERRIDE] &&
+        capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED,
+                     CAP_DAC_OVERRIDE) < 0)
+        return -EINVAL;
     if (account->found)
         rc = capng_change_id((int)account->uid, (int)account->gid,
                              CAPNG_DROP_SUPP_GRP |
@@ -282,6 +291,26 @@ static int drop_capabilities(struct ps_daemon *d, const struct account *account)
     return 0;
 }
 
+static bool owned_by_root(const char *dir)
+{
+    struct stat st;
+
+    return stat(dir, &st) == 0 && st.st_uid == 0;
+}
+
+/* Its group lets the other daemons' user connect to our sockets. */
+static void stay_root(struct ps_daemon *d, struct account *account)
+{
+    ps_warning("user_kept", "user=root reason=" PS_Q,
+               "the state or run directory lies where the user packetscope "
+               "cannot get to; capabilities are dropped all the same");
+    if (setgid(account->gid) < 0)
+        ps_warning("group_kept", "error=" PS_Q, strerror(errno));
+    account->found = false;
+    account->keep_dac = !owned_by_root(ps_daemon_state_dir(d)) ||
+                        !owned_by_root(ps_daemon_run_dir(d));
+}
+
 static int become(struct ps_daemon *d, struct account *account)
 {
     int r;
@@ -290,11 +319,7 @@ static int become(struct ps_daemon *d, struct account *account)
         return 0;
     if (!user_can_write(ps_daemon_state_dir(d), account) ||
         !user_can_write(ps_daemon_run_dir(d), account)) {
-        ps_warning("user_kept", "user=root reason=" PS_Q,
-                   "the state or run directory lies where the user "
-                   "packetscope cannot get to; capabilities are dropped all "
-                   "the same");
-        account->found = false;
+        stay_root(d, account);
         return 0;
     }
     r = give_files(ps_daemon_state_dir(d), d->service->name, account);
