@@ -15,7 +15,7 @@
 #include "locator/mmdb.h"
 #include "locator/places.h"
 
-#define SEEDS "tests/fuzz/seeds/fuzz_locator_mmdb/"
+#define SEEDS "tests/fuzz/corpus/fuzz_locator_mmdb/"
 
 /* libmaxminddb 1.7 forgets some kilobytes when a file's metadata is broken. */
 const char *__lsan_default_suppressions(void);
