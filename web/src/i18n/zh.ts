@@ -100,8 +100,7 @@ export const zh: Record<Key, string> = {
   'services.down': '{name} 已离线',
   'services.down.seen': '最近一次心跳在 {age}前。',
   'services.down.never': '从未收到心跳。',
-  'services.down.todo':
-    '用 deploy/up重新启动，并查看其日志了解原因。',
+  'services.down.todo': '用 deploy/up 重新启动，并查看其日志了解原因。',
   'services.absent': '缺少 {name}：{without}',
   'services.without.tracer': '没有套接字和包追踪。',
   'services.without.analyzer': '没有流、速率和丢包统计。',

@@ -81,7 +81,7 @@ function Absent({ services }: { services: readonly ServiceStatus[] }) {
         without: t(`services.without.${name}`),
       })}
     >
-      {t('services.down.todo', { name })}
+      {t('services.down.todo')}
     </Notice>
   ))
 }
@@ -161,7 +161,7 @@ function Down({ service }: { service: ServiceStatus }) {
         : t('services.down.seen', { age: age(service.last_seen) })}{' '}
       {isKey(withoutKey) &&
         `${t('services.without')}${t('common.colon')}${plain(t, withoutKey)} `}
-      {t('services.down.todo', { name: service.name })}
+      {t('services.down.todo')}
       {service.reason !== undefined && <p>{service.reason}</p>}
     </Notice>
   )

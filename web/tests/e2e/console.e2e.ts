@@ -57,6 +57,7 @@ async function open(
   page.setDefaultTimeout(20_000)
   seen = watch(page)
   await page.goto(`${suite.url}${path}${token && `#token=${token}`}`)
+  if (token !== '') await page.locator('.ps-shell').waitFor()
 }
 
 async function api<T>(path: string): Promise<T> {
@@ -356,7 +357,8 @@ describe('rules', () => {
       return rules.find((rule) => rule.comment === comment)
     }
     expect(await find()).toMatchObject({ enabled: false, dport: '9000-9010' })
-    await row.getByRole('switch').click({ force: true })
+    await dialog.waitFor({ state: 'detached' })
+    await row.locator('.mantine-Switch-track').click()
     await expect.poll(async () => (await find())?.enabled).toBe(true)
 
     await row.getByRole('link', { name: /^Edit rule/ }).click()
