@@ -68,7 +68,7 @@ int ps_client_new(struct ps_bus *bus, const char *url,
     nng_socket_set_size(client->socket, NNG_OPT_RECVMAXSZ, PS_BUS_MAX_MESSAGE);
     nng_pipe_notify(client->socket, NNG_PIPE_EV_ADD_POST, on_pipe, client);
     nng_pipe_notify(client->socket, NNG_PIPE_EV_REM_POST, on_pipe, client);
-    r = ps_bus_dial(bus, client->socket, url, false);
+    r = ps_bus_dial(bus, client->socket, url);
     if (r < 0) {
         ps_client_free(&client);
         return r;

@@ -45,17 +45,21 @@ struct ps_serve {
     void *arg;
 };
 
+/* Protocol numbers of nanomsg's SP, as its greeting carries them. */
+#define PS_SP_SUB0 0x21
+#define PS_SP_REQ0 0x30
+
 /* Where we listen; see bus_watch.c. */
 struct ps_listener {
     char *url; /* NULL: a free place */
     nng_socket socket;
     nng_listener nng;
     bool started;
-    int (*open_peer)(nng_socket *ret_socket);
+    uint16_t peer;     /* SP protocol number of who may connect */
     uint64_t failed;   /* NNG's count of failed accepts, as known */
     uint64_t accepted; /* and of good ones, when the check began */
-    nng_socket check;
-    bool checking;
+    int check_fd;      /* -1: no check is on */
+    bool greeted;
     unsigned int ticks_left;
 };
 
@@ -96,19 +100,17 @@ struct ps_bus {
 };
 
 /*
- * Listens, and watches that connections are taken. open_peer opens a socket of
- * the protocol that may connect here.
+ * Listens, and watches that connections are taken. peer: the SP protocol
+ * number of those who may connect.
  */
 int ps_bus_listen(struct ps_bus *bus, nng_socket socket, const char *url,
-                  int (*open_peer)(nng_socket *ret_socket));
+                  uint16_t peer);
 void ps_bus_watch_free(struct ps_bus *bus);
 
 int ps_bus_listener_start(struct ps_bus *bus, nng_socket socket,
                           const char *url, nng_listener *ret_listener);
-/* Starts a non-blocking, reconnecting dialer of a socket. anyone: nothing is
- * said to the peer, so that its certificate does not matter. */
-int ps_bus_dial(struct ps_bus *bus, nng_socket socket, const char *url,
-                bool anyone);
+/* Starts a non-blocking, reconnecting dialer of a socket. */
+int ps_bus_dial(struct ps_bus *bus, nng_socket socket, const char *url);
 /* NNG's error as -errno. */
 int ps_bus_errno(int nng_rc);
 

@@ -2,7 +2,6 @@
 #include "common/bus_internal.h"
 
 #include <nng/protocol/pubsub0/pub.h>
-#include <nng/protocol/pubsub0/sub.h>
 
 /* Messages that wait for one slow subscriber before NNG drops the next. */
 #define PUB_QUEUE 4096
@@ -18,7 +17,7 @@ int ps_bus_listen_pub(struct ps_bus *bus, const char *url)
         bus->has_pub = true;
         nng_socket_set_int(bus->pub, NNG_OPT_SENDBUF, PUB_QUEUE);
     }
-    return ps_bus_listen(bus, bus->pub, url, nng_sub0_open);
+    return ps_bus_listen(bus, bus->pub, url, PS_SP_SUB0);
 }
 
 static struct ps_topic *topic_get(struct ps_bus *bus, const char *name)

@@ -3,7 +3,6 @@
 #include "common/bus_internal.h"
 
 #include <nng/protocol/reqrep0/rep.h>
-#include <nng/protocol/reqrep0/req.h>
 #include <stdarg.h>
 
 /* Then a peer that does not read loses its answer, not us a worker. */
@@ -341,7 +340,7 @@ int ps_bus_listen_rep(struct ps_bus *bus, const char *url)
         if (r < 0)
             return r;
     }
-    return ps_bus_listen(bus, bus->rep, url, nng_req0_open);
+    return ps_bus_listen(bus, bus->rep, url, PS_SP_REQ0);
 }
 
 int ps_bus_serve(struct ps_bus *bus, const struct ps_method *methods, void *arg)

@@ -287,7 +287,7 @@ int ps_sub_new(struct ps_bus *bus, const char *url, const char *const *topics,
     if (r == 0) {
         nng_pipe_notify(sub->socket, NNG_PIPE_EV_ADD_POST, on_pipe, sub);
         nng_pipe_notify(sub->socket, NNG_PIPE_EV_REM_POST, on_pipe, sub);
-        r = ps_bus_dial(bus, sub->socket, url, false);
+        r = ps_bus_dial(bus, sub->socket, url);
     }
     if (r < 0) {
         ps_sub_free(&sub);

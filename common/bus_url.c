@@ -64,7 +64,7 @@ static char *url_host(const char *url)
 }
 
 static int tls_config(struct ps_bus *bus, const char *url, nng_tls_mode mode,
-                      bool anyone, nng_tls_config **ret_config)
+                      nng_tls_config **ret_config)
 {
     _cleanup_free_ char *host = url_host(url);
     nng_tls_config *config;
@@ -80,8 +80,6 @@ static int tls_config(struct ps_bus *bus, const char *url, nng_tls_mode mode,
     }
     if (rc == 0 && bus->tls_cert && bus->tls_key)
         rc = nng_tls_config_own_cert(config, bus->tls_cert, bus->tls_key, NULL);
-    if (rc == 0 && anyone)
-        rc = nng_tls_config_auth_mode(config, NNG_TLS_AUTH_MODE_NONE);
     if (rc == 0 && mode == NNG_TLS_MODE_CLIENT && host)
         rc = nng_tls_config_server_name(config, host);
     if (rc) {
@@ -110,7 +108,7 @@ int ps_bus_listener_start(struct ps_bus *bus, nng_socket socket,
     if (strncmp(url, "ipc://", 6) == 0)
         rc = nng_listener_set_int(listener, NNG_OPT_IPC_PERMISSIONS, 0660);
     if (rc == 0 && is_tls(url)) {
-        int r = tls_config(bus, url, NNG_TLS_MODE_SERVER, false, &config);
+        int r = tls_config(bus, url, NNG_TLS_MODE_SERVER, &config);
 
         if (r < 0) {
             nng_listener_close(listener);
@@ -129,8 +127,7 @@ int ps_bus_listener_start(struct ps_bus *bus, nng_socket socket,
     return 0;
 }
 
-int ps_bus_dial(struct ps_bus *bus, nng_socket socket, const char *url,
-                bool anyone)
+int ps_bus_dial(struct ps_bus *bus, nng_socket socket, const char *url)
 {
     nng_tls_config *config = NULL;
     nng_dialer dialer;
@@ -142,7 +139,7 @@ int ps_bus_dial(struct ps_bus *bus, nng_socket socket, const char *url,
     nng_dialer_set_ms(dialer, NNG_OPT_RECONNMINT, RECONNECT_MIN);
     nng_dialer_set_ms(dialer, NNG_OPT_RECONNMAXT, RECONNECT_MAX);
     if (is_tls(url)) {
-        int r = tls_config(bus, url, NNG_TLS_MODE_CLIENT, anyone, &config);
+        int r = tls_config(bus, url, NNG_TLS_MODE_CLIENT, &config);
 
         if (r < 0) {
             nng_dialer_close(dialer);

@@ -7,9 +7,16 @@
  *
  * NNG counts failed accepts. Whenever that count has grown, we connect to
  * ourselves; if the connection is not taken, the listener is made anew, and
- * its peers, who connect again by themselves, lose a moment.
+ * its peers, who connect again by themselves, lose a moment. The connection is
+ * a plain socket: closing one of NNG's may wait for a connection that is never
+ * taken. tls+tcp:// is not checked, since only a whole handshake counts there.
  */
 #include "common/bus_internal.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
 #include "common/log.h"
 
 #define TICK_NS     (500 * PS_NS_PER_MS)
@@ -52,9 +59,59 @@ static nng_stat *find_stats(nng_stat *stats, nng_listener listener)
 
 static void end_check(struct ps_listener *l)
 {
-    if (l->checking)
-        nng_close(l->check);
-    l->checking = false;
+    if (l->check_fd >= 0)
+        close(l->check_fd);
+    l->check_fd = -1;
+}
+
+union address {
+    struct sockaddr sa;
+    struct sockaddr_un un;
+    struct sockaddr_in in;
+    struct sockaddr_in6 in6;
+};
+
+/* Where the listener is bound, as connect() takes it; 0: not known. */
+static socklen_t bound_address(const struct ps_listener *l,
+                               union address *ret_address)
+{
+    nng_sockaddr addr;
+
+    memset(ret_address, 0, sizeof(*ret_address));
+    if (nng_listener_get_addr(l->nng, NNG_OPT_LOCADDR, &addr) != 0)
+        return 0;
+    if (addr.s_family == NNG_AF_IPC) {
+        ret_address->un.sun_family = AF_UNIX;
+        snprintf(ret_address->un.sun_path, sizeof(ret_address->un.sun_path),
+                 "%s", addr.s_ipc.sa_path);
+        return sizeof(ret_address->un);
+    }
+    if (addr.s_family == NNG_AF_INET) {
+        ret_address->in.sin_family = AF_INET;
+        ret_address->in.sin_port = addr.s_in.sa_port;
+        ret_address->in.sin_addr.s_addr = addr.s_in.sa_addr;
+        return sizeof(ret_address->in);
+    }
+    if (addr.s_family == NNG_AF_INET6) {
+        ret_address->in6.sin6_family = AF_INET6;
+        ret_address->in6.sin6_port = addr.s_in6.sa_port;
+        memcpy(&ret_address->in6.sin6_addr, addr.s_in6.sa_addr, 16);
+        return sizeof(ret_address->in6);
+    }
+    return 0;
+}
+
+/* The greeting of an SP peer, so that NNG takes us for one; TCP may take a
+ * moment until it can be sent. */
+static void greet(struct ps_listener *l)
+{
+    const uint8_t greeting[8] = {
+        0, 'S', 'P', 0, (uint8_t)(l->peer >> 8), (uint8_t)l->peer, 0, 0};
+
+    if (!l->greeted)
+        l->greeted = send(l->check_fd, greeting, sizeof(greeting),
+                          MSG_DONTWAIT | MSG_NOSIGNAL) ==
+                     (ssize_t)sizeof(greeting);
 }
 
 static int start(struct ps_bus *bus, struct ps_listener *l)
@@ -81,17 +138,23 @@ static void restart(struct ps_bus *bus, struct ps_listener *l)
                    l->url, "it took no more connections");
 }
 
-static void begin_check(struct ps_bus *bus, struct ps_listener *l,
-                        uint64_t accepted)
+static void begin_check(struct ps_listener *l, uint64_t accepted)
 {
-    if (l->open_peer(&l->check) != 0)
+    union address address;
+    socklen_t len = bound_address(l, &address);
+
+    if (len == 0 || strncmp(l->url, "tls+", 4) == 0)
         return;
-    l->checking = true;
+    l->check_fd = socket(address.sa.sa_family,
+                         SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (l->check_fd < 0)
+        return;
     l->accepted = accepted;
     l->ticks_left = CHECK_TICKS;
-    /* An address that cannot be dialled (tcp://\*) is found dead in the end,
-     * which costs its peers a new connection and no more. */
-    (void)ps_bus_dial(bus, l->check, l->url, true);
+    l->greeted = false;
+    /* A full backlog refuses it: then nobody takes it, and so it is found. */
+    (void)connect(l->check_fd, &address.sa, len);
+    greet(l);
 }
 
 static void watch(struct ps_bus *bus, struct ps_listener *l, nng_stat *stats)
@@ -109,18 +172,20 @@ static void watch(struct ps_bus *bus, struct ps_listener *l, nng_stat *stats)
         return;
     accepted = child_value(scope, "accept");
     failed = child_value(scope, "other") + child_value(scope, "canceled");
-    if (l->checking) {
+    if (l->check_fd >= 0) {
         bool alive = accepted != l->accepted;
 
-        if (!alive && --l->ticks_left > 0)
+        if (!alive && --l->ticks_left > 0) {
+            greet(l);
             return;
+        }
         end_check(l);
         l->failed = failed;
         if (!alive)
             restart(bus, l);
     } else if (failed != l->failed) {
         l->failed = failed;
-        begin_check(bus, l, accepted);
+        begin_check(l, accepted);
     }
 }
 
@@ -152,7 +217,7 @@ static int start_watching(struct ps_bus *bus)
 }
 
 int ps_bus_listen(struct ps_bus *bus, nng_socket socket, const char *url,
-                  int (*open_peer)(nng_socket *ret_socket))
+                  uint16_t peer)
 {
     struct ps_listener *l = NULL;
     int r;
@@ -167,7 +232,7 @@ int ps_bus_listen(struct ps_bus *bus, nng_socket socket, const char *url,
     if (r < 0)
         return r;
     *l = (struct ps_listener){
-        .url = strdup(url), .socket = socket, .open_peer = open_peer};
+        .url = strdup(url), .socket = socket, .peer = peer, .check_fd = -1};
     if (!l->url)
         return -ENOMEM;
     r = start(bus, l);
@@ -185,7 +250,8 @@ void ps_bus_watch_free(struct ps_bus *bus)
     bus->watch_event = NULL;
     /* The listeners themselves go with their sockets. */
     for (size_t i = 0; i < ARRAY_SIZE(bus->listeners); i++) {
-        end_check(&bus->listeners[i]);
+        if (bus->listeners[i].url)
+            end_check(&bus->listeners[i]);
         free(bus->listeners[i].url);
         bus->listeners[i].url = NULL;
     }

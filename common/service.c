@@ -6,6 +6,8 @@
 
 #include "common/service_internal.h"
 
+/* For NNG to close its sockets. */
+#define END_S    5
 #define DRAIN_NS (5 * PS_NS_PER_S)
 
 enum {
@@ -300,8 +302,33 @@ static int run(struct ps_daemon *d)
     return 0;
 }
 
+static void end_now(union sigval code)
+{
+    ps_warning("end_forced", "reason=" PS_Q,
+               "the bus did not close; all else was done");
+    _exit(code.sival_int);
+}
+
+/*
+ * NNG 1.5 may wait for ever for a connection that goes while it closes. What
+ * must be kept is on disk by then, and the kernel frees what we hold.
+ */
+static void bound_the_end(const struct ps_daemon *d)
+{
+    struct sigevent event = {.sigev_notify = SIGEV_THREAD};
+    const struct itimerspec when = {.it_value.tv_sec = END_S};
+    timer_t timer;
+
+    event.sigev_notify_function = end_now;
+    event.sigev_value.sival_int = d->exit_code;
+    if (timer_create(CLOCK_MONOTONIC, &event, &timer) == 0)
+        timer_settime(timer, 0, &when, NULL);
+}
+
 static void clean(struct ps_daemon *d)
 {
+    if (d->bus)
+        bound_the_end(d);
     if (d->tick)
         event_free(d->tick);
     if (d->drain_tick)
