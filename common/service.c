@@ -327,14 +327,14 @@ static void bound_the_end(const struct ps_daemon *d)
 
 static void clean(struct ps_daemon *d)
 {
-    if (d->bus)
-        bound_the_end(d);
     if (d->tick)
         event_free(d->tick);
     if (d->drain_tick)
         event_free(d->drain_tick);
     if (d->started && d->service->stop)
         d->service->stop(d, d->state);
+    if (d->bus)
+        bound_the_end(d);
     ps_bus_free(&d->bus);
     if (d->state && d->service->close)
         d->service->close(d, d->state);
