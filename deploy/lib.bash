@@ -62,6 +62,13 @@ pid_of() { # NAME
     echo "$pid"
 }
 
+# Ends the demonstration, if there is one; what it cannot undo stops nobody.
+stop_demo() {
+    [[ -x $ROOT/deploy/demo ]] || return 0
+    "$ROOT/deploy/demo" down --run "$RUN" --state "$STATE" ||
+        warn "the demonstration did not end as it should: see above"
+}
+
 # Ends this suite's daemons and takes the enforcement off.
 stop_suite() {
     local name pid i
