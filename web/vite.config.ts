@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 import react from '@vitejs/plugin-react'
 import { defineConfig, type Plugin } from 'vite'
-import { mockApi } from './tests/mock/api'
+import { mockApi } from './tests/mock/api.ts'
 
 // `npm run dev:mock`: the console without a suite, answered from fixtures.
 function mockPlugin(): Plugin {

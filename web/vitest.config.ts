@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 import react from '@vitejs/plugin-react'
 import { defineConfig } from 'vitest/config'
-import { reporters } from './tests/reporters'
+import { reporters } from './tests/reporters.ts'
 
 export default defineConfig({
   plugins: [react()],

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 import { defineConfig } from 'vitest/config'
-import { reporters } from './tests/reporters'
+import { reporters } from './tests/reporters.ts'
 
 export default defineConfig({
   test: {

@@ -258,6 +258,7 @@ export const en = {
   'layer.xdp': 'XDP',
   'layer.device': 'device',
   'layer.driver': 'driver',
+  'layer.free': 'freed',
 
   'paths.title': 'Paths',
   'paths.target': 'Target address',

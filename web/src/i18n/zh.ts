@@ -252,6 +252,7 @@ export const zh: Record<Key, string> = {
   'layer.xdp': 'XDP',
   'layer.device': '设备',
   'layer.driver': '驱动',
+  'layer.free': '释放',
 
   'paths.title': '路径',
   'paths.target': '目标地址',

@@ -55,7 +55,7 @@ export function Component() {
           </Link>
           {canChange && trace.data && (
             <ConfirmButton
-              label={t('traces.delete')}
+              label={t(isLive ? 'traces.delete' : 'common.delete')}
               question={t('traces.delete.ask')}
               busy={remove.isPending}
               onConfirm={() =>

@@ -15,6 +15,7 @@ const STACK = [
   'xdp',
   'device',
   'driver',
+  'free',
 ]
 
 /** The layers that occur, top of the stack first; unknown ones last. */

@@ -39,7 +39,7 @@ export function PacketList({
       {
         id: 'time',
         header: t('traces.time'),
-        meta: { width: 118 },
+        meta: { width: 126 },
         cell: ({ row: { original: packet } }) => (
           <button
             type="button"
@@ -57,7 +57,7 @@ export function PacketList({
         meta: { width: 150, grow: 1 },
         cell: ({ row: { original: packet } }) => (
           <span className="ps-mono" title={tupleText(packet.tuple)}>
-            {packet.tuple.proto} {tupleText(packet.tuple)}
+            {tupleText(packet.tuple)}
           </span>
         ),
       },

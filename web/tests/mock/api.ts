@@ -3,7 +3,7 @@
 // for looking at the console; what the gateway really does is tested with it.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Problem, Rule } from '../../src/api/types'
-import * as fixtures from './fixtures'
+import * as fixtures from './fixtures.ts'
 
 type Next = () => void
 type Answer = [status: number, body: unknown]
