@@ -180,10 +180,13 @@ static void watch(struct ps_bus *bus, struct ps_listener *l, nng_stat *stats)
             return;
         }
         end_check(l);
-        l->failed = failed;
-        if (!alive)
+        /* Our own hanging up counts as one. What failed meanwhile may have
+         * come after the good one, and is looked at next. */
+        if (alive)
+            l->failed++;
+        else
             restart(bus, l);
-    } else if (failed != l->failed) {
+    } else if (failed > l->failed) {
         l->failed = failed;
         begin_check(l, accepted);
     }
