@@ -217,10 +217,12 @@ class NsClient(Client):
 
 
 def _flush(folder):
-    """Takes off what a killed test's guarder left enforced."""
-    if not missing('guarder') and (folder / 'run').exists():
+    """Takes off what a guarder that ran in this folder left enforced."""
+    if missing('guarder'):
+        return
+    for lock in Path(folder).glob('*/guarder.lock'):
         subprocess.run([bin_path('guarder'), '--flush', '--run-dir',
-                        folder / 'run', '--state-dir', folder / 'state'],
+                        lock.parent, '--state-dir', folder / 'state'],
                        check=False, capture_output=True, timeout=30)
 
 
@@ -263,6 +265,7 @@ def _scratch(lab):
                 shutil.copytree(lab.scratch, dest, dirs_exist_ok=True,
                                 ignore_dangling_symlinks=True,
                                 ignore=_only_files)
+            _flush(lab.scratch)
             shutil.rmtree(lab.scratch, ignore_errors=True)
             lab.scratch = None
 
