@@ -362,20 +362,29 @@ static void attach_one(struct ps_attachments *a, const struct ps_netif *netif)
         renew(a, iface);
 }
 
+static bool is_needed(const struct ps_netif *netif,
+                      const struct ps_strlist *interfaces,
+                      const struct ps_ruleset *set)
+{
+    return ps_ruleset_concerns(set, netif->name) &&
+           ps_links_wanted(netif, interfaces);
+}
+
 void ps_attach_reconcile(struct ps_attachments *a, const struct ps_links *links,
-                         const struct ps_strlist *interfaces, bool enforce)
+                         const struct ps_strlist *interfaces,
+                         const struct ps_ruleset *set)
 {
     a->left_out = 0;
     drop_vanished(a, links);
-    for (size_t i = 0; enforce && i < links->n; i++) {
-        if (ps_links_wanted(&links->list[i], interfaces))
+    for (size_t i = 0; i < links->n; i++) {
+        if (is_needed(&links->list[i], interfaces, set))
             attach_one(a, &links->list[i]);
     }
     for (size_t i = 0; i < a->n; i++) {
         struct ps_attached *iface = &a->list[i];
         const struct ps_netif *netif = ps_links_by_index(links, iface->ifindex);
 
-        if (enforce && netif && ps_links_wanted(netif, interfaces))
+        if (netif && is_needed(netif, interfaces, set))
             continue;
         if (iface->mode)
             detach(a, iface);

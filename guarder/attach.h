@@ -10,6 +10,7 @@
 #include "guarder/kernel.h"
 #include "guarder/links.h"
 #include "guarder/pins.h"
+#include "guarder/ruleset.h"
 
 struct ps_attached {
     uint32_t ifindex;
@@ -52,11 +53,12 @@ void ps_attach_take_over(struct ps_attachments *a,
                          const struct ps_links *links);
 
 /*
- * Makes the attachments what they should be. enforce: there is a rule to
- * enforce; otherwise all are taken off. New ones come before old ones go.
+ * Makes the attachments what they should be: on each of these interfaces that
+ * an enabled rule is for. New ones come before old ones go.
  */
 void ps_attach_reconcile(struct ps_attachments *a, const struct ps_links *links,
-                         const struct ps_strlist *interfaces, bool enforce);
+                         const struct ps_strlist *interfaces,
+                         const struct ps_ruleset *set);
 
 /* How many interfaces it is attached to now. */
 size_t ps_attach_count(const struct ps_attachments *a);

@@ -48,12 +48,10 @@ int ps_guarder_read_hits(struct ps_guarder *g)
 
 /*
  * The set before the attachments: what is attached finds the rules in place.
- * Attachments stay while there is an enabled rule, also one of an interface
- * that is not there now: it may come.
+ * An interface that no enabled rule is for costs nothing.
  */
 int ps_guarder_apply(struct ps_guarder *g)
 {
-    const bool enforce = ps_ruleset_enabled(g->set) > 0;
     size_t used;
     int r;
 
@@ -69,7 +67,7 @@ int ps_guarder_apply(struct ps_guarder *g)
         return r;
     }
     ps_attach_reconcile(g->attachments, g->links, &g->config->interfaces,
-                        enforce);
+                        g->set);
     return 0;
 }
 

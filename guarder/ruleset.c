@@ -61,6 +61,18 @@ size_t ps_ruleset_enabled(const struct ps_ruleset *set)
     return n;
 }
 
+bool ps_ruleset_concerns(const struct ps_ruleset *set, const char *ifname)
+{
+    for (size_t i = 0; i < set->n; i++) {
+        const struct ps_rule *rule = &set->rules[i];
+
+        if (rule->enabled &&
+            (!rule->ifname[0] || strcmp(rule->ifname, ifname) == 0))
+            return true;
+    }
+    return false;
+}
+
 static struct ps_rule *insert(struct ps_ruleset *set,
                               const struct ps_rule *rule)
 {

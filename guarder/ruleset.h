@@ -29,6 +29,8 @@ void ps_ruleset_free(struct ps_ruleset **set);
 struct ps_rule *ps_ruleset_find(const struct ps_ruleset *set, const char *id);
 /* Enabled rules. */
 size_t ps_ruleset_enabled(const struct ps_ruleset *set);
+/* Whether an enabled rule is for packets of this interface. */
+bool ps_ruleset_concerns(const struct ps_ruleset *set, const char *ifname);
 
 /*
  * Adds a rule at its place. Without an id it gets one. ret_rule: borrowed.

@@ -72,6 +72,27 @@ static void test_full(void **state)
     assert_int_equal(ps_ruleset_enabled(set), PS_RULESET_MAX);
 }
 
+/* Only interfaces that a rule is for get the program. */
+static void test_concerns(void **state)
+{
+    _cleanup_(ps_ruleset_free) struct ps_ruleset *set = NULL;
+    struct ps_rule rule = make("one", 1), *out;
+
+    (void)state;
+    assert_int_equal(ps_ruleset_new(&set), 0);
+    assert_false(ps_ruleset_concerns(set, "eth0"));
+    snprintf(rule.ifname, sizeof(rule.ifname), "eth1");
+    assert_int_equal(ps_ruleset_add(set, &rule, &out), 0);
+    assert_false(ps_ruleset_concerns(set, "eth0"));
+    assert_true(ps_ruleset_concerns(set, "eth1"));
+    rule = make("all", 2);
+    rule.enabled = false;
+    assert_int_equal(ps_ruleset_add(set, &rule, &out), 0);
+    assert_false(ps_ruleset_concerns(set, "eth0"));
+    out->enabled = true;
+    assert_true(ps_ruleset_concerns(set, "eth0"));
+}
+
 /* Hits of a rule that stays go on; a new one starts at zero, also in a slot
  * that has counted for another before. */
 static void test_counters(void **state)
@@ -257,9 +278,10 @@ static void test_corrupt_rows(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_order),    cmocka_unit_test(test_full),
-        cmocka_unit_test(test_counters), cmocka_unit_test(test_replace_full),
-        cmocka_unit_test(test_store),    cmocka_unit_test(test_corrupt_rows),
+        cmocka_unit_test(test_order),        cmocka_unit_test(test_full),
+        cmocka_unit_test(test_concerns),     cmocka_unit_test(test_counters),
+        cmocka_unit_test(test_replace_full), cmocka_unit_test(test_store),
+        cmocka_unit_test(test_corrupt_rows),
     };
 
     return cmocka_run_group_tests_name("guarder ruleset", tests, make_dir,
