@@ -4,7 +4,8 @@
 #include <nng/protocol/pubsub0/pub.h>
 
 /* Messages that wait for one slow subscriber before NNG drops the next. */
-#define PUB_QUEUE 4096
+#define PUB_QUEUE     4096
+#define PUB_MAX_HEARD 64
 
 int ps_bus_listen_pub(struct ps_bus *bus, const char *url)
 {
@@ -16,6 +17,9 @@ int ps_bus_listen_pub(struct ps_bus *bus, const char *url)
             return ps_bus_errno(rc);
         bus->has_pub = true;
         nng_socket_set_int(bus->pub, NNG_OPT_SENDBUF, PUB_QUEUE);
+        /* A subscriber says nothing; NNG allocates whatever size one claims,
+         * without a bound by default. */
+        nng_socket_set_size(bus->pub, NNG_OPT_RECVMAXSZ, PUB_MAX_HEARD);
     }
     return ps_bus_listen(bus, bus->pub, url, PS_SP_SUB0);
 }
