@@ -11,6 +11,7 @@ import socket
 import struct
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -340,7 +341,9 @@ def _say(path, protocol, junk):
 
 @each
 def test_malformed_messages_harm_nobody(lab, name):
-    daemon = _daemon(lab, name).start()
+    daemon = _daemon(lab, name, env={
+        'LSAN_OPTIONS': f'suppressions={Path(__file__).parent}/lsan.supp'})
+    daemon.start()
     rep = daemon.run_dir / f'{name}.rep'
     pub = daemon.run_dir / f'{name}.pub'
     for path, protocol in ((rep, REQ), (pub, SUB)):
