@@ -294,6 +294,8 @@ def test_each_restarts_alone(lab, suite, name, how):
 # ---- what a hostile peer may send ------------------------------------------
 
 REQ, SUB = 0x30, 0x21
+NNG_LEAKS = {
+    'LSAN_OPTIONS': f'suppressions={Path(__file__).parent}/lsan.supp'}
 
 
 def _connect(path, protocol=None):
@@ -341,9 +343,7 @@ def _say(path, protocol, junk):
 
 @each
 def test_malformed_messages_harm_nobody(lab, name):
-    daemon = _daemon(lab, name, env={
-        'LSAN_OPTIONS': f'suppressions={Path(__file__).parent}/lsan.supp'})
-    daemon.start()
+    daemon = _daemon(lab, name, env=NNG_LEAKS).start()
     rep = daemon.run_dir / f'{name}.rep'
     pub = daemon.run_dir / f'{name}.pub'
     for path, protocol in ((rep, REQ), (pub, SUB)):
@@ -376,7 +376,7 @@ def test_malformed_messages_harm_nobody(lab, name):
 @each
 def test_hanging_up_early_leaves_the_door_open(lab, name):
     """NNG alone never accepted again after one of these."""
-    daemon = _daemon(lab, name).start()
+    daemon = _daemon(lab, name, env=NNG_LEAKS).start()
     for kind in ('rep', 'pub'):
         for _ in range(30):
             with socket.socket(socket.AF_UNIX) as sock:
