@@ -6,10 +6,8 @@ function(ps_daemon name)
     list(REMOVE_ITEM sources ${CMAKE_CURRENT_SOURCE_DIR}/main.c)
     add_library(ps_${name}_core STATIC ${sources})
     target_link_libraries(ps_${name}_core PUBLIC ps_common ${ARGN})
-    if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/main.c)
-        add_executable(ps-${name} main.c)
-        target_link_libraries(ps-${name} PRIVATE ps_${name}_core)
-    endif()
+    add_executable(ps-${name} main.c)
+    target_link_libraries(ps-${name} PRIVATE ps_${name}_core)
 endfunction()
 
 # ps_tests(DIR LABEL LIBS...): each DIR/test_*.c is a cmocka program.

@@ -44,16 +44,6 @@ const char *ps_daemon_instance(struct ps_daemon *d)
     return ps_daemon_common(d)->instance;
 }
 
-uint64_t ps_daemon_epoch(struct ps_daemon *d)
-{
-    return d->epoch;
-}
-
-bool ps_daemon_draining(struct ps_daemon *d)
-{
-    return d->draining;
-}
-
 int ps_daemon_peer_url(struct ps_daemon *d, const char *name, const char *kind,
                        char **ret_url)
 {

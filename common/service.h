@@ -67,9 +67,6 @@ struct ps_bus *ps_daemon_bus(struct ps_daemon *d);
 const char *ps_daemon_state_dir(struct ps_daemon *d);
 const char *ps_daemon_run_dir(struct ps_daemon *d);
 const char *ps_daemon_instance(struct ps_daemon *d);
-uint64_t ps_daemon_epoch(struct ps_daemon *d);
-/* True between SIGTERM and the end. */
-bool ps_daemon_draining(struct ps_daemon *d);
 /* Ends the loop with this exit code, as SIGTERM does with 0. */
 void ps_daemon_exit(struct ps_daemon *d, int code);
 

@@ -32,13 +32,6 @@ static struct bpf_map *find_map(const struct ps_kernel *k, const char *name)
     return bpf_object__find_map_by_name(k->skel->obj, name);
 }
 
-int ps_kernel_map_fd(const struct ps_kernel *k, const char *name)
-{
-    struct bpf_map *map = find_map(k, name);
-
-    return map ? bpf_map__fd(map) : -ENOENT;
-}
-
 /* ---- taking over -------------------------------------------------------- */
 
 static bool same_layout(const struct bpf_map *map, int fd)

@@ -54,7 +54,4 @@ int ps_kernel_iface_read(struct ps_kernel *kernel, uint32_t ifindex,
 /* Packets of interfaces that had no counters. */
 uint64_t ps_kernel_uncounted(struct ps_kernel *kernel);
 
-/* For tests: the descriptor of a map by its name. */
-int ps_kernel_map_fd(const struct ps_kernel *kernel, const char *name);
-
 #endif

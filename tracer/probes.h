@@ -49,8 +49,6 @@ const struct ps_probe_state *ps_probes_states(const struct ps_probes *probes,
                                               size_t *ret_n);
 /* "tp_btf" or "raw_tp". */
 const char *ps_probes_tier(const struct ps_probes *probes);
-/* How many namespaces got no netfilter hooks at the last attach. */
-size_t ps_probes_missed_netns(const struct ps_probes *probes);
 
 /* A slot's filter: it and its counters are set before it is switched on. */
 int ps_probes_set_filter(struct ps_probes *probes, unsigned int slot,

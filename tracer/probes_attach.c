@@ -220,8 +220,3 @@ const struct ps_probe_state *ps_probes_states(const struct ps_probes *p,
     *ret_n = p->n_states;
     return p->states;
 }
-
-size_t ps_probes_missed_netns(const struct ps_probes *p)
-{
-    return p->missed_netns;
-}
