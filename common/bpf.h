@@ -61,6 +61,12 @@ void ps_ksyms_free(struct ps_ksyms **syms);
 /* Borrowed name, or NULL: unknown or hidden. ret_offset may be NULL. */
 const char *ps_ksyms_find(struct ps_ksyms *syms, uint64_t addr,
                           uint32_t *ret_offset);
+/*
+ * First and first following address of a function of the kernel, also where
+ * the compiler wrote its name with a suffix (".isra.0"). Reads /proc/kallsyms
+ * up to it. -ENOENT: not there, or hidden.
+ */
+int ps_ksyms_range(const char *name, uint64_t *ret_start, uint64_t *ret_end);
 
 /* ---- drop reasons ------------------------------------------------------- */
 

@@ -120,6 +120,41 @@ static void read_symbols(struct ps_ksyms *syms)
         qsort(syms->symbols, syms->n, sizeof(struct symbol), by_address);
 }
 
+static bool is_named(const char *symbol, const char *name)
+{
+    size_t len = strlen(name);
+
+    return strncmp(symbol, name, len) == 0 &&
+           (symbol[len] == '\0' || symbol[len] == '.') &&
+           !strstr(symbol + len, ".cold");
+}
+
+int ps_ksyms_range(const char *name, uint64_t *ret_start, uint64_t *ret_end)
+{
+    FILE *file = fopen("/proc/kallsyms", "re");
+    unsigned long long addr, start = 0, end = 0;
+    char line[512], symbol[256], type;
+
+    if (!file)
+        return -errno;
+    /* The kernel's own symbols come in the order of their addresses. */
+    while (end == 0 && fgets(line, sizeof(line), file)) {
+        if (sscanf(line, "%llx %c %255s", &addr, &type, symbol) != 3)
+            continue;
+        if (start == 0 && (type == 't' || type == 'T') &&
+            is_named(symbol, name))
+            start = addr;
+        else if (start != 0 && addr > start)
+            end = addr;
+    }
+    fclose(file);
+    if (end == 0)
+        return -ENOENT;
+    *ret_start = start;
+    *ret_end = end;
+    return 0;
+}
+
 /* The last symbol at or before addr, or NULL. */
 static const struct symbol *search(const struct ps_ksyms *syms, uint64_t addr)
 {

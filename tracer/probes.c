@@ -83,6 +83,8 @@ static int try_rung(struct ps_probes *p, const struct rung *rung,
         return -errno;
     bpf_object__for_each_program(prog, p->skel->obj)
         bpf_program__set_autoload(prog, false);
+    p->skel->rodata->release_from = p->release_from;
+    p->skel->rodata->release_to = p->release_to;
     choose_points(p, rung, args);
     bpf_program__set_autoload(p->skel->progs.nf, rung->netfilter);
     bpf_program__set_autoload(p->skel->progs.cgroup_ingress, rung->cgroup);
@@ -169,6 +171,8 @@ int ps_probes_open(const struct btf *kernel, struct ps_probes **ret_probes,
     if (!p->links)
         return -ENOMEM;
     raise_files();
+    /* Not known: parts of a freed buffer are told as drops. */
+    ps_ksyms_range("skb_release_data", &p->release_from, &p->release_to);
     r = climb(p, kernel);
     if (r < 0) {
         snprintf(reason, reason_size, "%s", ps_bpf_reason(r));

@@ -37,6 +37,7 @@ struct ps_probes {
     size_t n_states, missed_netns;
     ps_probes_fn fn;
     void *arg;
+    uint64_t release_from, release_to; /* skb_release_data(), or 0 */
 };
 
 #endif

@@ -52,6 +52,9 @@ struct {
 
 /* Arguments of the tracepoint kfree_skb: 2, 3 (reason), 4 (rx_sk). */
 const volatile __u32 kfree_skb_args = 2;
+/* Where skb_release_data() is: ps_skb_freed_as_part(). */
+const volatile __u64 release_from = 0;
+const volatile __u64 release_to = 0;
 
 static __always_inline struct ps_analyzer_losses *get_losses(void)
 {
@@ -347,7 +350,9 @@ static __always_inline void count_drops(struct sk_buff *skb, __u64 location,
     struct ps_drop_key total = {.location = location, .reason = reason};
     struct ps_skb_info info;
 
-    if (kfree_skb_args > 2 && not_dropped(reason))
+    if (kfree_skb_args > 2 &&
+        (not_dropped(reason) ||
+         ps_skb_freed_as_part(location, reason, release_from, release_to)))
         return;
     if (!drop_identity(skb, rx_sk, &info, &key.flow))
         return;

@@ -46,6 +46,9 @@ struct {
 /* Written by user space: a filter is whole before its bit is set. */
 struct ps_tracer_filter filters[PS_TRACER_MAX_TRACES];
 volatile __u32 active;
+/* Where skb_release_data() is: ps_skb_freed_as_part(). */
+const volatile __u64 release_from = 0;
+const volatile __u64 release_to = 0;
 
 extern void *bpf_cast_to_kern_ctx(void *obj) __ksym __weak;
 
@@ -279,6 +282,17 @@ static __always_inline int at_free(struct sk_buff *skb, void *location,
     return 0;
 }
 
+/* What goes with the buffer that it is a part of is no drop. */
+static __always_inline int at_kfree(struct sk_buff *skb, void *location,
+                                    __u32 reason)
+{
+    bool part =
+        ps_skb_freed_as_part((__u64)location, reason, release_from, release_to);
+
+    return at_free(skb, location, part ? PS_ST_CONSUME_SKB : PS_ST_KFREE_SKB,
+                   !part, reason);
+}
+
 /* ---- programs ----------------------------------------------------------- */
 
 #define DEVICE_STATION(name, station, where)          \
@@ -358,7 +372,7 @@ int BPF_PROG(raw_skb_copy_datagram_iovec, struct sk_buff *skb, int len)
     int BPF_PROG(prefix##_kfree_skb3, struct sk_buff *skb, void *location,   \
                  __u32 reason)                                               \
     {                                                                        \
-        return at_free(skb, location, PS_ST_KFREE_SKB, true, reason);        \
+        return at_kfree(skb, location, reason);                              \
     }                                                                        \
     SEC(kind "/consume_skb")                                                 \
     int BPF_PROG(prefix##_consume_skb1, struct sk_buff *skb)                 \

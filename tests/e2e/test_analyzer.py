@@ -271,6 +271,17 @@ def test_rp_filter(world):
                                                      'NOT_SPECIFIED'}
 
 
+@BOTH
+def test_parts_of_what_arrived_are_no_drops(world, version):
+    reasons(world)
+    ping = traffic.icmp(world.a, world.link.b.addr(version), 10, size=20000)
+    assert ping.received == 10
+    world.link.settle()
+    assert not [row for row in world.api.get('drops', limit=1000)['drops']
+                if row.get('reason') == 'NOT_SPECIFIED' and
+                row.get('function') == 'skb_release_data']
+
+
 def test_full_receive_buffer(world):
     reasons(world)
     with world.b.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
