@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Fixtures of the end-to-end tests; see docs/testing.md."""
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -16,6 +17,8 @@ def pytest_configure(config):
     config.addinivalue_line(
         'markers', 'daemons(*names): skipped unless these are built')
     config.addinivalue_line('markers', 'full: only with tests/run --full')
+    config.addinivalue_line(
+        'markers', 'host_only(reason): not inside a virtual machine')
 
 
 def pytest_addoption(parser):
@@ -30,6 +33,10 @@ def pytest_collection_modifyitems(config, items):
         if gone:
             item.add_marker(pytest.mark.skip(
                 reason='not built: ' + ', '.join(f'ps-{n}' for n in gone)))
+        host_only = item.get_closest_marker('host_only')
+        if host_only and os.environ.get('PACKETSCOPE_TEST_VM'):
+            item.add_marker(pytest.mark.skip(
+                reason='only on the host: ' + host_only.args[0]))
         if item.get_closest_marker('full') and \
                 not config.getoption('--full'):
             item.add_marker(pytest.mark.skip(reason='only with --full'))

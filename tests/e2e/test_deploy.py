@@ -20,7 +20,8 @@ from lab import ROOT, Client, NsClient, free_port, wait_for
 DAEMONS = ('gateway', 'analyzer', 'guarder', 'tracer', 'locator')
 UP, DOWN = ROOT / 'deploy/up', ROOT / 'deploy/down'
 # The first of them may have to build the release.
-pytestmark = [pytest.mark.daemons(*DAEMONS), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.daemons(*DAEMONS), pytest.mark.timeout(600),
+              pytest.mark.host_only('it builds')]
 
 
 class Place:

@@ -9,6 +9,7 @@ import pytest
 
 from lab import ROOT
 
+pytestmark = pytest.mark.host_only("the machine's packages")
 SETUP = ROOT / 'deploy/setup'
 LIST = '''# a comment
 deb-src http://a.example/debian bookworm main

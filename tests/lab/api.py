@@ -6,6 +6,8 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
+from .wait import SLOW
+
 
 class ApiError(Exception):
     """An answer that is not 2xx; problem is the problem+json, if any."""
@@ -27,7 +29,7 @@ class Client:
     def __init__(self, base, token=None, timeout=10):
         self.base = base.rstrip('/')
         self.token = token
-        self.timeout = timeout
+        self.timeout = timeout * SLOW
         self._opener = urllib.request.build_opener(
             urllib.request.ProxyHandler({}))
 

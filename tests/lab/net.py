@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from .nsenter import call_in, child_setup
 from .stale import clean_stale, make_name, remove_namespace
+from .wait import SLOW
 
 QUIET = {
     'net.ipv6.conf.all.disable_ipv6': 0,
@@ -70,7 +71,7 @@ class Namespace:
         if 'input' not in kwargs:
             kwargs.setdefault('stdin', subprocess.DEVNULL)
         res = subprocess.run([str(a) for a in argv], check=False,
-                             timeout=timeout,
+                             timeout=timeout * SLOW,
                              preexec_fn=child_setup(self.name), **kwargs)
         if check and res.returncode != 0:
             raise RuntimeError(f'{self}: {argv} exited {res.returncode}: '
@@ -197,7 +198,7 @@ class Link:
 
     def settle(self, quiet=0.15, timeout=3.0):
         """Waits until the ends' counters stand still (MLD, ND are over)."""
-        end = time.monotonic() + timeout
+        end = time.monotonic() + timeout * SLOW
         old = (self.a.counters(), self.b.counters())
         since = time.monotonic()
         while time.monotonic() < end:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from . import stale
 from .api import Client
-from .wait import free_port, wait_for
+from .wait import SLOW, free_port, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 PRESET = os.environ.get('PACKETSCOPE_TEST_PRESET', 'dev')
@@ -76,7 +76,7 @@ class Daemon:
                 sock.connect(str(self.run_dir / f'{self.name}.rep'))
                 # Its greeting must go out: NNG 1.5.2 stops accepting when
                 # that write finds the peer gone (EPIPE taken for closed).
-                sock.settimeout(2)
+                sock.settimeout(2 * SLOW)
                 sock.recv(8)
             except OSError:
                 return False
@@ -96,7 +96,7 @@ class Daemon:
         if self.proc.poll() is None:
             self.proc.send_signal(sig)
             try:
-                self.proc.wait(timeout)
+                self.proc.wait(timeout * SLOW)
             except subprocess.TimeoutExpired:
                 self.proc.kill()
                 self.proc.wait()
@@ -223,7 +223,7 @@ def _flush(folder):
     for lock in Path(folder).glob('*/guarder.lock'):
         subprocess.run([bin_path('guarder'), '--flush', '--run-dir',
                         lock.parent, '--state-dir', folder / 'state'],
-                       check=False, capture_output=True, timeout=30)
+                       check=False, capture_output=True, timeout=30 * SLOW)
 
 
 stale.before_removal.append(_flush)

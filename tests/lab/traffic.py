@@ -13,6 +13,8 @@ import threading
 import time
 from dataclasses import dataclass
 
+from .wait import SLOW
+
 SO_RCVBUFFORCE = 33
 UDP_SEGMENT = 103
 
@@ -47,7 +49,7 @@ def udp(src, dst, addr, count, size=100, *, port=0, src_port=0, gso=0):
     with rx, tx:
         rx.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 64 << 20)
         rx.bind((addr, port))
-        rx.settimeout(0.3)
+        rx.settimeout(0.3 * min(SLOW, 3))
         if src_port:
             tx.bind(('', src_port))
         tx.connect(rx.getsockname()[:2])
@@ -91,14 +93,14 @@ def tcp(src, dst, addr, size=100000, *, connections=1, port=0, chunk=65536):
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         server.bind((addr, port))
         server.listen(16)
-        server.settimeout(20)
+        server.settimeout(20 * SLOW)
         out.dst_port = server.getsockname()[1]
 
         def serve():
             for _ in range(connections):
                 conn, _peer = server.accept()
                 with conn:
-                    conn.settimeout(20)
+                    conn.settimeout(20 * SLOW)
                     while data := conn.recv(262144):
                         out.received_bytes += len(data)
                 out.received += 1
@@ -109,7 +111,7 @@ def tcp(src, dst, addr, size=100000, *, connections=1, port=0, chunk=65536):
         try:
             for _ in range(connections):
                 with src.socket(fam, socket.SOCK_STREAM) as tx:
-                    tx.settimeout(20)
+                    tx.settimeout(20 * SLOW)
                     tx.connect((addr, out.dst_port))
                     out.src_port = tx.getsockname()[1]
                     left = size
@@ -121,7 +123,7 @@ def tcp(src, dst, addr, size=100000, *, connections=1, port=0, chunk=65536):
                     tx.shutdown(socket.SHUT_WR)
                     tx.recv(1)  # the server closes: no RST, all was read
         finally:
-            reader.join(25)
+            reader.join(25 * SLOW)
     return out
 
 
@@ -162,7 +164,7 @@ def icmp(src, addr, count, size=56, *, ident=None, window=32, timeout=2.0):
             out.sent_bytes += size
             if out.sent - len(seen) >= window:
                 drain(time.monotonic() + 0.05)
-        drain(time.monotonic() + timeout)
+        drain(time.monotonic() + timeout * SLOW)
     out.received = len(seen)
     return out
 

@@ -1,15 +1,22 @@
 # SPDX-License-Identifier: MIT
 """Waiting for a condition, and finding a free port."""
 
+import os
 import socket
 import time
+
+# How many times slower than usual this machine is: an emulated one waits
+# longer before it says that something did not happen.
+SLOW = float(os.environ.get('PACKETSCOPE_TEST_SLOW', '1'))
 
 
 def wait_for(check, timeout=10.0, interval=0.05, what=None):
     """Calls check() until it is truthy and returns that; else TimeoutError.
 
     An AssertionError from check() counts as "not yet" and is the cause shown.
+    The time is multiplied by PACKETSCOPE_TEST_SLOW.
     """
+    timeout *= SLOW
     end = time.monotonic() + timeout
     cause = None
     while True:
@@ -21,7 +28,7 @@ def wait_for(check, timeout=10.0, interval=0.05, what=None):
             cause = exc
         if time.monotonic() >= end:
             name = what or getattr(check, '__name__', 'condition')
-            raise TimeoutError(f'{name}: not within {timeout} s') from cause
+            raise TimeoutError(f'{name}: not within {timeout:g} s') from cause
         time.sleep(interval)
 
 

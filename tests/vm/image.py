@@ -15,6 +15,7 @@ MODULES = [
     'nft_counter', 'nft_limit', 'nft_log', 'nft_nat', 'nft_masq',
     'nft_reject_inet', 'nft_chain_nat', 'tcp_bbr', 'inet_diag', 'tcp_diag',
     'udp_diag', 'raw_diag', 'unix_diag', 'af_packet', 'nf_synproxy_core',
+    'nft_reject_ipv4', 'nft_reject_ipv6', 'nft_numgen',
 ]
 LOADER = '/lib64/ld-linux-x86-64.so.2'
 
@@ -141,8 +142,32 @@ class Image:
         target.unlink(missing_ok=True)
         shutil.copy2(source, target)
         if runs:
-            for lib in libraries(source):
-                self._library(lib)
+            self.add_libraries(source)
+
+    def add_libraries(self, program):
+        """Copies what a program or a library of its own needs."""
+        for lib in libraries(program):
+            self._library(lib)
+
+    def add_tree(self, source, ignore=None):
+        """Copies a folder, or a file, as it is to the same place."""
+        source = Path(source)
+        target = self.root / str(source).lstrip('/')
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, symlinks=False, ignore=ignore,
+                            ignore_dangling_symlinks=True,
+                            dirs_exist_ok=True)
+        else:
+            shutil.copy2(source, target)
+
+    def link(self, target, path):
+        """A symbolic link, unless it would point at itself."""
+        link = self.root / str(path).lstrip('/')
+        if str(target) != str(path):
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.unlink(missing_ok=True)
+            link.symlink_to(target)
 
     def _library(self, path):
         where = 'lib64' if path == LOADER else path.rsplit('/', 1)[0]

@@ -23,7 +23,7 @@ from image import MODULES, Image
 # cx16=off: qemu 7.2 emulates cmpxchg16b wrongly under interrupts, and the
 # kernel's slab allocator then panics (6.12: 2 of 5 boots; without: 0 of 12).
 QEMU = ['qemu-system-x86_64', '-M', 'pc', '-cpu', 'max,cx16=off', '-smp', '1',
-        '-accel', 'tcg', '-m', '2048', '-no-reboot', '-nographic',
+        '-accel', 'tcg', '-no-reboot', '-nographic',
         '-nic', 'none']
 APPEND = 'console=ttyS0 quiet panic=-1 mitigations=off'
 TOOLS = ['bash', 'ip', 'tc', 'nft', 'curl', 'ss', 'ethtool', 'jq', 'bpftool']
@@ -69,11 +69,12 @@ class Vm:
         self.kernel = kernels.get(kernel)
 
     def run(self, script, files=(), *, tools=TOOLS, modules=MODULES,
-            timeout=180, echo=None):
+            timeout=180, echo=None, fill=None, memory=2048):
         """Boots, runs the shell script, powers off.
 
         files: paths, or (path, path inside). echo: a file that the console
-        is copied to. Returns a Run; a time-out is a Run that has not ended.
+        is copied to. fill(image) adds more; memory is in MiB.
+        Returns a Run; a time-out is a Run that has not ended.
         """
         with tempfile.TemporaryDirectory(prefix='ps-vm-') as tmp:
             image = Image(Path(tmp) / 'tree')
@@ -88,11 +89,13 @@ class Vm:
             for item in files:
                 image.add(*([item] if isinstance(item, (str, Path))
                             else item))
+            if fill:
+                fill(image)
             image.add_modules(self.kernel, modules)
             image.text('/test.sh', script)
             image.pack(Path(tmp) / 'initrd')
             shutil.rmtree(Path(tmp) / 'tree')
-            argv = [*QEMU, '-kernel', self.kernel.vmlinuz,
+            argv = [*QEMU, '-m', str(memory), '-kernel', self.kernel.vmlinuz,
                     '-initrd', f'{tmp}/initrd', '-append', APPEND]
             return _boot(argv, timeout, echo)
 
