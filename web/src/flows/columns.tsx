@@ -9,7 +9,7 @@ import {
   formatCount,
   formatEndpoint,
 } from '../lib/format'
-import { Ago, Endpoint } from '../ui/figures'
+import { Ago, Endpoint, Endpoints } from '../ui/figures'
 import { protocolText } from '../ui/protocols'
 import type { Columns } from '../ui/table'
 
@@ -43,7 +43,7 @@ export function useFlowColumns(onOpen?: (flow: Flow) => void): Columns<Flow> {
       {
         id: 'proto',
         header: t('common.protocol'),
-        meta: { width: 66 },
+        meta: { width: 66, narrow: 50 },
         cell: ({ row: { original: flow } }) =>
           canOpen ? (
             <button
@@ -61,7 +61,7 @@ export function useFlowColumns(onOpen?: (flow: Flow) => void): Columns<Flow> {
       {
         id: 'local',
         header: t('common.local'),
-        meta: { width: 170, grow: 2, wideOnly: true },
+        meta: { width: 170, grow: 2, only: 'wide' },
         cell: ({ row: { original: flow } }) => (
           <Endpoint ip={flow.laddr} port={flow.lport} />
         ),
@@ -69,21 +69,27 @@ export function useFlowColumns(onOpen?: (flow: Flow) => void): Columns<Flow> {
       {
         id: 'remote',
         header: t('common.remote'),
-        meta: { width: 170, grow: 2 },
+        meta: { width: 170, grow: 2, only: 'wide' },
         cell: ({ row: { original: flow } }) => (
           <Endpoint ip={flow.raddr} port={flow.rport} />
         ),
       },
       {
+        id: 'ends',
+        header: `${t('common.local')} ↔ ${t('common.remote')}`,
+        meta: { only: 'narrow', wrap: true, width: 150, grow: 1 },
+        cell: ({ row: { original: flow } }) => <Endpoints of={flow} />,
+      },
+      {
         id: 'interface',
         header: t('common.interface'),
-        meta: { width: 84, grow: 1, wideOnly: true },
+        meta: { width: 84, grow: 1, only: 'wide' },
         cell: ({ row: { original: flow } }) => <Interface flow={flow} />,
       },
       {
         id: 'rate',
         header: t('flows.rate'),
-        meta: { width: 87, align: 'right', sort: 'rate' },
+        meta: { width: 87, narrow: 78, align: 'right', sort: 'rate' },
         cell: ({ row: { original: flow } }) => (
           <Rate rate={sum(flow.rx_bytes_per_s, flow.tx_bytes_per_s)} />
         ),
@@ -91,7 +97,7 @@ export function useFlowColumns(onOpen?: (flow: Flow) => void): Columns<Flow> {
       {
         id: 'rx',
         header: t('flows.rate.rx'),
-        meta: { width: 87, align: 'right', wideOnly: true },
+        meta: { width: 87, align: 'right', only: 'wide' },
         cell: ({ row: { original: flow } }) => (
           <Rate rate={flow.rx_bytes_per_s} packets={flow.rx_packets_per_s} />
         ),
@@ -99,7 +105,7 @@ export function useFlowColumns(onOpen?: (flow: Flow) => void): Columns<Flow> {
       {
         id: 'tx',
         header: t('flows.rate.tx'),
-        meta: { width: 87, align: 'right', wideOnly: true },
+        meta: { width: 87, align: 'right', only: 'wide' },
         cell: ({ row: { original: flow } }) => (
           <Rate rate={flow.tx_bytes_per_s} packets={flow.tx_packets_per_s} />
         ),
@@ -107,7 +113,7 @@ export function useFlowColumns(onOpen?: (flow: Flow) => void): Columns<Flow> {
       {
         id: 'bytes',
         header: t('common.bytes'),
-        meta: { width: 88, align: 'right', sort: 'bytes' },
+        meta: { width: 88, narrow: 74, align: 'right', sort: 'bytes' },
         cell: ({ row: { original: flow } }) => (
           <span className="ps-num">
             {formatBytes(total(flow, 'bytes'), locale)}
@@ -117,7 +123,7 @@ export function useFlowColumns(onOpen?: (flow: Flow) => void): Columns<Flow> {
       {
         id: 'packets',
         header: t('common.packets'),
-        meta: { width: 84, align: 'right', sort: 'packets', wideOnly: true },
+        meta: { width: 84, align: 'right', sort: 'packets', only: 'wide' },
         cell: ({ row: { original: flow } }) => (
           <span className="ps-num">
             {formatCount(total(flow, 'packets'), locale)}
@@ -127,13 +133,13 @@ export function useFlowColumns(onOpen?: (flow: Flow) => void): Columns<Flow> {
       {
         id: 'drops',
         header: t('flows.dropped'),
-        meta: { width: 84, align: 'right', sort: 'drops', wideOnly: true },
+        meta: { width: 84, align: 'right', sort: 'drops', only: 'wide' },
         cell: ({ row: { original: flow } }) => <Dropped flow={flow} />,
       },
       {
         id: 'last',
         header: t('flows.last'),
-        meta: { width: 78, align: 'right', sort: 'last', wideOnly: true },
+        meta: { width: 78, align: 'right', sort: 'last', only: 'wide' },
         cell: ({ row: { original: flow } }) => (
           <span className="ps-dim">
             <Ago time={flow.last} />

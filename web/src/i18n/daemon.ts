@@ -6,7 +6,8 @@ import { fill, type Language } from './index'
 import { enTexts } from './daemon.en'
 import { zhTexts } from './daemon.zh'
 
-export type TextKind = 'capability' | 'without' | 'event' | 'problem' | 'loss'
+export type TextKind =
+  'capability' | 'without' | 'event' | 'problem' | 'loss' | 'unit'
 export type Texts = Record<TextKind, Readonly<Record<string, string>>>
 
 const TEXTS: Record<Language, Partial<Texts>> = { en: enTexts, zh: zhTexts }

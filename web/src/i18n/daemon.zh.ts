@@ -54,6 +54,7 @@ const loss: Same<'loss'> = {
   late_answers: '应答太迟',
   malformed_answers: '应答格式错误',
   netns_unreadable: '无法读取',
+  other_netns: '属于另一个网络命名空间',
   owners_cut: '超出单个套接字的上限',
   packet_limit: '超出包数上限',
   probe_missed: '探针遗漏',
@@ -69,9 +70,29 @@ const loss: Same<'loss'> = {
   unparsed: '无法解析',
 }
 
+const unit: Same<'unit'> = {
+  bytes: '字节',
+  changes: '次更改',
+  connections: '个连接',
+  events: '个事件',
+  interfaces: '个接口',
+  messages: '条消息',
+  namespaces: '个命名空间',
+  owners: '个进程',
+  packets: '个包',
+  paths: '条路径',
+  probes: '个探测包',
+  saves: '次保存',
+  skbs: '个 skb',
+  steps: '步',
+  streams: '个事件流',
+  traces: '个追踪',
+}
+
 export const zhTexts: Texts = {
   capability,
   loss,
+  unit,
   without: {
     'tracer.tracepoints': '追踪',
     'tracer.drops': '包在何处被丢弃',

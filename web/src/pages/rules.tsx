@@ -115,7 +115,7 @@ function useColumns({
       {
         id: 'priority',
         header: t('rules.priority'),
-        meta: { width: 78, align: 'right', wideOnly: true },
+        meta: { width: 78, align: 'right', only: 'wide' },
         cell: ({ row: { original: rule } }) => (
           <span className="ps-num">{formatCount(rule.priority, locale)}</span>
         ),
@@ -123,7 +123,7 @@ function useColumns({
       {
         id: 'action',
         header: t('common.action'),
-        meta: { width: 76 },
+        meta: { width: 76, narrow: 50 },
         cell: ({ row: { original: rule } }) =>
           rule.action && (
             <Tag word={rule.action} text={t(`rules.action.${rule.action}`)} />
@@ -132,13 +132,13 @@ function useColumns({
       {
         id: 'match',
         header: t('rules.match'),
-        meta: { width: 130, grow: 3 },
+        meta: { width: 130, grow: 3, wrap: true },
         cell: ({ row: { original: rule } }) => <RuleMatch rule={rule} />,
       },
       {
         id: 'comment',
         header: t('common.comment'),
-        meta: { width: 120, grow: 2, wideOnly: true },
+        meta: { width: 120, grow: 2, only: 'wide' },
         cell: ({ row: { original: rule } }) => (
           <span title={rule.comment}>{rule.comment}</span>
         ),
@@ -146,7 +146,7 @@ function useColumns({
       {
         id: 'packets',
         header: t('common.packets'),
-        meta: { width: 80, align: 'right' },
+        meta: { width: 80, narrow: 58, align: 'right' },
         cell: ({ row: { original: rule } }) => (
           <span
             className="ps-num"
@@ -159,7 +159,7 @@ function useColumns({
       {
         id: 'bytes',
         header: t('common.bytes'),
-        meta: { width: 88, align: 'right', wideOnly: true },
+        meta: { width: 88, align: 'right', only: 'wide' },
         cell: ({ row: { original: rule } }) => (
           <span className="ps-num">{formatBytes(rule.hit_bytes, locale)}</span>
         ),
@@ -167,7 +167,7 @@ function useColumns({
       {
         id: 'updated',
         header: t('rules.updated'),
-        meta: { width: 168, align: 'right', wideOnly: true },
+        meta: { width: 168, align: 'right', only: 'wide' },
         cell: ({ row: { original: rule } }) => (
           <span className="ps-num">{formatDateTime(rule.updated, locale)}</span>
         ),
@@ -175,7 +175,7 @@ function useColumns({
       {
         id: 'id',
         header: 'ID',
-        meta: { width: 90, wideOnly: true },
+        meta: { width: 90, only: 'wide' },
         cell: ({ row: { original: rule } }) => (
           <span className="ps-mono ps-dim" title={rule.id}>
             {rule.id}
@@ -185,7 +185,7 @@ function useColumns({
       {
         id: 'enabled',
         header: t('rules.enabled'),
-        meta: { width: 64 },
+        meta: { width: 64, narrow: 46 },
         cell: ({ row: { original: rule } }) => (
           <Switch
             size="xs"

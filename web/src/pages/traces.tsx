@@ -65,13 +65,13 @@ export function Component() {
 }
 
 function useColumns(): Columns<Trace> {
-  const { t, locale } = useI18n()
+  const { t, language, locale } = useI18n()
   return useMemo<Columns<Trace>>(
     () => [
       {
         id: 'id',
         header: 'ID',
-        meta: { width: 84 },
+        meta: { width: 84, narrow: 62, wrap: true },
         cell: ({ row: { original: trace } }) => (
           <Link className="ps-mono" to={`/traces/${trace.id}`}>
             {trace.id}
@@ -81,7 +81,7 @@ function useColumns(): Columns<Trace> {
       {
         id: 'state',
         header: t('common.state'),
-        meta: { width: 92 },
+        meta: { width: 92, narrow: 58 },
         cell: ({ row: { original: trace } }) => (
           <StateTag state={trace.state} />
         ),
@@ -89,7 +89,7 @@ function useColumns(): Columns<Trace> {
       {
         id: 'filter',
         header: t('traces.filter'),
-        meta: { width: 150, grow: 3 },
+        meta: { width: 150, narrow: 130, grow: 3, wrap: true },
         cell: ({ row: { original: trace } }) => (
           <FilterText filter={trace.filter} />
         ),
@@ -97,7 +97,7 @@ function useColumns(): Columns<Trace> {
       {
         id: 'comment',
         header: t('common.comment'),
-        meta: { width: 120, grow: 1, wideOnly: true },
+        meta: { width: 120, grow: 1, only: 'wide' },
         cell: ({ row: { original: trace } }) => trace.comment,
       },
       ...(['packets', 'steps', 'drops'] as const).map((name) => ({
@@ -109,8 +109,9 @@ function useColumns(): Columns<Trace> {
         }[name],
         meta: {
           width: 78,
+          narrow: 52,
           align: 'right' as const,
-          wideOnly: name === 'steps',
+          ...(name === 'steps' && { only: 'wide' as const }),
         },
         cell: ({ row: { original } }: { row: { original: Trace } }) => (
           <span
@@ -128,9 +129,9 @@ function useColumns(): Columns<Trace> {
       {
         id: 'losses',
         header: t('common.losses'),
-        meta: { width: 78, align: 'right', wideOnly: true },
+        meta: { width: 78, align: 'right', only: 'wide' },
         cell: ({ row: { original: trace } }) => {
-          const lost = lossText(trace.losses, locale)
+          const lost = lossText(trace.losses, language, locale)
           return (
             <span
               className={lost === '0' ? 'ps-num' : 'ps-num ps-bad'}
@@ -144,7 +145,7 @@ function useColumns(): Columns<Trace> {
       {
         id: 'created',
         header: t('common.created'),
-        meta: { width: 170, align: 'right', wideOnly: true },
+        meta: { width: 170, align: 'right', only: 'wide' },
         cell: ({ row: { original: trace } }) => (
           <span className="ps-num">
             {formatDateTime(trace.created, locale)}
@@ -152,6 +153,6 @@ function useColumns(): Columns<Trace> {
         ),
       },
     ],
-    [t, locale],
+    [t, language, locale],
   )
 }

@@ -20,7 +20,7 @@ export function usePathColumns(): Columns<Path> {
       {
         id: 'target',
         header: t('paths.target'),
-        meta: { width: 150, grow: 1 },
+        meta: { width: 150, narrow: 116, grow: 1, wrap: true },
         cell: ({ row: { original: path } }) => (
           <Link className="ps-mono" to={`/paths/${path.id}`}>
             {path.target}
@@ -30,13 +30,13 @@ export function usePathColumns(): Columns<Path> {
       {
         id: 'state',
         header: t('common.state'),
-        meta: { width: 92 },
+        meta: { width: 92, narrow: 58 },
         cell: ({ row: { original: path } }) => <StateTag state={path.state} />,
       },
       {
         id: 'reached',
         header: t('paths.reached'),
-        meta: { width: 96, wideOnly: true },
+        meta: { width: 96, only: 'wide' },
         cell: ({ row: { original: path } }) =>
           path.reached === undefined
             ? UNKNOWN
@@ -45,7 +45,7 @@ export function usePathColumns(): Columns<Path> {
       {
         id: 'hops',
         header: t('paths.hops'),
-        meta: { width: 64, align: 'right' },
+        meta: { width: 64, narrow: 46, align: 'right' },
         cell: ({ row: { original: path } }) => (
           <span className="ps-num">{path.hops.length}</span>
         ),
@@ -53,7 +53,7 @@ export function usePathColumns(): Columns<Path> {
       {
         id: 'rtt',
         header: t('paths.p50'),
-        meta: { width: 92, align: 'right', wideOnly: true },
+        meta: { width: 92, narrow: 74, align: 'right' },
         cell: ({ row: { original: path } }) => (
           <span className="ps-num">
             {formatDuration(targetRtt(path), locale)}
@@ -63,19 +63,19 @@ export function usePathColumns(): Columns<Path> {
       {
         id: 'place',
         header: t('paths.place'),
-        meta: { width: 140, grow: 1, wideOnly: true },
+        meta: { width: 140, grow: 1, only: 'wide' },
         cell: ({ row: { original: path } }) => <Place path={path} />,
       },
       {
         id: 'as',
         header: t('paths.as'),
-        meta: { width: 140, grow: 1, wideOnly: true },
+        meta: { width: 140, grow: 1, only: 'wide' },
         cell: ({ row: { original: path } }) => asText(path.place),
       },
       {
         id: 'started',
         header: t('common.started'),
-        meta: { width: 170, align: 'right', wideOnly: true },
+        meta: { width: 170, align: 'right', only: 'wide' },
         cell: ({ row: { original: path } }) => (
           <span className="ps-num">{formatDateTime(path.started, locale)}</span>
         ),

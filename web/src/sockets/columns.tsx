@@ -3,7 +3,7 @@ import { useMemo } from 'react'
 import type { Owner, Socket } from '../api/types'
 import { useI18n } from '../i18n'
 import { formatCount, formatDuration, UNKNOWN } from '../lib/format'
-import { Endpoint } from '../ui/figures'
+import { Endpoint, Endpoints } from '../ui/figures'
 import type { Columns } from '../ui/table'
 
 export function useSocketColumns(): Columns<Socket> {
@@ -13,7 +13,7 @@ export function useSocketColumns(): Columns<Socket> {
       {
         id: 'proto',
         header: t('common.protocol'),
-        meta: { sort: 'proto', width: 72 },
+        meta: { sort: 'proto', width: 72, only: 'wide' },
         cell: ({ row: { original: socket } }) => (
           <>
             {socket.proto}
@@ -22,9 +22,23 @@ export function useSocketColumns(): Columns<Socket> {
         ),
       },
       {
+        id: 'proto-state',
+        header: t('common.protocol'),
+        meta: { sort: 'proto', width: 86, only: 'narrow', wrap: true },
+        cell: ({ row: { original: socket } }) => (
+          <div className="ps-lines">
+            <div>
+              {socket.proto}
+              <span className="ps-dim">&nbsp;v{socket.family}</span>
+            </div>
+            <span className="ps-mono ps-dim">{socket.state}</span>
+          </div>
+        ),
+      },
+      {
         id: 'state',
         header: t('common.state'),
-        meta: { sort: 'state', width: 98, wideOnly: true },
+        meta: { sort: 'state', width: 98, only: 'wide' },
         cell: ({ row: { original: socket } }) => (
           <span className="ps-mono">{socket.state}</span>
         ),
@@ -32,7 +46,7 @@ export function useSocketColumns(): Columns<Socket> {
       {
         id: 'local',
         header: t('common.local'),
-        meta: { sort: 'lport', width: 150, grow: 2 },
+        meta: { sort: 'lport', width: 150, grow: 2, only: 'wide' },
         cell: ({ row: { original: socket } }) => (
           <Endpoint ip={socket.laddr} port={socket.lport} />
         ),
@@ -40,15 +54,27 @@ export function useSocketColumns(): Columns<Socket> {
       {
         id: 'remote',
         header: t('common.remote'),
-        meta: { sort: 'rport', width: 150, grow: 2, wideOnly: true },
+        meta: { sort: 'rport', width: 150, grow: 2, only: 'wide' },
         cell: ({ row: { original: socket } }) => (
           <Endpoint ip={socket.raddr} port={socket.rport} />
         ),
       },
       {
+        id: 'ends',
+        header: `${t('common.local')} ↔ ${t('common.remote')}`,
+        meta: {
+          only: 'narrow',
+          wrap: true,
+          width: 150,
+          grow: 1,
+          sort: 'lport',
+        },
+        cell: ({ row: { original: socket } }) => <Endpoints of={socket} />,
+      },
+      {
         id: 'owner',
         header: t('sockets.process'),
-        meta: { width: 160, grow: 2 },
+        meta: { width: 160, narrow: 116, grow: 2, wrap: true },
         cell: ({ row: { original: socket } }) => (
           <Owners owners={socket.owners} />
         ),
@@ -60,7 +86,7 @@ export function useSocketColumns(): Columns<Socket> {
           sort: 'recv_queue',
           width: 140,
           align: 'right',
-          wideOnly: true,
+          only: 'wide',
         },
         cell: ({ row: { original: socket } }) => (
           <span className="ps-num">
@@ -72,7 +98,7 @@ export function useSocketColumns(): Columns<Socket> {
       {
         id: 'rtt',
         header: t('sockets.rtt'),
-        meta: { sort: 'rtt_ns', width: 78, align: 'right', wideOnly: true },
+        meta: { sort: 'rtt_ns', width: 78, align: 'right', only: 'wide' },
         cell: ({ row: { original: socket } }) => (
           <span className="ps-num">
             {formatDuration(socket.rtt_ns, locale)}
@@ -86,7 +112,7 @@ export function useSocketColumns(): Columns<Socket> {
           sort: 'retransmits',
           width: 84,
           align: 'right',
-          wideOnly: true,
+          only: 'wide',
         },
         cell: ({ row: { original: socket } }) => (
           <span
@@ -100,7 +126,7 @@ export function useSocketColumns(): Columns<Socket> {
       {
         id: 'uid',
         header: t('sockets.user'),
-        meta: { sort: 'uid', width: 56, align: 'right', wideOnly: true },
+        meta: { sort: 'uid', width: 56, align: 'right', only: 'wide' },
         cell: ({ row: { original: socket } }) => (
           <span className="ps-num">{socket.uid ?? UNKNOWN}</span>
         ),
@@ -108,7 +134,7 @@ export function useSocketColumns(): Columns<Socket> {
       {
         id: 'netns',
         header: t('common.netns'),
-        meta: { sort: 'netns', width: 104, grow: 1, wideOnly: true },
+        meta: { sort: 'netns', width: 104, grow: 1, only: 'wide' },
         cell: ({ row: { original: socket } }) => (
           <span className="ps-mono" title={String(socket.netns ?? UNKNOWN)}>
             {socket.netns_name ?? socket.netns ?? UNKNOWN}

@@ -39,7 +39,7 @@ export function PacketList({
       {
         id: 'time',
         header: t('traces.time'),
-        meta: { width: 126 },
+        meta: { width: 126, narrow: 112 },
         cell: ({ row: { original: packet } }) => (
           <button
             type="button"
@@ -54,7 +54,7 @@ export function PacketList({
       {
         id: 'tuple',
         header: t('common.address'),
-        meta: { width: 150, grow: 1 },
+        meta: { width: 150, grow: 1, wrap: true },
         cell: ({ row: { original: packet } }) => (
           <span className="ps-mono" title={tupleText(packet.tuple)}>
             {tupleText(packet.tuple)}
@@ -64,7 +64,7 @@ export function PacketList({
       {
         id: 'length',
         header: t('traces.length'),
-        meta: { width: 60, align: 'right', wideOnly: true },
+        meta: { width: 60, align: 'right', only: 'wide' },
         cell: ({ row: { original: packet } }) => (
           <span className="ps-num">{formatCount(packet.len, locale)}</span>
         ),
@@ -72,7 +72,7 @@ export function PacketList({
       {
         id: 'took',
         header: t('common.duration'),
-        meta: { width: 74, align: 'right', wideOnly: true },
+        meta: { width: 74, align: 'right', only: 'wide' },
         cell: ({ row: { original: packet } }) => (
           <span className="ps-num">
             {formatDuration(nsBetween(packet.first, packet.last), locale)}
@@ -82,7 +82,7 @@ export function PacketList({
       {
         id: 'fate',
         header: t('traces.fate'),
-        meta: { width: 88 },
+        meta: { width: 88, narrow: 64 },
         cell: ({ row: { original: packet } }) => <Fate fate={packet.fate} />,
       },
     ],

@@ -2,7 +2,7 @@
 // The small things that every page shows: addresses, ages, states.
 import { Link } from 'react-router'
 import type { Loss, Place } from '../api/types'
-import { useI18n, isKey } from '../i18n'
+import { useI18n, isKey, type Language } from '../i18n'
 import { daemonText, idWords } from '../i18n/daemon'
 import { ageNs, formatCount, formatSeconds, UNKNOWN } from '../lib/format'
 import { useNow } from './clock'
@@ -39,6 +39,25 @@ export function Endpoint({
       </Link>
       {port !== undefined && <span className="ps-port">:{port}</span>}
     </span>
+  )
+}
+
+/** Both ends in one cell: the local one above the remote one. */
+export function Endpoints({
+  of,
+}: {
+  of: { laddr?: string; lport?: number; raddr?: string; rport?: number }
+}) {
+  return (
+    <div className="ps-lines">
+      <div>
+        <Endpoint ip={of.laddr} port={of.lport} />
+      </div>
+      <div>
+        <span className="ps-other-end ps-mono">↔ </span>
+        <Endpoint ip={of.raddr} port={of.rport} />
+      </div>
+    </div>
   )
 }
 
@@ -110,13 +129,18 @@ export function isLost({ id, count }: Loss): boolean {
 }
 
 /** "0", or sums of what has the same unit: "3 steps + 2 packets". */
-export function lossText(losses: readonly Loss[], locale: string): string {
+export function lossText(
+  losses: readonly Loss[],
+  language: Language,
+  locale: string,
+): string {
   const sums = new Map<string, number>()
   for (const { unit, count } of losses.filter(isLost)) {
     sums.set(unit, (sums.get(unit) ?? 0) + count)
   }
   const parts = [...sums].map(
-    ([unit, count]) => `${formatCount(count, locale)} ${unit}`,
+    ([unit, count]) =>
+      `${formatCount(count, locale)} ${daemonText(language, 'unit', unit, unit)}`,
   )
   return parts.length > 0 ? parts.join(' + ') : '0'
 }
@@ -130,7 +154,9 @@ export function LossList({ losses }: { losses: readonly Loss[] }) {
           <span className="ps-mono ps-num">
             {formatCount(loss.count, locale)}
           </span>
-          <span className="ps-dim">{loss.unit}</span>
+          <span className="ps-dim">
+            {daemonText(language, 'unit', loss.unit, loss.unit)}
+          </span>
           <span title={loss.id}>
             {daemonText(language, 'loss', loss.id, idWords(loss.id))}
           </span>

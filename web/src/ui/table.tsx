@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import { useMediaQuery } from '@mantine/hooks'
 import {
   flexRender,
   getCoreRowModel,
@@ -8,17 +9,21 @@ import {
   type RowData,
 } from '@tanstack/react-table'
 import { useVirtualizer } from '@tanstack/react-virtual'
-import { useRef, type ReactNode } from 'react'
+import { useMemo, useRef, type ReactNode } from 'react'
 
 declare module '@tanstack/react-table' {
   // eslint-disable-next-line @typescript-eslint/no-unused-vars
   interface ColumnMeta<TData extends RowData, TValue> {
     /** Least width in px; the rest is shared by `grow`. */
     width: number
+    /** The same on narrow screens, where it differs. */
+    narrow?: number
     grow?: number
     align?: 'right'
-    /** Left out on narrow screens. */
-    wideOnly?: boolean
+    /** The screens that the column is for; all of them, unless told. */
+    only?: 'wide' | 'narrow'
+    /** On narrow screens, a text takes the lines that it needs. */
+    wrap?: boolean
     /** Name of the server's sort key. */
     sort?: string
     /** What the header means, where its word is not enough. */
@@ -29,6 +34,7 @@ declare module '@tanstack/react-table' {
 export type Columns<T> = ColumnDef<T>[]
 
 const ROW_PX = 28
+const NARROW = '(max-width: 700px)'
 
 /** "-bytes" when `key` is not the order yet, then "bytes", and so on. */
 export function nextSort(current: string, key: string): string {
@@ -70,12 +76,22 @@ export function DataTable<T>({
   isSelected?: (row: T) => boolean
 }) {
   const scroller = useRef<HTMLDivElement>(null)
+  const isNarrow = useMediaQuery(NARROW, false, {
+    getInitialValueInEffect: false,
+  })
+  const columnVisibility = useMemo(() => {
+    const other = isNarrow ? 'wide' : 'narrow'
+    return Object.fromEntries(
+      columns.map(({ id, meta }) => [id ?? '', meta?.only !== other]),
+    )
+  }, [columns, isNarrow])
   const table = useReactTable({
     data: rows,
     columns,
     getRowId: rowId,
     getCoreRowModel: getCoreRowModel(),
     manualSorting: true,
+    state: { columnVisibility },
   })
   const all = table.getRowModel().rows
   const virtual = useVirtualizer({
@@ -90,15 +106,13 @@ export function DataTable<T>({
   const above = items[0]?.start ?? 0
   const below = virtual.getTotalSize() - (items.at(-1)?.end ?? 0)
   const headers = table.getFlatHeaders()
-  const width = headers.reduce(
-    (sum, h) => sum + (h.column.columnDef.meta?.width ?? 100),
-    0,
-  )
+  const width = headers.reduce((sum, h) => sum + pxOf(h, isNarrow), 0)
 
   return (
     <div
       className="ps-table"
       data-fill={fill || undefined}
+      data-narrow={isNarrow || undefined}
       ref={scroller}
       // Scrolled by keyboard, it must be reachable by keyboard.
       tabIndex={0}
@@ -115,6 +129,7 @@ export function DataTable<T>({
               <HeaderCell
                 key={header.id}
                 header={header}
+                px={pxOf(header, isNarrow)}
                 total={growSum(headers)}
                 sort={sort}
                 onSort={onSort}
@@ -134,6 +149,9 @@ export function DataTable<T>({
             return (
               <tr
                 key={row.id}
+                // Rows of several lines are as high as they come.
+                ref={isNarrow ? virtual.measureElement : undefined}
+                data-index={item.index}
                 aria-rowindex={item.index + 2}
                 data-odd={item.index % 2 === 1 || undefined}
                 data-selected={isSelected?.(row.original) ?? undefined}
@@ -144,7 +162,7 @@ export function DataTable<T>({
                     <td
                       key={cell.id}
                       data-align={meta?.align}
-                      data-wide={meta?.wideOnly}
+                      data-wrap={meta?.wrap}
                     >
                       {flexRender(
                         cell.column.columnDef.cell,
@@ -168,17 +186,24 @@ export function DataTable<T>({
   )
 }
 
+function pxOf<T>(header: Header<T, unknown>, isNarrow: boolean): number {
+  const { width = 100, narrow } = header.column.columnDef.meta ?? {}
+  return isNarrow && narrow !== undefined ? narrow : width
+}
+
 function growSum<T>(headers: Header<T, unknown>[]): number {
   return headers.reduce((n, h) => n + (h.column.columnDef.meta?.grow ?? 0), 0)
 }
 
 function HeaderCell<T>({
   header,
+  px,
   total,
   sort,
   onSort,
 }: {
   header: Header<T, unknown>
+  px: number
   total: number
   sort: string | undefined
   onSort: ((sort: string) => void) | undefined
@@ -193,13 +218,10 @@ function HeaderCell<T>({
     <th
       scope="col"
       data-align={meta?.align}
-      data-wide={meta?.wideOnly}
       title={meta?.help}
       aria-sort={order}
-      data-grow={share > 0 || undefined}
       style={{
-        ['--ps-px' as string]: `${meta?.width ?? 100}px`,
-        width: `calc(${meta?.width ?? 100}px + max(0px, 100cqw - var(--ps-width)) * ${share})`,
+        width: `calc(${px}px + max(0px, 100cqw - var(--ps-width)) * ${share})`,
       }}
     >
       {key !== undefined && onSort ? (
