@@ -144,7 +144,8 @@ class Suite:
                 continue
             extra = list(args.get(name, ()))
             if name == 'gateway':
-                extra = ['--http', f'127.0.0.1:{self.port}', *extra]
+                extra = ['--http', f'127.0.0.1:{self.port}',
+                         *_patience(), *extra]
             self.daemons[name] = Daemon(
                 lab, name, *extra, run_dir=self.run_dir,
                 state_dir=self.state_dir, ns=self.ns)
@@ -203,6 +204,14 @@ class Suite:
                 '--flush', '--run-dir', self.run_dir,
                 '--state-dir', self.state_dir)
         return codes
+
+
+def _patience():
+    """A slow machine's gateway waits longer for the daemons."""
+    if SLOW == 1:
+        return []
+    return ['--request-timeout', f'{2 * SLOW:.0f}s', '--host-timeout',
+            f'{SLOW:.0f}s', '--metrics-timeout', f'{SLOW:.0f}s']
 
 
 class NsClient(Client):
