@@ -234,10 +234,14 @@ def _held(pid):
     """BPF objects that a process has open: {'prog': ids, ...}."""
     held = {'prog': set(), 'link': set(), 'map': set()}
     for fd in os.listdir(f'/proc/{pid}/fdinfo'):
-        with open(f'/proc/{pid}/fdinfo/{fd}', encoding='ascii') as file:
-            for what, ident in re.findall(r'^(prog|link|map)_id:\s*(\d+)$',
-                                          file.read(), re.M):
-                held[what].add(int(ident))
+        try:
+            with open(f'/proc/{pid}/fdinfo/{fd}', encoding='ascii') as file:
+                text = file.read()
+        except FileNotFoundError:
+            continue    # closed meanwhile
+        for what, ident in re.findall(r'^(prog|link|map)_id:\s*(\d+)$',
+                                      text, re.M):
+            held[what].add(int(ident))
     return held
 
 
