@@ -62,10 +62,12 @@ void ps_peer_view(const struct ps_peer *peer, struct ps_peer_view *ret_view)
     /* Heartbeats come by another connection than answers do. */
     if (ps_peer_serves(view->status.state) &&
         !ps_client_connected(peer->client)) {
-        view->status.state = PS__SERVICE_STATUS__STATE__starting;
+        view->status.state = peer->served ? PS__SERVICE_STATUS__STATE__down
+                                          : PS__SERVICE_STATUS__STATE__starting;
         view->status.reason = view->reason;
-        snprintf(view->reason, sizeof(view->reason),
-                 "It lives, but takes no requests yet.");
+        snprintf(view->reason, sizeof(view->reason), "%s",
+                 peer->served ? "Its connection was lost. See in its log why."
+                              : "It lives, but takes no requests yet.");
     }
     view->status.last_seen = &view->last_seen;
 }
@@ -81,6 +83,12 @@ static void tell_state(struct ps_peer *peer)
     peer->peers->ops->on_state(peer->peers->arg, &view.status);
 }
 
+static bool same_life(const Ps__ServiceStatus *a, const Ps__ServiceStatus *b)
+{
+    return a->started && b->started &&
+           a->started->unix_ns == b->started->unix_ns;
+}
+
 static void take_heartbeat(struct ps_peer *peer, ProtobufCMessage *msg)
 {
     Ps__ServiceStatus *status = (Ps__ServiceStatus *)msg;
@@ -90,6 +98,10 @@ static void take_heartbeat(struct ps_peer *peer, ProtobufCMessage *msg)
         protobuf_c_message_free_unpacked(msg, NULL);
         return;
     }
+    if (!peer->status || !same_life(peer->status, status))
+        peer->served = false;
+    if (ps_client_connected(peer->client))
+        peer->served = true;
     if (peer->status)
         ps__service_status__free_unpacked(peer->status, NULL);
     /* Ours to say. */

@@ -17,6 +17,7 @@ struct ps_peer {
     struct ps_peers *peers;
     Ps__ServiceStatus *status; /* of the last heartbeat; NULL: none came */
     uint64_t seen_mono_ns, seen_unix_ns;
+    bool served; /* since it was started, it has taken requests */
     Ps__ServiceStatus__State told; /* the state that was given on */
     uint64_t misnamed; /* messages that are not what their topic carries */
 };

@@ -230,7 +230,7 @@ static int fill_steps(Ps__PacketWay *msg, const struct ps_join *join,
     return 0;
 }
 
-static bool is_delivery(void *arg, uint64_t location)
+bool ps_names_is_delivery(void *arg, uint64_t location)
 {
     struct ps_ksyms *ksyms = arg;
 
@@ -255,8 +255,8 @@ static int fill_way(Ps__PacketWay *msg, const struct ps_join *join,
     msg->ip_id = first->ip_id;
     msg->has_tcp_seq = first->tuple.proto == IPPROTO_TCP;
     msg->tcp_seq = first->seq;
-    if (set_text(&msg->fate,
-                 ps_join_fate(join, way, is_delivery, names->ksyms)) < 0)
+    if (set_text(&msg->fate, ps_join_fate(join, way, ps_names_is_delivery,
+                                          names->ksyms)) < 0)
         return -ENOMEM;
     return fill_steps(msg, join, way, names);
 }

@@ -27,6 +27,9 @@ struct ps_names {
     const char *tier;      /* hook of the tracepoints */
     uint64_t mono_to_unix; /* added to the kernel's clock */
 };
+/* Whether this address is in a function that gives a packet to its reader;
+ * ksyms is a struct ps_ksyms or NULL. */
+bool ps_names_is_delivery(void *ksyms, uint64_t location);
 
 /* New messages, freed with protobuf_c_message_free_unpacked(); NULL without
  * memory. */

@@ -249,10 +249,8 @@ enum ps_join_result ps_join_append(struct ps_join *j, uint32_t way,
     s->ifname[sizeof(s->ifname) - 1] = '\0';
     link_by_time(j, w, j->n_steps++);
     w->n_steps++;
-    if (e->station == PS_ST_KFREE_SKB && !w->dropped) {
+    if (e->station == PS_ST_KFREE_SKB)
         w->dropped = true;
-        j->drops++;
-    }
     return PS_JOIN_STEP;
 }
 
@@ -340,11 +338,6 @@ uint32_t ps_join_packets(const struct ps_join *j)
     return j->n_packets;
 }
 
-uint32_t ps_join_drops(const struct ps_join *j)
-{
-    return j->drops;
-}
-
 const struct ps_way *ps_join_way(const struct ps_join *j, uint32_t n)
 {
     if (n >= j->n_packets)
@@ -389,4 +382,19 @@ const char *ps_join_fate(const struct ps_join *j, const struct ps_way *way,
     if (sent)
         return forwarded ? "forwarded" : "sent";
     return NULL;
+}
+
+uint32_t ps_join_drops(const struct ps_join *j,
+                       bool (*is_delivery)(void *arg, uint64_t location),
+                       void *arg)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < j->n_ways; i++) {
+        const struct ps_way *way = &j->ways[i];
+
+        if (!way->foreign && way->dropped)
+            n += ps_streq(ps_join_fate(j, way, is_delivery, arg), "dropped");
+    }
+    return n;
 }

@@ -84,7 +84,6 @@ enum ps_join_result ps_join_add(struct ps_join *join,
 uint64_t ps_join_count(const struct ps_join *join, enum ps_join_result result);
 /* Packets that are listed (not the foreign ones). */
 uint32_t ps_join_packets(const struct ps_join *join);
-uint32_t ps_join_drops(const struct ps_join *join);
 /* The n-th listed packet, in the order of first sight; NULL: none. */
 const struct ps_way *ps_join_way(const struct ps_join *join, uint32_t n);
 /* Borrowed until the next ps_join_add(); NULL for PS_JOIN_NONE. */
@@ -97,5 +96,9 @@ const struct ps_step *ps_join_step(const struct ps_join *join, uint32_t step);
 const char *ps_join_fate(const struct ps_join *join, const struct ps_way *way,
                          bool (*is_delivery)(void *arg, uint64_t location),
                          void *arg);
+/* Listed packets whose fate is "dropped": not a copy's, of one that arrived. */
+uint32_t ps_join_drops(const struct ps_join *join,
+                       bool (*is_delivery)(void *arg, uint64_t location),
+                       void *arg);
 
 #endif

@@ -8,7 +8,7 @@
 struct ps_join {
     uint32_t max_packets, netns;
     struct ps_way *ways;
-    uint32_t n_ways, max_ways, n_packets, drops;
+    uint32_t n_ways, max_ways, n_packets;
     struct ps_step *steps;
     uint32_t n_steps, cap_steps;
     uint32_t *buckets, *by_skb, *by_content, *by_flow; /* PS_JOIN_NONE: empty */

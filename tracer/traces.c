@@ -78,7 +78,7 @@ Ps__Trace *ps_traces_describe(struct tracer *t, const struct ps_trace *trace)
         return NULL;
     ps_probes_counts(t->probes, slot_of(t, trace), &count);
     msg->packets = ps_join_packets(trace->join);
-    msg->drops = ps_join_drops(trace->join);
+    msg->drops = ps_join_drops(trace->join, ps_names_is_delivery, t->ksyms);
     msg->steps = ps_join_count(trace->join, PS_JOIN_STEP);
     msg->hits = count.hits;
     for (size_t i = 0; i < PS_JOIN_RESULTS; i++) {
