@@ -89,7 +89,7 @@ export function useFlowColumns(onOpen?: (flow: Flow) => void): Columns<Flow> {
       {
         id: 'rate',
         header: t('flows.rate'),
-        meta: { width: 87, narrow: 78, align: 'right', sort: 'rate' },
+        meta: { width: 87, narrow: 82, align: 'right', sort: 'rate' },
         cell: ({ row: { original: flow } }) => (
           <Rate rate={sum(flow.rx_bytes_per_s, flow.tx_bytes_per_s)} />
         ),
@@ -113,7 +113,7 @@ export function useFlowColumns(onOpen?: (flow: Flow) => void): Columns<Flow> {
       {
         id: 'bytes',
         header: t('common.bytes'),
-        meta: { width: 88, narrow: 74, align: 'right', sort: 'bytes' },
+        meta: { width: 88, narrow: 72, align: 'right', sort: 'bytes' },
         cell: ({ row: { original: flow } }) => (
           <span className="ps-num">
             {formatBytes(total(flow, 'bytes'), locale)}

@@ -144,3 +144,59 @@ export function sideways(page: Page): Promise<number> {
     )
   })
 }
+
+interface AddressCell {
+  text: string
+  /** Texts of what is wider than its box, the cell's own too. */
+  clipped: string[]
+  /** Addresses that take more than one line. */
+  broken: string[]
+}
+
+/** The cells of the column with both ends, as they are drawn. */
+export function addressCells(page: Page): Promise<AddressCell[]> {
+  return page.evaluate(() =>
+    [...document.querySelectorAll('.ps-table td:has(.ps-endpoint)')]
+      .filter((cell) => cell.checkVisibility())
+      .map((cell) => {
+        const inner = [...cell.querySelectorAll('*')]
+        return {
+          text: cell.textContent,
+          clipped: [cell, ...inner]
+            .filter((box) => getComputedStyle(box).display !== 'inline')
+            .filter((box) => box.scrollWidth > box.clientWidth)
+            .map((box) => box.textContent),
+          broken: inner
+            .filter((box) => box.matches('.ps-endpoint, .ps-endpoint a'))
+            .filter((box) => {
+              const line = parseFloat(getComputedStyle(box).lineHeight)
+              return box.getBoundingClientRect().height > line * 1.5
+            })
+            .map((box) => box.textContent),
+        }
+      }),
+  )
+}
+
+/** Whether each table is as wide as the box that it is in, no wider. */
+export function fullWidth(page: Page): Promise<boolean> {
+  return page.evaluate(() =>
+    [...document.querySelectorAll('.ps-table')].every((box) => {
+      const rows = box.querySelectorAll('table, thead tr, tbody tr')
+      return (
+        box.scrollWidth === box.clientWidth &&
+        [...rows].every(
+          (row) =>
+            Math.abs(row.getBoundingClientRect().width - box.clientWidth) < 1,
+        ) &&
+        // Empty columns would be wide too: the last cell ends at the edge.
+        [...box.querySelectorAll('th:last-child')].every(
+          (cell) =>
+            box.getBoundingClientRect().right -
+              cell.getBoundingClientRect().right <
+            3,
+        )
+      )
+    }),
+  )
+}

@@ -3,6 +3,8 @@
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import {
+  addressCells,
+  fullWidth,
   nameless,
   poorContrast,
   sideways,
@@ -151,6 +153,46 @@ describe('every page', () => {
       expect(await sideways(page), name).toBeLessThanOrEqual(0)
     }
   })
+
+  it.each(['flows', 'sockets'] as const)(
+    'shows whole IPv4 addresses on a narrow screen: %s',
+    async (name) => {
+      await open('/services', { viewport: { width: 390, height: 800 } })
+      // The longest there are; the rest of the list is as it came.
+      await page.route(`**/api/v1/${name}?*`, async (route) => {
+        const response = await route.fetch()
+        const list = (await response.json()) as Record<string, object[]>
+        const rate = { rx_bytes_per_s: 523_000, tx_bytes_per_s: 523_000 }
+        const ends = { lport: 65535, rport: 65535, ...rate }
+        const long = { laddr: '192.168.100.200', raddr: '203.0.113.254' }
+        const rows = list[name]?.slice(0, 40) ?? []
+        list[name] = rows.map((row, i) =>
+          i === 0 ? { ...row, ...long, ...ends } : row,
+        )
+        await route.fulfill({ response, json: list })
+      })
+      await page.goto(`${suite.url}/${name}?addr=127.0.0.1`)
+      const table = page.locator('.ps-table')
+      await table.getByText('192.168.100.200').waitFor()
+      expect(await fullWidth(page)).toBe(true)
+      const cut = await table
+        .locator('td:has(> .ps-num)')
+        .evaluateAll((all) =>
+          all
+            .filter((cell) => cell.scrollWidth > cell.clientWidth)
+            .map((cell) => cell.textContent),
+        )
+      expect(cut).toEqual([])
+      const cells = await addressCells(page)
+      expect(cells[0]?.text).toContain('192.168.100.200:65535')
+      expect(cells[0]?.text).toContain('203.0.113.254:65535')
+      for (const cell of cells) {
+        expect(cell.text).toMatch(/^\d+\.\d+\.\d+\.\d+:\d+/)
+        expect(cell.clipped, cell.text).toEqual([])
+        expect(cell.broken, cell.text).toEqual([])
+      }
+    },
+  )
 
   it('speaks the browser’s language, and another when told', async () => {
     await open('/services', { locale: 'zh-CN' })

@@ -3,6 +3,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { isKey } from '../../src/i18n'
 import { daemonText, type TextKind } from '../../src/i18n/daemon'
 import { enTexts } from '../../src/i18n/daemon.en'
 import { zhTexts } from '../../src/i18n/daemon.zh'
@@ -31,7 +32,7 @@ function callsOf(name: string): string[][] {
       else if (!isText && '([{'.includes(c)) depth++
       else if (!isText && ')]}'.includes(c)) depth--
       if (c === ',' && depth === 1 && !isText) args.push('')
-      else if (depth > 0) args[args.length - 1] += c
+      else if (depth > 0) args.push(`${args.pop() ?? ''}${c}`)
     }
     return args.map((arg) => arg.trim())
   })
@@ -181,6 +182,13 @@ describe('ids in the daemons’ sources', () => {
 
   it('have a sentence in Chinese; in English the daemon says it', () => {
     expect(missing('event', said.event, 'zh')).toEqual([])
+  })
+
+  it('of special-purpose addresses have a name', () => {
+    const source = readFileSync(join(ROOT, 'locator/special.c'), 'utf8')
+    const ids = [...source.matchAll(/\}, \d+, "(\w+)"\}/g)].map(([, id]) => id)
+    expect(ids.length).toBeGreaterThan(20)
+    expect(ids.filter((id) => !isKey(`special.${id}`))).toEqual([])
   })
 
   it('are all that has a name', () => {
