@@ -240,6 +240,7 @@ def test_largest_body_is_taken(door):
 
 @with_args('--header-timeout', '1s', '--body-timeout', '1s')
 @pytest.mark.parametrize('part', ['head', 'body'])
+@pytest.mark.host_only('it measures time')
 def test_half_sent(door, part):
     data = b'GET /healthz HTTP/1.1\r\nHost: localhost\r\nX:'
     if part == 'body':
@@ -256,6 +257,7 @@ def test_half_sent(door, part):
 
 
 @with_args('--header-timeout', '1s')
+@pytest.mark.host_only('it measures time')
 def test_drip_does_not_help(door):
     with connect(door) as sock:
         began = time.monotonic()
@@ -339,6 +341,7 @@ def test_wrong_options(lab, args, code):
     assert args[-1] in daemon.log() or args[0] in daemon.log()
 
 
+@pytest.mark.host_only('it measures time')
 def test_ends_soon_and_well(door):
     events = door.client.open('GET', 'events')
     idle = connect(door)
@@ -442,6 +445,7 @@ def pair(lab):
 
 
 @pytest.mark.daemons('locator')
+@pytest.mark.host_only('it measures time')
 def test_killed_daemon_is_down_and_comes_back(pair):
     stream = pair.client.events('service', timeout=20)
     first = threading.Event()
@@ -472,6 +476,7 @@ def test_killed_daemon_is_down_and_comes_back(pair):
 
 
 @pytest.mark.daemons('locator')
+@pytest.mark.host_only('it measures time')
 def test_stopped_daemon_is_named_in_time(pair):
     pid = pair['locator'].proc.pid
     os.kill(pid, signal.SIGSTOP)

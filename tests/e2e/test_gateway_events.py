@@ -130,6 +130,7 @@ def test_restart_is_told(lab):
     assert later[0]['event'] == 'lost'
 
 
+@pytest.mark.host_only('it measures time')
 def test_stalled_client_harms_nobody(lab):
     suite = start(lab, '--stream-buffer', '128K')
     stalled = socket.socket()
@@ -169,6 +170,7 @@ def test_stalled_client_harms_nobody(lab):
     stream.close()
 
 
+@pytest.mark.host_only('it measures time')
 def test_heartbeat(lab):
     suite = start(lab)
     with suite.client.open('GET', 'events', timeout=15) as res:

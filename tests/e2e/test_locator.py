@@ -178,6 +178,7 @@ def wire_times(frames):
 
 
 @BOTH
+@pytest.mark.host_only('it measures time')
 def test_latency_is_that_of_the_wire(lab, chain, version, tmp_path):
     """Against a capture on the first link, which sees the same packets."""
     a, _routers, _b, links = chain

@@ -222,6 +222,7 @@ def test_every_thread_has_what_services_say(lab, suite):
 # ---- the end ---------------------------------------------------------------
 
 @each
+@pytest.mark.host_only('it measures time')
 def test_sigterm_drains(lab, name):
     daemon = _daemon(lab, name).start()
     begin = time.monotonic()

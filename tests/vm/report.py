@@ -58,7 +58,8 @@ def pytest_runtest_logreport(report):
         _failed(report, crash.message if crash else report.when)
     elif report.skipped and verdict == 'ok':
         verdict = 'skip'
-        _say(f'PSTEST skip {name} {report.longrepr[2]}')
+        why = report.longrepr[2].removeprefix('Skipped: ')
+        _say(f'PSTEST skip {name} {why}')
     _state[name] = (verdict, seconds)
     if report.when == 'teardown':
         if verdict == 'ok':
