@@ -15,7 +15,7 @@ MODULES = [
     'nft_counter', 'nft_limit', 'nft_log', 'nft_nat', 'nft_masq',
     'nft_reject_inet', 'nft_chain_nat', 'tcp_bbr', 'inet_diag', 'tcp_diag',
     'udp_diag', 'raw_diag', 'unix_diag', 'af_packet', 'nf_synproxy_core',
-    'nft_reject_ipv4', 'nft_reject_ipv6', 'nft_numgen',
+    'nft_reject_ipv4', 'nft_reject_ipv6', 'nft_numgen', 'nft_objref',
 ]
 LOADER = '/lib64/ld-linux-x86-64.so.2'
 
