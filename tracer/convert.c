@@ -230,11 +230,18 @@ static int fill_steps(Ps__PacketWay *msg, const struct ps_join *join,
     return 0;
 }
 
-bool ps_names_is_delivery(void *arg, uint64_t location)
+enum ps_free ps_names_free(const void *arg, const struct ps_step *s)
 {
-    struct ps_ksyms *ksyms = arg;
+    const struct ps_names *names = arg;
+    const char *function = NULL, *reason = NULL;
 
-    return ksyms && ps_station_is_reader(ps_ksyms_find(ksyms, location, NULL));
+    if (s->station != PS_ST_KFREE_SKB && s->station != PS_ST_CONSUME_SKB)
+        return PS_FREE_UNKNOWN;
+    if (names->ksyms && s->location)
+        function = ps_ksyms_find(names->ksyms, s->location, NULL);
+    if (names->reasons && s->flags & PS_EF_REASON)
+        reason = ps_drop_reason_name(names->reasons, s->reason);
+    return ps_station_free(s->station, function, reason);
 }
 
 static int fill_way(Ps__PacketWay *msg, const struct ps_join *join,
@@ -255,8 +262,7 @@ static int fill_way(Ps__PacketWay *msg, const struct ps_join *join,
     msg->ip_id = first->ip_id;
     msg->has_tcp_seq = first->tuple.proto == IPPROTO_TCP;
     msg->tcp_seq = first->seq;
-    if (set_text(&msg->fate, ps_join_fate(join, way, ps_names_is_delivery,
-                                          names->ksyms)) < 0)
+    if (set_text(&msg->fate, ps_join_fate(join, way, ps_names_free, names)) < 0)
         return -ENOMEM;
     return fill_steps(msg, join, way, names);
 }

@@ -27,9 +27,8 @@ struct ps_names {
     const char *tier;      /* hook of the tracepoints */
     uint64_t mono_to_unix; /* added to the kernel's clock */
 };
-/* Whether this address is in a function that gives a packet to its reader;
- * ksyms is a struct ps_ksyms or NULL. */
-bool ps_names_is_delivery(void *ksyms, uint64_t location);
+/* A ps_free_fn; arg is a struct ps_names. */
+enum ps_free ps_names_free(const void *arg, const struct ps_step *s);
 
 /* New messages, freed with protobuf_c_message_free_unpacked(); NULL without
  * memory. */

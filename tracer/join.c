@@ -356,18 +356,16 @@ const struct ps_step *ps_join_step(const struct ps_join *j, uint32_t step)
 }
 
 const char *ps_join_fate(const struct ps_join *j, const struct ps_way *way,
-                         bool (*is_delivery)(void *arg, uint64_t location),
-                         void *arg)
+                         ps_free_fn freed, const void *arg)
 {
-    bool delivered = false, forwarded = false, sent = false;
+    bool delivered = false, dropped = false, forwarded = false, sent = false;
     const struct ps_step *s;
 
     for (uint32_t i = way->steps; i != PS_JOIN_NONE; i = s->next) {
         s = &j->steps[i];
-        if (s->station == PS_ST_COPY_DATAGRAM ||
-            (s->station == PS_ST_CONSUME_SKB && s->location &&
-             is_delivery(arg, s->location)))
+        if (s->station == PS_ST_COPY_DATAGRAM || freed(arg, s) == PS_FREE_READ)
             delivered = true;
+        dropped |= freed(arg, s) == PS_FREE_LOSS;
         forwarded |= s->station == PS_ST_NF_FORWARD;
         /* Received again after it was sent: it is not known to have left. */
         if (s->station == PS_ST_NET_DEV_XMIT)
@@ -377,16 +375,15 @@ const char *ps_join_fate(const struct ps_join *j, const struct ps_way *way,
     }
     if (delivered)
         return "delivered";
-    if (way->dropped)
+    if (dropped)
         return "dropped";
     if (sent)
         return forwarded ? "forwarded" : "sent";
     return NULL;
 }
 
-uint32_t ps_join_drops(const struct ps_join *j,
-                       bool (*is_delivery)(void *arg, uint64_t location),
-                       void *arg)
+uint32_t ps_join_drops(const struct ps_join *j, ps_free_fn freed,
+                       const void *arg)
 {
     uint32_t n = 0;
 
@@ -394,7 +391,7 @@ uint32_t ps_join_drops(const struct ps_join *j,
         const struct ps_way *way = &j->ways[i];
 
         if (!way->foreign && way->dropped)
-            n += ps_streq(ps_join_fate(j, way, is_delivery, arg), "dropped");
+            n += ps_streq(ps_join_fate(j, way, freed, arg), "dropped");
     }
     return n;
 }

@@ -15,6 +15,7 @@
 
 #include "bpf/tracer/tracer_abi.h"
 #include "common/util.h"
+#include "tracer/station.h"
 
 #define PS_JOIN_WINDOW_NS   (10 * PS_NS_PER_S)
 #define PS_JOIN_MAX_PACKETS 10000u
@@ -89,16 +90,14 @@ const struct ps_way *ps_join_way(const struct ps_join *join, uint32_t n);
 /* Borrowed until the next ps_join_add(); NULL for PS_JOIN_NONE. */
 const struct ps_step *ps_join_step(const struct ps_join *join, uint32_t step);
 
-/*
- * "dropped", "delivered", "forwarded", "sent"; NULL: not known.
- * is_delivery says whether a consume_skb at this address is a reader's.
- */
+/* What the free in this step (of any station) means; see ps_station_free(). */
+typedef enum ps_free (*ps_free_fn)(const void *arg, const struct ps_step *s);
+
+/* "dropped", "delivered", "forwarded", "sent"; NULL: not known. */
 const char *ps_join_fate(const struct ps_join *join, const struct ps_way *way,
-                         bool (*is_delivery)(void *arg, uint64_t location),
-                         void *arg);
+                         ps_free_fn freed, const void *arg);
 /* Listed packets whose fate is "dropped": not a copy's, of one that arrived. */
-uint32_t ps_join_drops(const struct ps_join *join,
-                       bool (*is_delivery)(void *arg, uint64_t location),
-                       void *arg);
+uint32_t ps_join_drops(const struct ps_join *join, ps_free_fn freed,
+                       const void *arg);
 
 #endif

@@ -36,12 +36,28 @@ static const struct ps_station stations[PS_ST_MAX] = {
 /* net/ipv4 and net/ipv6: udp.c, raw.c, ping.c, icmp.c. Each frees what the
  * socket's owner has read, or what the protocol itself has answered. */
 static const char *const readers[] = {
-    "skb_consume_udp",   "udp_recvmsg",
-    "udpv6_recvmsg",     "raw_recvmsg",
-    "rawv6_recvmsg",     "ping_recvmsg",
-    "icmp_rcv",          "icmpv6_rcv",
-    "skb_free_datagram", "__skb_free_datagram_locked",
+    "skb_consume_udp",
+    "udp_recvmsg",
+    "udpv6_recvmsg",
+    "raw_recvmsg",
+    "rawv6_recvmsg",
+    "ping_recvmsg",
+    "icmp_rcv",
+    "icmpv6_rcv",
+    "skb_free_datagram",
+    "__skb_free_datagram_locked",
+    NULL,
 };
+
+/* Each gets a copy beside the packet itself, which goes on when a listener
+ * does not want it: net/ipv4/raw.c, net/ipv6/raw.c, net/packet/af_packet.c. */
+static const char *const listeners[] = {
+    "raw_rcv",     "rawv6_rcv",       "packet_rcv",
+    "tpacket_rcv", "packet_rcv_spkt", NULL,
+};
+
+/* Up to 6.1 net/ipv6/icmp.c frees what it has handled as if it dropped it. */
+static const char *const handlers[] = {"icmpv6_rcv", NULL};
 
 const struct ps_station *ps_station_get(unsigned int station)
 {
@@ -50,15 +66,28 @@ const struct ps_station *ps_station_get(unsigned int station)
     return &stations[station];
 }
 
-bool ps_station_is_reader(const char *function)
+static bool is_in(const char *const *names, const char *function)
 {
-    size_t len;
+    size_t len = strcspn(function, ".");
 
-    if (!function)
-        return false;
-    len = strcspn(function, ".");
-    for (size_t i = 0; i < ARRAY_SIZE(readers); i++)
-        if (strlen(readers[i]) == len && !strncmp(readers[i], function, len))
+    for (; *names; names++)
+        if (strlen(*names) == len && !strncmp(*names, function, len))
             return true;
     return false;
+}
+
+enum ps_free ps_station_free(unsigned int station, const char *function,
+                             const char *reason)
+{
+    bool unnamed = !reason || !strcmp(reason, "NOT_SPECIFIED");
+
+    if (station == PS_ST_CONSUME_SKB)
+        return function && is_in(readers, function) ? PS_FREE_READ
+                                                    : PS_FREE_UNKNOWN;
+    if (station != PS_ST_KFREE_SKB)
+        return PS_FREE_UNKNOWN;
+    if (function &&
+        (is_in(listeners, function) || (unnamed && is_in(handlers, function))))
+        return PS_FREE_UNKNOWN;
+    return PS_FREE_LOSS;
 }

@@ -26,11 +26,19 @@ struct ps_station {
 /* NULL for a number that is none. */
 const struct ps_station *ps_station_get(unsigned int station);
 
+/* What the end of a buffer means for the packet that it held. */
+enum ps_free {
+    PS_FREE_UNKNOWN,
+    PS_FREE_READ, /* by its reader: a delivery */
+    PS_FREE_LOSS,
+};
+
 /*
- * Functions that take a packet as its reader and then free it: a consume_skb
- * from there is a delivery. Compares whole names, without the suffixes that
- * compilers add (".isra.0").
+ * By the station (consume_skb or kfree_skb), the function that freed and the
+ * drop reason's name; both may be NULL. Compares whole names, without the
+ * suffixes that compilers add (".isra.0").
  */
-bool ps_station_is_reader(const char *function);
+enum ps_free ps_station_free(unsigned int station, const char *function,
+                             const char *reason);
 
 #endif

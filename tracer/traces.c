@@ -72,13 +72,15 @@ Ps__Trace *ps_traces_describe(struct tracer *t, const struct ps_trace *trace)
 {
     struct ps_tracer_count count = {0};
     Ps__Trace *msg = copy_trace(trace->msg);
+    struct ps_names names;
     uint64_t sum = 0;
 
     if (!msg)
         return NULL;
+    ps_tracer_names(t, &names);
     ps_probes_counts(t->probes, slot_of(t, trace), &count);
     msg->packets = ps_join_packets(trace->join);
-    msg->drops = ps_join_drops(trace->join, ps_names_is_delivery, t->ksyms);
+    msg->drops = ps_join_drops(trace->join, ps_names_free, &names);
     msg->steps = ps_join_count(trace->join, PS_JOIN_STEP);
     msg->hits = count.hits;
     for (size_t i = 0; i < PS_JOIN_RESULTS; i++) {

@@ -88,14 +88,14 @@ static const struct ps_step *nth(const struct ps_join *j, uint32_t way,
     return s;
 }
 
-static bool never(void *arg _unused_, uint64_t location _unused_)
+static enum ps_free plain(const void *arg _unused_, const struct ps_step *s)
 {
-    return false;
+    return ps_station_free(s->station, NULL, NULL);
 }
 
-static bool reader_is_7(void *arg _unused_, uint64_t location)
+static enum ps_free reader_is_7(const void *arg, const struct ps_step *s)
 {
-    return location == 7;
+    return s->location == 7 ? PS_FREE_READ : plain(arg, s);
 }
 
 static void test_bounds(void **state _unused_)
@@ -273,7 +273,7 @@ static void test_no_beginning(void **state _unused_)
     assert_int_equal(ps_join_packets(j), 0);
     /* A drop is worth a packet of its own. */
     assert_int_equal(add(j, udp(PS_ST_KFREE_SKB, 1, 5, 1)), PS_JOIN_STEP);
-    assert_int_equal(ps_join_drops(j, never, NULL), 1);
+    assert_int_equal(ps_join_drops(j, plain, NULL), 1);
     ps_join_free(&j);
 }
 
@@ -391,30 +391,30 @@ static void test_fate(void **state _unused_)
     struct ps_tracer_event e = udp(PS_ST_CONSUME_SKB, 6, 8, 4);
 
     add(j, udp(PS_ST_NF_OUTPUT, 1, 5, 1));
-    assert_null(ps_join_fate(j, ps_join_way(j, 0), never, NULL));
+    assert_null(ps_join_fate(j, ps_join_way(j, 0), plain, NULL));
     add(j, udp(PS_ST_NET_DEV_XMIT, 2, 5, 1));
-    assert_string_equal(ps_join_fate(j, ps_join_way(j, 0), never, NULL),
+    assert_string_equal(ps_join_fate(j, ps_join_way(j, 0), plain, NULL),
                         "sent");
     add(j, udp(PS_ST_NETIF_RECEIVE_SKB, 3, 5, 1));
-    assert_null(ps_join_fate(j, ps_join_way(j, 0), never, NULL));
+    assert_null(ps_join_fate(j, ps_join_way(j, 0), plain, NULL));
     add(j, udp(PS_ST_KFREE_SKB, 4, 5, 1));
-    assert_string_equal(ps_join_fate(j, ps_join_way(j, 0), never, NULL),
+    assert_string_equal(ps_join_fate(j, ps_join_way(j, 0), plain, NULL),
                         "dropped");
 
     add(j, udp(PS_ST_NF_FORWARD, 5, 6, 2));
     add(j, udp(PS_ST_NET_DEV_XMIT, 6, 6, 2));
-    assert_string_equal(ps_join_fate(j, ps_join_way(j, 1), never, NULL),
+    assert_string_equal(ps_join_fate(j, ps_join_way(j, 1), plain, NULL),
                         "forwarded");
 
     add(j, udp(PS_ST_NF_INPUT, 5, 8, 4));
     e.location = 7;
     add(j, e);
-    assert_null(ps_join_fate(j, ps_join_way(j, 2), never, NULL));
+    assert_null(ps_join_fate(j, ps_join_way(j, 2), plain, NULL));
     assert_string_equal(ps_join_fate(j, ps_join_way(j, 2), reader_is_7, NULL),
                         "delivered");
     /* A copy of what was delivered is freed by the kernel: no loss. */
     add(j, udp(PS_ST_KFREE_SKB, 6, 8, 4));
-    assert_int_equal(ps_join_drops(j, never, NULL), 2);
+    assert_int_equal(ps_join_drops(j, plain, NULL), 2);
     assert_int_equal(ps_join_drops(j, reader_is_7, NULL), 1);
     ps_join_free(&j);
 }
@@ -451,6 +451,28 @@ static void test_interleaved(void **state _unused_)
     ps_join_free(&j);
 }
 
+static const struct {
+    unsigned int station;
+    const char *function, *reason;
+    enum ps_free want;
+} frees[] = {
+    {PS_ST_CONSUME_SKB, "skb_consume_udp", NULL, PS_FREE_READ},
+    {PS_ST_CONSUME_SKB, "icmp_rcv.isra.0", NULL, PS_FREE_READ},
+    {PS_ST_CONSUME_SKB, "icmp_rcv_other", NULL, PS_FREE_UNKNOWN},
+    {PS_ST_CONSUME_SKB, "skb_consume", NULL, PS_FREE_UNKNOWN},
+    {PS_ST_CONSUME_SKB, NULL, NULL, PS_FREE_UNKNOWN},
+    {PS_ST_NET_DEV_QUEUE, "icmp_rcv", NULL, PS_FREE_UNKNOWN},
+    {PS_ST_KFREE_SKB, NULL, NULL, PS_FREE_LOSS},
+    {PS_ST_KFREE_SKB, "nf_hook_slow", "NETFILTER_DROP", PS_FREE_LOSS},
+    /* A listener's copy, not the packet. */
+    {PS_ST_KFREE_SKB, "raw_rcv", "SOCKET_FILTER", PS_FREE_UNKNOWN},
+    {PS_ST_KFREE_SKB, "rawv6_rcv", "SOCKET_FILTER", PS_FREE_UNKNOWN},
+    /* Old kernels free so what they have handled. */
+    {PS_ST_KFREE_SKB, "icmpv6_rcv", NULL, PS_FREE_UNKNOWN},
+    {PS_ST_KFREE_SKB, "icmpv6_rcv", "NOT_SPECIFIED", PS_FREE_UNKNOWN},
+    {PS_ST_KFREE_SKB, "icmpv6_rcv", "ICMP_CSUM", PS_FREE_LOSS},
+};
+
 static void test_station_table(void **state _unused_)
 {
     assert_null(ps_station_get(0));
@@ -464,11 +486,10 @@ static void test_station_table(void **state _unused_)
     assert_string_equal(ps_station_get(PS_ST_NET_DEV_QUEUE)->layer, "qdisc");
     assert_string_equal(ps_station_get(PS_ST_COPY_DATAGRAM)->layer,
                         "application");
-    assert_true(ps_station_is_reader("skb_consume_udp"));
-    assert_true(ps_station_is_reader("icmp_rcv.isra.0"));
-    assert_false(ps_station_is_reader("icmp_rcv_other"));
-    assert_false(ps_station_is_reader("skb_consume"));
-    assert_false(ps_station_is_reader(NULL));
+    for (size_t i = 0; i < ARRAY_SIZE(frees); i++)
+        assert_int_equal(ps_station_free(frees[i].station, frees[i].function,
+                                         frees[i].reason),
+                         frees[i].want);
 }
 
 int main(void)
