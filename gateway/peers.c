@@ -83,6 +83,21 @@ static void tell_state(struct ps_peer *peer)
     peer->peers->ops->on_state(peer->peers->arg, &view.status);
 }
 
+/* It went and came between two looks: that it was down is told all the same. */
+static void tell_restart(struct ps_peer *peer)
+{
+    struct ps_peer_view view;
+
+    if (!ps_peer_serves(peer->told))
+        return;
+    ps_peer_view(peer, &view);
+    view.status.state = PS__SERVICE_STATUS__STATE__down;
+    view.status.reason = view.reason;
+    snprintf(view.reason, sizeof(view.reason), "It was started anew.");
+    peer->told = view.status.state;
+    peer->peers->ops->on_state(peer->peers->arg, &view.status);
+}
+
 static bool same_life(const Ps__ServiceStatus *a, const Ps__ServiceStatus *b)
 {
     return a->started && b->started &&
@@ -98,6 +113,8 @@ static void take_heartbeat(struct ps_peer *peer, ProtobufCMessage *msg)
         protobuf_c_message_free_unpacked(msg, NULL);
         return;
     }
+    if (peer->status && !same_life(peer->status, status))
+        tell_restart(peer);
     if (!peer->status || !same_life(peer->status, status))
         peer->served = false;
     if (ps_client_connected(peer->client))
