@@ -350,9 +350,8 @@ static __always_inline void count_drops(struct sk_buff *skb, __u64 location,
     struct ps_drop_key total = {.location = location, .reason = reason};
     struct ps_skb_info info;
 
-    if (kfree_skb_args > 2 &&
-        (not_dropped(reason) ||
-         ps_skb_freed_as_part(location, reason, release_from, release_to)))
+    if ((kfree_skb_args > 2 && not_dropped(reason)) ||
+        ps_skb_freed_as_part(location, reason, release_from, release_to))
         return;
     if (!drop_identity(skb, rx_sk, &info, &key.flow))
         return;

@@ -57,7 +57,7 @@ enum ps_skb_flags {
 struct ps_skb_info {
     __u32 netns; /* inode number, 0: no device */
     /* Low half of the namespace's cookie, which unlike its inode number is
-     * never used again; 0 before 5.12. */
+     * never used again; before 5.12 a random number that it has. */
     __u32 netns_gen;
     __u32 ifindex;  /* 0: no device */
     __u8 saddr[16]; /* IPv4 in the first four bytes */
@@ -389,6 +389,8 @@ static __always_inline void ps_skb_netns(struct net *net, bool direct,
     info->netns = ps_load(direct, net, ns.inum);
     if (bpf_core_field_exists(net->net_cookie))
         info->netns_gen = (__u32)ps_load(direct, net, net_cookie);
+    else
+        info->netns_gen = ps_load(direct, net, hash_mix);
 }
 
 /* Which device, and its namespace. dev may be NULL. */
@@ -481,17 +483,20 @@ static __always_inline void ps_skb_parse(struct sk_buff *skb,
 /*
  * A buffer that was put together of others (fragments, GRO) takes these along
  * when it is freed, through kfree_skb with its own reason. Without a reason of
- * its own it was not dropped, and neither were they. from and to:
- * skb_release_data(), 0 where its address is not known. Older kernels name
- * kfree_skb_list() as the place, as they do for what a queue drops.
+ * its own it was not dropped, and neither were they; before 5.17, where there
+ * are no reasons, the place alone tells. from and to: skb_release_data(), 0
+ * where its address is not known. Some kernels name kfree_skb_list() as the
+ * place, as they do for what a queue drops.
  */
 static __always_inline bool ps_skb_freed_as_part(__u64 location, __u32 reason,
                                                  __u64 from, __u64 to)
 {
-    return location > from && location <= to &&
-           bpf_core_enum_value_exists(enum skb_drop_reason,
-                                      SKB_DROP_REASON_NOT_SPECIFIED) &&
-           reason == bpf_core_enum_value(enum skb_drop_reason,
+    if (location <= from || location > to)
+        return false;
+    if (!bpf_core_enum_value_exists(enum skb_drop_reason,
+                                    SKB_DROP_REASON_NOT_SPECIFIED))
+        return true;
+    return reason == bpf_core_enum_value(enum skb_drop_reason,
                                          SKB_DROP_REASON_NOT_SPECIFIED);
 }
 

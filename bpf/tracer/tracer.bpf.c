@@ -284,13 +284,13 @@ static __always_inline int at_free(struct sk_buff *skb, void *location,
 
 /* What goes with the buffer that it is a part of is no drop. */
 static __always_inline int at_kfree(struct sk_buff *skb, void *location,
-                                    __u32 reason)
+                                    bool has_reason, __u32 reason)
 {
     bool part =
         ps_skb_freed_as_part((__u64)location, reason, release_from, release_to);
 
     return at_free(skb, location, part ? PS_ST_CONSUME_SKB : PS_ST_KFREE_SKB,
-                   !part, reason);
+                   has_reason && !part, reason);
 }
 
 /* ---- programs ----------------------------------------------------------- */
@@ -366,13 +366,13 @@ int BPF_PROG(raw_skb_copy_datagram_iovec, struct sk_buff *skb, int len)
     SEC(kind "/kfree_skb")                                                   \
     int BPF_PROG(prefix##_kfree_skb2, struct sk_buff *skb, void *location)   \
     {                                                                        \
-        return at_free(skb, location, PS_ST_KFREE_SKB, false, 0);            \
+        return at_kfree(skb, location, false, 0);                            \
     }                                                                        \
     SEC(kind "/kfree_skb")                                                   \
     int BPF_PROG(prefix##_kfree_skb3, struct sk_buff *skb, void *location,   \
                  __u32 reason)                                               \
     {                                                                        \
-        return at_kfree(skb, location, reason);                              \
+        return at_kfree(skb, location, true, reason);                        \
     }                                                                        \
     SEC(kind "/consume_skb")                                                 \
     int BPF_PROG(prefix##_consume_skb1, struct sk_buff *skb)                 \
