@@ -107,17 +107,6 @@ static void format_mac(const ProtobufCMessage *msg, char *text)
                  m[1], m[2], m[3], m[4], m[5]);
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 static int parse_mac(const char *text, ProtobufCMessage *msg)
 {
     uint8_t bytes[6];
@@ -125,7 +114,8 @@ static int parse_mac(const char *text, ProtobufCMessage *msg)
     if (strlen(text) != 17)
         return -EINVAL;
     for (size_t i = 0; i < 6; i++) {
-        int high = hex_digit(text[3 * i]), low = hex_digit(text[3 * i + 1]);
+        int high = ps_hex_digit(text[3 * i]),
+            low = ps_hex_digit(text[3 * i + 1]);
 
         if (high < 0 || low < 0 || (i < 5 && text[3 * i + 2] != ':'))
             return -EINVAL;

@@ -83,6 +83,15 @@ void ps_store_rollback(struct ps_store *store)
         (void)ps_store_exec(store, "ROLLBACK");
 }
 
+int ps_store_end(struct ps_store *store, int r)
+{
+    if (r == 0)
+        r = ps_store_commit(store);
+    if (r < 0)
+        ps_store_rollback(store);
+    return r;
+}
+
 int ps_store_query_number(struct ps_store *store, const char *sql,
                           int64_t *ret_value)
 {

@@ -45,6 +45,8 @@ int ps_store_errno(int sqlite_rc);
 int ps_store_begin(struct ps_store *store);
 int ps_store_commit(struct ps_store *store);
 void ps_store_rollback(struct ps_store *store);
+/* Commits where r is 0, else (or when that fails) rolls back; the result. */
+int ps_store_end(struct ps_store *store, int r);
 
 /* Bytes of the database's pages in use. */
 int ps_store_used_bytes(struct ps_store *store, uint64_t *ret_bytes);

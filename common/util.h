@@ -71,6 +71,18 @@ static inline bool ps_streq(const char *a, const char *b)
     return a && b && strcmp(a, b) == 0;
 }
 
+/* Value of a hexadecimal digit, -1 for another character. */
+static inline int ps_hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
 /* Nanoseconds of CLOCK_REALTIME and CLOCK_MONOTONIC (bpf_ktime_get_ns). */
 static inline uint64_t ps_clock_ns(clockid_t clock)
 {

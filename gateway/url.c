@@ -3,17 +3,6 @@
 
 #include "common/utf8.h"
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 int ps_url_decode(char *text, bool plus)
 {
     char *out = text;
@@ -22,8 +11,8 @@ int ps_url_decode(char *text, bool plus)
         int c = (unsigned char)*in;
 
         if (c == '%') {
-            int high = hex_digit(in[1]);
-            int low = high < 0 ? -1 : hex_digit(in[2]);
+            int high = ps_hex_digit(in[1]);
+            int low = high < 0 ? -1 : ps_hex_digit(in[2]);
 
             if (low < 0)
                 return -EINVAL;

@@ -223,11 +223,7 @@ int ps_rule_store_save(struct ps_store *store, const struct ps_ruleset *set)
     if (r < 0)
         return r;
     r = write_all(store, set);
-    if (r == 0)
-        r = ps_store_commit(store);
-    if (r < 0)
-        ps_store_rollback(store);
-    return r;
+    return ps_store_end(store, r);
 }
 
 static int write_totals(struct ps_store *store, const struct ps_ruleset *set,
@@ -269,12 +265,9 @@ int ps_rule_store_checkpoint(struct ps_store *store, struct ps_ruleset *set,
     if (r < 0)
         return r;
     r = write_totals(store, set, totals);
-    if (r == 0)
-        r = ps_store_commit(store);
-    if (r < 0) {
-        ps_store_rollback(store);
+    r = ps_store_end(store, r);
+    if (r < 0)
         return r;
-    }
     for (size_t i = 0; i < set->n; i++)
         set->rules[i].saved = totals[i];
     return 0;

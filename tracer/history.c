@@ -169,11 +169,7 @@ int ps_history_put(struct ps_history *h, const Ps__Trace *trace)
     if (r < 0)
         return r;
     r = put_trace(h, trace);
-    if (r == 0)
-        r = ps_store_commit(h->store);
-    if (r < 0)
-        ps_store_rollback(h->store);
-    return r;
+    return ps_store_end(h->store, r);
 }
 
 /* The oldest trace that does not run, and is not `but`. */
@@ -249,11 +245,7 @@ int ps_history_finish(struct ps_history *h, Ps__Trace *trace, uint32_t n,
     r = put_packets(h, trace, n, packet, arg);
     if (r == 0)
         r = put_trace(h, trace);
-    if (r == 0)
-        r = ps_store_commit(h->store);
-    if (r < 0)
-        ps_store_rollback(h->store);
-    return r;
+    return ps_store_end(h->store, r);
 }
 
 int ps_history_delete(struct ps_history *h, const char *id)
@@ -263,11 +255,7 @@ int ps_history_delete(struct ps_history *h, const char *id)
     if (r < 0)
         return r;
     r = remove_trace(h, id);
-    if (r == 0)
-        r = ps_store_commit(h->store);
-    if (r < 0)
-        ps_store_rollback(h->store);
-    return r;
+    return ps_store_end(h->store, r);
 }
 
 static void set_end(Ps__Trace *trace, const char *reason, uint64_t now)
