@@ -30,6 +30,13 @@ struct ps_names {
 /* A ps_free_fn; arg is a struct ps_names. */
 enum ps_free ps_names_free(const void *arg, const struct ps_step *s);
 
+/*
+ * Appends a loss to a message's list; nothing where it is zero. Without memory
+ * it is left out.
+ */
+void ps_losses_add(Ps__Loss ***losses, size_t *n_losses, const char *id,
+                   const char *unit, uint64_t count);
+
 /* New messages, freed with protobuf_c_message_free_unpacked(); NULL without
  * memory. */
 Ps__PacketWay *ps_convert_way(const struct ps_join *join,

@@ -2,6 +2,7 @@
 #include "tracer/history.h"
 
 #include "common/json.h"
+#include "tracer/convert.h"
 #include "tracer/history_internal.h"
 
 /* The file may be a little larger than what is kept in it. */
@@ -135,31 +136,6 @@ static int remove_trace(struct ps_history *h, const char *id)
     return r < 0 ? r : run_text(h, "DELETE FROM trace WHERE id = ?1", id);
 }
 
-void ps_trace_add_loss(Ps__Trace *trace, const char *id, const char *unit,
-                       uint64_t count)
-{
-    Ps__Loss *loss, **losses_new;
-
-    if (!count)
-        return;
-    losses_new =
-        realloc(trace->losses, (trace->n_losses + 1) * sizeof(*losses_new));
-    if (!losses_new)
-        return;
-    trace->losses = losses_new;
-    loss = (Ps__Loss *)ps_message_new(&ps__loss__descriptor);
-    if (!loss)
-        return;
-    loss->id = strdup(id);
-    loss->unit = strdup(unit);
-    loss->count = count;
-    if (!loss->id || !loss->unit) {
-        protobuf_c_message_free_unpacked(&loss->base, NULL);
-        return;
-    }
-    trace->losses[trace->n_losses++] = loss;
-}
-
 /* ---- write -------------------------------------------------------------- */
 
 int ps_history_put(struct ps_history *h, const Ps__Trace *trace)
@@ -228,7 +204,8 @@ static int put_packets(struct ps_history *h, Ps__Trace *trace, uint32_t n,
         if (r == 0)
             r = put_packet(h, trace->id, i, body, len);
         if (r == -ENOSPC) {
-            ps_trace_add_loss(trace, "history_full", "packets", n - i);
+            ps_losses_add(&trace->losses, &trace->n_losses, "history_full",
+                          "packets", n - i);
             return 0;
         }
     }

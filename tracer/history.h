@@ -46,8 +46,4 @@ int ps_history_packets(struct ps_history *history, const char *id,
                        Ps__PacketWay ***ret_packets, size_t *ret_n,
                        uint64_t *ret_total);
 
-/* Adds to a trace's losses; without memory nothing is added. */
-void ps_trace_add_loss(Ps__Trace *trace, const char *id, const char *unit,
-                       uint64_t count);
-
 #endif

@@ -91,29 +91,6 @@ static int fill_list(Ps__SocketList *list,
     return 0;
 }
 
-static void add_loss(Ps__SocketList *list, const char *id, const char *unit,
-                     uint64_t count)
-{
-    Ps__Loss *loss, **grown;
-
-    if (!count)
-        return;
-    grown = realloc(list->losses, (list->n_losses + 1) * sizeof(*grown));
-    if (!grown)
-        return;
-    list->losses = grown;
-    loss = (Ps__Loss *)ps_message_new(&ps__loss__descriptor);
-    if (!loss)
-        return;
-    loss->id = strdup(id);
-    loss->unit = strdup(unit);
-    loss->count = count;
-    if (!loss->id || !loss->unit)
-        protobuf_c_message_free_unpacked(&loss->base, NULL);
-    else
-        list->losses[list->n_losses++] = loss;
-}
-
 static int answer(struct tracer *t, const Ps__ListSocketsRequest *req,
                   const struct ps_sock_filter *filter, size_t offset,
                   uint32_t limit, struct ps_call *call)
@@ -141,9 +118,10 @@ static int answer(struct tracer *t, const Ps__ListSocketsRequest *req,
     n = select_sockets(result.table, filter, socks);
     ps_sock_sort(socks, n, req->sort);
     r = fill_list(list, &result, socks, n, offset, limit);
-    add_loss(list, "netns_unreadable", "namespaces", result.missed_netns);
-    add_loss(list, "owners_cut", "owners",
-             ps_socktable_cut_owners(result.table));
+    ps_losses_add(&list->losses, &list->n_losses, "netns_unreadable",
+                  "namespaces", result.missed_netns);
+    ps_losses_add(&list->losses, &list->n_losses, "owners_cut", "owners",
+                  ps_socktable_cut_owners(result.table));
     if (r == 0)
         ps_call_reply(call, &list->base);
     ps__socket_list__free_unpacked(list, NULL);

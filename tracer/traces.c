@@ -88,13 +88,15 @@ Ps__Trace *ps_traces_describe(struct tracer *t, const struct ps_trace *trace)
 
         sum += n;
         if (losses[i].id)
-            ps_trace_add_loss(msg, losses[i].id, losses[i].unit, n);
+            ps_losses_add(&msg->losses, &msg->n_losses, losses[i].id,
+                          losses[i].unit, n);
     }
-    ps_trace_add_loss(msg, "ring_full", "steps", count.ring_full);
+    ps_losses_add(&msg->losses, &msg->n_losses, "ring_full", "steps",
+                  count.ring_full);
     /* What lies in the ring at this moment, while it runs. */
     if (count.hits > sum + count.ring_full)
-        ps_trace_add_loss(msg, "in_flight", "steps",
-                          count.hits - sum - count.ring_full);
+        ps_losses_add(&msg->losses, &msg->n_losses, "in_flight", "steps",
+                      count.hits - sum - count.ring_full);
     return msg;
 }
 
