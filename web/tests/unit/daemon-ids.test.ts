@@ -78,9 +78,9 @@ function idsOf(name: string, at: number) {
   }
 }
 
-const losses = ['ps_loss', 'ps_trace_add_loss', 'add_loss'].map((name) =>
-  idsOf(name, 1),
-)
+/** The functions that say a loss, and which argument is its id. */
+const LOSS_CALLS = { ps_loss: 1, ps_losses_add: 2 }
+const losses = Object.entries(LOSS_CALLS).map(([name, at]) => idsOf(name, at))
 const capabilities = ['ps_capability', 'tell_group'].map((name) =>
   idsOf(name, 1),
 )
@@ -171,8 +171,8 @@ describe('ids in the daemons’ sources', () => {
     expect(missing('loss', said.loss, language)).toEqual([])
     expect(missing('capability', said.capability, language)).toEqual([])
     const units = [
-      ...['ps_loss', 'ps_trace_add_loss', 'add_loss'].flatMap((name) =>
-        callsOf(name).flatMap((call) => textsIn(call[2] ?? '')),
+      ...Object.entries(LOSS_CALLS).flatMap(([name, at]) =>
+        callsOf(name).flatMap((call) => textsIn(call[at + 1] ?? '')),
       ),
       ...linesOf('losses').map((line) => line.unit ?? ''),
     ]
