@@ -85,6 +85,8 @@ void ps_call_fail(struct ps_call *call, const char *id, uint32_t status,
                   const char *field, const char *fmt, ...) _printf_(5, 6);
 /* Who asks (token's name), "" where not said. Borrowed until the answer. */
 const char *ps_call_actor(const struct ps_call *call);
+/* From which address, as text, "" where not said. Borrowed likewise. */
+const char *ps_call_client(const struct ps_call *call);
 /* Requests taken in and not answered yet. */
 size_t ps_bus_open_calls(const struct ps_bus *bus);
 
@@ -112,6 +114,7 @@ struct ps_ask {
     uint64_t timeout_ns;
     const char *idempotency_key; /* NULL for reads */
     const char *actor;           /* NULL: not said */
+    const char *client;          /* its address; NULL: not said */
 };
 /* 0: fn is called once, later. Otherwise fn is not called: -EAGAIN (too many
  * in flight), -EMSGSIZE, -ENOMEM, -ECANCELED (the client is being freed). */

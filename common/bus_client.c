@@ -180,6 +180,7 @@ static int pack_request(struct ps_client *client, const struct ps_ask *ask,
     env.deadline_ns = ask->timeout_ns;
     env.idempotency_key = (char *)(uintptr_t)ask->idempotency_key;
     env.actor = (char *)(uintptr_t)ask->actor;
+    env.client = (char *)(uintptr_t)ask->client;
     env.type = (char *)(uintptr_t)ask->request->descriptor->name;
     env.has_body = 1;
     env.body.len = protobuf_c_message_get_packed_size(ask->request);

@@ -147,6 +147,11 @@ const char *ps_call_actor(const struct ps_call *call)
     return call->env && call->env->actor ? call->env->actor : "";
 }
 
+const char *ps_call_client(const struct ps_call *call)
+{
+    return call->env && call->env->client ? call->env->client : "";
+}
+
 size_t ps_bus_open_calls(const struct ps_bus *bus)
 {
     return bus->open_calls;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "common/bus.h"
 
-#define MAX_NAME  64
-#define MAX_KEY   128
-#define MAX_ACTOR 128
+#define MAX_NAME   64
+#define MAX_KEY    128
+#define MAX_ACTOR  128
+#define MAX_CLIENT 64
 
 static bool text_ok(const char *text, size_t max)
 {
@@ -16,7 +17,7 @@ static bool texts_ok(const Ps__Envelope *env)
            text_ok(env->instance, MAX_NAME) && text_ok(env->topic, MAX_NAME) &&
            text_ok(env->type, MAX_NAME) && text_ok(env->method, MAX_NAME) &&
            text_ok(env->idempotency_key, MAX_KEY) &&
-           text_ok(env->actor, MAX_ACTOR);
+           text_ok(env->actor, MAX_ACTOR) && text_ok(env->client, MAX_CLIENT);
 }
 
 int ps_envelope_unpack(const uint8_t *data, size_t len, Ps__Envelope **ret_env)

@@ -173,8 +173,14 @@ static bool admit(struct ps_gateway *gateway, struct ps_http_request *req,
 {
     enum ps_role needed = role_needed(plan);
 
-    req->who =
+    const struct ps_identity *who =
         ps_auth_find(gateway->auth, ps_head_find(&req->head, "authorization"));
+
+    /* Kept with the request: a token may go while a daemon is asked. */
+    if (who) {
+        req->identity = *who;
+        req->who = &req->identity;
+    }
     if (needed == PS_ROLE_NONE)
         return true;
     if (!req->who) {

@@ -214,6 +214,7 @@ void ps_api_ask(struct ps_gateway *gateway, struct ps_http_request *req,
         .timeout_ns = gateway->config->request_timeout,
         .idempotency_key = route->change ? key : NULL,
         .actor = req->who ? req->who->name : NULL,
+        .client = req->client,
     };
     int r;
 

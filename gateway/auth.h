@@ -6,18 +6,13 @@
 #define PS_GATEWAY_AUTH_H
 
 #include "common/util.h"
-#include "gateway/routes.h"
+#include "gateway/identity.h"
 
 #define PS_AUTH_HASH       32
 #define PS_AUTH_MIN_TOKEN  32
 #define PS_AUTH_MAX_TOKEN  128
 #define PS_AUTH_MAX_WRONG  20 /* for a client, in a minute */
 #define PS_AUTH_MAX_TOKENS 16
-
-struct ps_identity {
-    char name[64]; /* the actor in the daemons' records */
-    enum ps_role role;
-};
 
 struct ps_auth;
 

@@ -9,6 +9,7 @@
 #include "gateway/http.h"
 #include "gateway/peers.h"
 #include "gateway/problem.h"
+#include "gateway/routes.h"
 #include "gateway/sse.h"
 
 struct ps_gateway_config {

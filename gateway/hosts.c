@@ -90,6 +90,7 @@ static int ask_part(struct ps_gateway *gateway, struct part *part,
         .reply = q->reply,
         .timeout_ns = gateway->config->host_timeout,
         .actor = part->report->req->who->name,
+        .client = part->report->req->client,
     };
     int r;
 

@@ -19,10 +19,10 @@
 
 #include "common/net.h"
 #include "gateway/head.h"
+#include "gateway/identity.h"
 
 struct ps_http;
 struct ps_http_conn;
-struct ps_identity;
 
 struct ps_http_limits {
     uint64_t max_head, max_body, max_stream; /* bytes */
@@ -43,7 +43,8 @@ struct ps_http_request {
     size_t body_len;
     bool body_refused; /* larger than body_limit(): was not read */
     char client[PS_ADDR_TEXT];
-    const struct ps_identity *who; /* the handler's to set and read */
+    const struct ps_identity *who; /* NULL: nobody; else &identity */
+    struct ps_identity identity;   /* both are the handler's to set */
     struct ps_http_request_private *priv;
 };
 

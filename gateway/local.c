@@ -63,9 +63,18 @@ void ps_local_session(struct ps_gateway *gateway _unused_,
                       const ProtobufCMessage *msg _unused_)
 {
     Ps__Session session = PS__SESSION__INIT;
+    Ps__Time expires = PS__TIME__INIT;
+    Ps__Role roles[2];
 
     session.role = (char *)(uintptr_t)ps_role_name(req->who->role);
     session.version = (char *)(uintptr_t)PS_VERSION;
+    session.name = req->identity.name;
+    session.roles = roles;
+    roles[session.n_roles++] = (Ps__Role)req->who->role;
+    if (req->who->payload)
+        roles[session.n_roles++] = PS__ROLE__payload;
+    expires.unix_ns = req->who->expires_ns;
+    session.expires = req->who->expires_ns ? &expires : NULL;
     reply_message(req, 200, &session.base);
 }
 

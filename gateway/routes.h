@@ -9,16 +9,10 @@
 #include <protobuf-c/protobuf-c.h>
 
 #include "gateway/head.h"
+#include "gateway/identity.h"
 #include "gateway/url.h"
 
 #define PS_ROUTE_MAX_PARAMS 2
-
-enum ps_role {
-    PS_ROLE_NONE, /* no token is asked for */
-    PS_ROLE_VIEWER,
-    PS_ROLE_OPERATOR,
-    PS_ROLE_ADMIN,
-};
 
 struct ps_gateway;
 struct ps_http_request;
@@ -65,7 +59,5 @@ bool ps_route_param(const struct ps_route *route, size_t n, char *name,
                     size_t size);
 /* "GET, HEAD, POST" of a set of methods. */
 void ps_route_allow(unsigned int methods, char *text, size_t size);
-/* "viewer"; a constant. */
-const char *ps_role_name(enum ps_role role);
 
 #endif
