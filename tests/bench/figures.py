@@ -61,22 +61,6 @@ def bootstrap_ratio(pairs, rounds=10_000):
                  medians[int(rounds * .975)], ratios)
 
 
-def bootstrap_ratio(pairs, rounds=10_000, level=0.95):
-    """(ratio, low, high) of pairs (ours, theirs) measured side by side.
-
-    The geometric mean of the pairs' ratios, and the bounds of its bootstrap
-    interval: of two measurements that vary by ten percent, only what was
-    measured in adjacent pairs can be compared. The draws are always the same.
-    """
-    logs = [math.log(ours / theirs) for ours, theirs in pairs]
-    draw = random.Random(len(logs))
-    means = sorted(statistics.fmean(draw.choices(logs, k=len(logs)))
-                   for _ in range(rounds))
-    cut = int(rounds * (1 - level) / 2)
-    return tuple(math.exp(x) for x in
-                 (statistics.fmean(logs), means[cut], means[-1 - cut]))
-
-
 def _number(value):
     return f'{value:.4g}' if isinstance(value, float) else str(value)
 
