@@ -41,7 +41,12 @@ const char *ps_daemon_run_dir(struct ps_daemon *d)
 
 const char *ps_daemon_instance(struct ps_daemon *d)
 {
-    return ps_daemon_common(d)->instance;
+    return d->instance;
+}
+
+const char *ps_daemon_place(struct ps_daemon *d)
+{
+    return d->place;
 }
 
 int ps_daemon_peer_url(struct ps_daemon *d, const char *name, const char *kind,
@@ -146,7 +151,8 @@ static void on_tick(evutil_socket_t fd _unused_, short what _unused_, void *arg)
 
 static int listen_bus(struct ps_daemon *d, const char *kind,
                       const char *configured,
-                      int (*listen)(struct ps_bus *bus, const char *url))
+                      int (*listen)(struct ps_bus *bus, const char *url),
+                      char **ret_url)
 {
     _cleanup_free_ char *url = NULL;
     int r = 0;
@@ -154,13 +160,15 @@ static int listen_bus(struct ps_daemon *d, const char *kind,
     if (configured && *configured)
         url = strdup(configured);
     else
-        r = ps_daemon_peer_url(d, d->service->name, kind, &url);
+        r = ps_daemon_peer_url(d, d->place, kind, &url);
     if (r < 0 || !url)
         return -ENOMEM;
     r = listen(d->bus, url);
     if (r < 0)
         ps_error("bus_listen_failed", "url=" PS_Q " error=" PS_Q, url,
                  strerror(-r));
+    else
+        *ret_url = TAKE_PTR(url);
     return r;
 }
 
@@ -169,7 +177,7 @@ static int start_bus(struct ps_daemon *d)
     const struct ps_common_config *config = ps_daemon_common(d);
     const struct ps_bus_identity id = {
         .publisher = d->service->name,
-        .instance = config->instance,
+        .instance = d->instance,
         .epoch = d->epoch,
     };
     const struct ps_bus_tls tls = {
@@ -189,7 +197,8 @@ static int start_bus(struct ps_daemon *d)
     if (r == 0 && d->service->methods)
         r = ps_bus_serve(d->bus, d->service->methods, d->state);
     if (r == 0)
-        r = listen_bus(d, "pub", config->pub, ps_bus_listen_pub);
+        r = listen_bus(d, "pub", config->pub, ps_bus_listen_pub,
+                       &d->pub_url);
     return r;
 }
 
@@ -204,7 +213,8 @@ static int start_service(struct ps_daemon *d)
     if (r < 0)
         return r;
     d->started = true;
-    r = listen_bus(d, "rep", ps_daemon_common(d)->rep, ps_bus_listen_rep);
+    r = listen_bus(d, "rep", ps_daemon_common(d)->rep, ps_bus_listen_rep,
+                   &d->rep_url);
     if (r < 0)
         return r;
     d->tick = event_new(d->base, -1, EV_PERSIST, on_tick, d);
@@ -234,9 +244,10 @@ static int take_place(struct ps_daemon *d)
     int pid = 0;
     int r;
 
-    if (!d->service->single)
-        return 0;
-    r = ps_service_lock(d, &pid);
+    if (d->service->single)
+        r = ps_service_lock(d, 1, &pid);
+    else
+        r = ps_service_lock_free(d, 1, &pid);
     if (r == -EEXIST) {
         ps_error("place_taken", "pid=%d run_dir=" PS_Q " hint=" PS_Q, pid,
                  ps_daemon_run_dir(d), "end it, or use another --run-dir");
@@ -244,6 +255,8 @@ static int take_place(struct ps_daemon *d)
     } else if (r < 0) {
         ps_error("lock_failed", "run_dir=" PS_Q " error=" PS_Q,
                  ps_daemon_run_dir(d), strerror(-r));
+    } else {
+        ps_service_name_instance(d);
     }
     return r;
 }
@@ -337,6 +350,8 @@ static void clean(struct ps_daemon *d)
     if (d->lock_fd >= 0)
         close(d->lock_fd);
     ps_service_status_free(d);
+    free(d->rep_url);
+    free(d->pub_url);
     if (d->options)
         ps_options_free(d->options, d->config);
     free(d->options);
@@ -350,6 +365,22 @@ static bool has_flag(int argc, char **argv, const char *flag)
             return true;
     }
     return false;
+}
+
+/* 1: such a flag was given and has been answered; 0: none was. */
+static int print_instead(const struct ps_service *service, int argc,
+                         char **argv)
+{
+    const struct ps_service_print *print = service->prints;
+
+    for (; print && print->flag; print++) {
+        if (has_flag(argc, argv, print->flag)) {
+            int r = print->print(stdout);
+
+            return r < 0 ? r : 1;
+        }
+    }
+    return 0;
 }
 
 int ps_service_main(const struct ps_service *service, int argc, char **argv)
@@ -366,6 +397,8 @@ int ps_service_main(const struct ps_service *service, int argc, char **argv)
         ps_service_options_help(&d);
     } else if (r == 0 && has_flag(argc, argv, "--version")) {
         printf("ps-%s %s\n", service->name, PS_VERSION);
+    } else if (r == 0 && (r = print_instead(service, argc, argv)) != 0) {
+        r = r < 0 ? r : 0;
     } else if (r == 0 && ps_service_options_load(&d, argc, argv) < 0) {
         d.exit_code = EXIT_BAD_USAGE;
     } else if (r == 0) {

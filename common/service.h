@@ -27,18 +27,30 @@
 #define PS_SERVICE_MAX_CAPABILITIES 64
 #define PS_SERVICE_MAX_LOSSES       64
 #define PS_SERVICE_MAX_METRICS      256
+#define PS_SERVICE_MAX_INSTANCE     64 /* characters */
+/* Replicas of one daemon in one run directory. */
+#define PS_SERVICE_SLOTS 16
 
 struct ps_daemon;
+
+/* A flag that prints something in place of a start: "--openapi". */
+struct ps_service_print {
+    const char *flag; /* NULL ends a table */
+    const char *help;
+    int (*print)(FILE *out); /* -errno: the program ends with 1 */
+};
 
 struct ps_service {
     const char *name;                /* "tracer" */
     const char *summary;             /* first line of --help */
     const struct ps_option *options; /* of the daemon's own; NULL: none */
     size_t config_size;
-    const struct ps_method *methods; /* arg is the state; NULL: none */
+    const struct ps_service_print *prints; /* NULL: none */
+    const struct ps_method *methods;       /* arg is the state; NULL: none */
     /* CAP_* numbers to keep after the drop, ended by -1; NULL: none. */
     const int *keep_caps;
-    /* One active instance for each run directory; a second leaves (3). */
+    /* One active instance for each run directory; a second leaves (3). The
+     * others take the lowest free of PS_SERVICE_SLOTS places. */
     bool single;
 
     /* Privileged. May fail softly: ps_capability(…, false, …) and 0. */
@@ -67,6 +79,12 @@ struct ps_bus *ps_daemon_bus(struct ps_daemon *d);
 const char *ps_daemon_state_dir(struct ps_daemon *d);
 const char *ps_daemon_run_dir(struct ps_daemon *d);
 const char *ps_daemon_instance(struct ps_daemon *d);
+/*
+ * The name of this process's own files and sockets: "locator", for the second
+ * replica of a run directory "locator-2". A replica that comes back takes the
+ * lowest free place, and so finds what was kept there.
+ */
+const char *ps_daemon_place(struct ps_daemon *d);
 /* Ends the loop with this exit code, as SIGTERM does with 0. */
 void ps_daemon_exit(struct ps_daemon *d, int code);
 

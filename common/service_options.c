@@ -30,7 +30,8 @@ static const struct ps_option common_options[] = {
      .type = PS_OPT_STRING,
      .offset = offsetof(struct ps_common_config, instance),
      .arg = "NAME",
-     .help = "name of this instance; default the host's name"},
+     .help = "name of this instance; default the host's name. The second "
+             "replica of a run directory adds -2, and so on"},
     {.name = "user",
      .type = PS_OPT_STRING,
      .offset = offsetof(struct ps_common_config, user),
@@ -108,6 +109,9 @@ void ps_service_options_help(const struct ps_daemon *d)
     printf("Usage: ps-%s [OPTION]...\n%s\n\n", d->service->name,
            d->service->summary);
     ps_options_print_help(d->options, stdout);
+    for (const struct ps_service_print *print = d->service->prints;
+         print && print->flag; print++)
+        printf("  %-23s %s\n", print->flag, print->help);
     printf("  --help                  show this and leave\n"
            "  --version               show the version and leave\n\n"
            "Each option may stand in the YAML file as its name with _ for -, "
@@ -175,7 +179,7 @@ static int fill_config(struct ps_daemon *d, char **ret_error)
     }
     if (!config->instance)
         return -ENOMEM;
-    if (strlen(config->instance) > 64) {
+    if (strlen(config->instance) > PS_SERVICE_MAX_INSTANCE) {
         *ret_error = strdup("instance has more than 64 characters");
         return -EINVAL;
     }

@@ -1,6 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/gateway.h"
+#include "gateway/openapi.h"
 #include "gateway/start.h"
+
+static int print_openapi(FILE *out)
+{
+    json_t *document = ps_openapi_document();
+    int r = document ? json_dumpf(document, out, JSON_INDENT(2)) : -1;
+
+    json_decref(document);
+    if (r < 0 || fputc('\n', out) == EOF || fflush(out) == EOF)
+        return -EIO;
+    return 0;
+}
+
+static const struct ps_service_print prints[] = {
+    {.flag = "--openapi",
+     .help = "print the OpenAPI document and leave",
+     .print = print_openapi},
+    {0},
+};
 
 static const struct ps_service service = {
     .name = "gateway",
@@ -8,6 +27,7 @@ static const struct ps_service service = {
                "the console's files.",
     .options = ps_gateway_options,
     .config_size = sizeof(struct ps_gateway_config),
+    .prints = prints,
     .open = ps_gateway_open,
     .start = ps_gateway_start,
     .drain = ps_gateway_drain,
