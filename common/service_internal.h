@@ -36,6 +36,10 @@ struct ps_daemon {
     bool started;
     uint64_t drain_deadline_ns;
     int lock_fd;
+    unsigned int slot; /* of the run directory, from 1 */
+    char place[32];    /* "locator", "locator-2": the name of its files */
+    char instance[PS_SERVICE_MAX_INSTANCE + 1];
+    char *rep_url, *pub_url; /* where we listen */
     struct event *signals[4];
     struct event *tick;
     struct event *drain_tick;
@@ -77,12 +81,19 @@ void ps_service_print_capabilities(struct ps_daemon *d);
 int ps_service_selftest_result(const struct ps_daemon *d);
 void ps_service_status_free(struct ps_daemon *d);
 
+/* ---- service_place.c ---------------------------------------------------- */
+
+/* -EEXIST: another process holds it; ret_pid is 0 where it cannot be read. */
+int ps_service_lock(struct ps_daemon *d, unsigned int slot, int *ret_pid);
+/* The lowest slot from `first` on that nobody holds. */
+int ps_service_lock_free(struct ps_daemon *d, unsigned int first, int *ret_pid);
+/* The name of this instance: that given, with -k in slot k > 1. */
+void ps_service_name_instance(struct ps_daemon *d);
+
 /* ---- service_priv.c ----------------------------------------------------- */
 
 /* mkdir -p with mode 0750 for what it makes; gives it to the user. */
 int ps_service_make_dirs(struct ps_daemon *d);
-/* -EEXIST: another process holds it; ret_pid is 0 where it cannot be read. */
-int ps_service_lock(struct ps_daemon *d, int *ret_pid);
 /*
  * Gives this daemon's files to the user, becomes it, keeps keep_caps, sets
  * no-new-privs and the seccomp filter. Without root it stays who it is.

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Directories, the instance lock, and the drop of privileges. */
+/* Directories, and the drop of privileges. */
 #include <cap-ng.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <seccomp.h>
-#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -108,39 +107,6 @@ int ps_service_make_dirs(struct ps_daemon *d)
         ps_error("state_dir_failed", "path=" PS_Q " error=" PS_Q,
                  config->state_dir, strerror(-r));
     return r;
-}
-
-int ps_service_lock(struct ps_daemon *d, int *ret_pid)
-{
-    _cleanup_free_ char *path = NULL;
-    _cleanup_close_ int fd = -1;
-    char text[16] = "";
-    int len;
-
-    if (asprintf(&path, "%s/%s.lock", ps_daemon_run_dir(d), d->service->name) <
-        0)
-        return -ENOMEM;
-    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
-    if (fd < 0)
-        return -errno;
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-        uint64_t pid = 0;
-
-        if (errno != EWOULDBLOCK)
-            return -errno;
-        if (read(fd, text, sizeof(text) - 1) > 0) {
-            text[strcspn(text, "\n")] = 0;
-            if (ps_parse_uint(text, 1, INT32_MAX, &pid) < 0)
-                pid = 0;
-        }
-        *ret_pid = (int)pid;
-        return -EEXIST;
-    }
-    len = snprintf(text, sizeof(text), "%d\n", (int)getpid());
-    if (ftruncate(fd, 0) < 0 || pwrite(fd, text, (size_t)len, 0) < 0)
-        return -errno;
-    d->lock_fd = TAKE_FD(fd);
-    return 0;
 }
 
 /* NAME.db, NAME.db-wal, NAME.lock ... were made by root before the drop. */
@@ -322,9 +288,9 @@ static int become(struct ps_daemon *d, struct account *account)
         stay_root(d, account);
         return 0;
     }
-    r = give_files(ps_daemon_state_dir(d), d->service->name, account);
+    r = give_files(ps_daemon_state_dir(d), d->place, account);
     if (r == 0)
-        r = give_files(ps_daemon_run_dir(d), d->service->name, account);
+        r = give_files(ps_daemon_run_dir(d), d->place, account);
     return r;
 }
 

@@ -25,7 +25,7 @@ static const char *const migrations[] = {
     NULL,
 };
 
-int ps_history_open(const char *dir, uint64_t max_bytes,
+int ps_history_open(const char *dir, const char *name, uint64_t max_bytes,
                     struct ps_history **ret_history, char **ret_error)
 {
     _cleanup_(ps_history_free) struct ps_history *history =
@@ -34,7 +34,7 @@ int ps_history_open(const char *dir, uint64_t max_bytes,
 
     if (!history)
         return -ENOMEM;
-    r = ps_store_open(dir, "locator", migrations, max_bytes, &history->store,
+    r = ps_store_open(dir, name, migrations, max_bytes, &history->store,
                       ret_error);
     if (r < 0)
         return r;

@@ -13,7 +13,7 @@
 struct ps_history;
 
 /* As ps_store_open. */
-int ps_history_open(const char *dir, uint64_t max_bytes,
+int ps_history_open(const char *dir, const char *name, uint64_t max_bytes,
                     struct ps_history **ret_history, char **ret_error);
 void ps_history_free(struct ps_history **history);
 

@@ -169,6 +169,7 @@ static int open_history(struct ps_locator *locator)
     int r;
 
     r = ps_history_open(ps_daemon_state_dir(locator->daemon),
+                        ps_daemon_place(locator->daemon),
                         locator->config->history_size, &locator->history,
                         &error);
     if (r < 0) {

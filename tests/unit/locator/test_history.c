@@ -33,7 +33,7 @@ static struct ps_history *open_history(uint64_t max_bytes)
     struct ps_history *history = NULL;
     char *error = NULL;
 
-    if (ps_history_open(dir, max_bytes, &history, &error) < 0)
+    if (ps_history_open(dir, "locator", max_bytes, &history, &error) < 0)
         fail_msg("%s", error);
     return history;
 }
@@ -139,7 +139,8 @@ static void stays_within_its_bound(void **state _unused_)
 
     snprintf(sub, sizeof(sub), "%s/small", dir);
     assert_int_equal(mkdir(sub, 0700), 0);
-    assert_int_equal(ps_history_open(sub, 1 << 20, &history, &error), 0);
+    assert_int_equal(ps_history_open(sub, "locator", 1 << 20, &history, &error),
+                     0);
     memset(filler, 'x', sizeof(filler) - 1);
     filler[sizeof(filler) - 1] = '\0';
     for (uint64_t i = 0; i < 1000; i++) {

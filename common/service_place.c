@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/* The place of this process in the run directory: one, or one of several. */
+#include <fcntl.h>
+#include <sys/file.h>
+
+#include "common/service_internal.h"
+
+static void slot_name(const struct ps_daemon *d, unsigned int slot, char *text,
+                      size_t size)
+{
+    if (slot == 1)
+        snprintf(text, size, "%s", d->service->name);
+    else
+        snprintf(text, size, "%s-%u", d->service->name, slot);
+}
+
+static int read_pid(int fd)
+{
+    char text[16] = "";
+    uint64_t pid = 0;
+
+    if (pread(fd, text, sizeof(text) - 1, 0) <= 0)
+        return 0;
+    text[strcspn(text, "\n")] = 0;
+    return ps_parse_uint(text, 1, INT32_MAX, &pid) < 0 ? 0 : (int)pid;
+}
+
+static int write_pid(int fd)
+{
+    char text[16];
+    int len = snprintf(text, sizeof(text), "%d\n", (int)getpid());
+
+    if (ftruncate(fd, 0) < 0 || pwrite(fd, text, (size_t)len, 0) < 0)
+        return -errno;
+    return 0;
+}
+
+int ps_service_lock(struct ps_daemon *d, unsigned int slot, int *ret_pid)
+{
+    _cleanup_free_ char *path = NULL;
+    _cleanup_close_ int fd = -1;
+    char name[sizeof(d->place)];
+    int r;
+
+    slot_name(d, slot, name, sizeof(name));
+    if (asprintf(&path, "%s/%s.lock", ps_daemon_run_dir(d), name) < 0)
+        return -ENOMEM;
+    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+    if (fd < 0)
+        return -errno;
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        if (errno != EWOULDBLOCK)
+            return -errno;
+        *ret_pid = read_pid(fd);
+        return -EEXIST;
+    }
+    r = write_pid(fd);
+    if (r < 0)
+        return r;
+    d->slot = slot;
+    memcpy(d->place, name, sizeof(d->place));
+    d->lock_fd = TAKE_FD(fd);
+    return 0;
+}
+
+int ps_service_lock_free(struct ps_daemon *d, unsigned int first, int *ret_pid)
+{
+    int r = -EEXIST;
+
+    for (unsigned int slot = first; slot <= PS_SERVICE_SLOTS && r == -EEXIST;
+         slot++)
+        r = ps_service_lock(d, slot, ret_pid);
+    return r;
+}
+
+void ps_service_name_instance(struct ps_daemon *d)
+{
+    const char *given = ps_daemon_common(d)->instance;
+    char suffix[8] = "";
+
+    if (d->slot > 1)
+        snprintf(suffix, sizeof(suffix), "-%u", d->slot);
+    snprintf(d->instance, sizeof(d->instance), "%.*s%s",
+             (int)(PS_SERVICE_MAX_INSTANCE - strlen(suffix)), given, suffix);
+}
