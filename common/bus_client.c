@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The asking side: one REQ socket for each peer, one context for each call. */
 #include "common/bus_internal.h"
+#include "common/unpack.h"
 
 #include <nng/protocol/reqrep0/req.h>
 #include <stdatomic.h>
@@ -139,8 +140,8 @@ static void take_reply(struct pending *p, nng_msg *msg)
     } else if (!ps_streq(env->type, p->reply->name)) {
         end(p, -EBADMSG, NULL, NULL);
     } else {
-        reply = protobuf_c_message_unpack(p->reply, NULL, env->body.len,
-                                          env->body.data);
+        reply = ps_message_unpack(p->reply, env->body.data, env->body.len,
+                                  PS_UNPACK_MAX);
         end(p, reply ? 0 : -EBADMSG, reply, NULL);
     }
     if (reply)

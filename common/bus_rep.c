@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The answering side: PS_BUS_WORKERS contexts of one REP socket. */
 #include "common/bus_internal.h"
+#include "common/unpack.h"
 
 #include <nng/protocol/reqrep0/rep.h>
 #include <stdarg.h>
@@ -244,8 +245,9 @@ static void dispatch(struct ps_call *call)
                      "different versions?");
         return;
     }
-    call->request = protobuf_c_message_unpack(
-        call->method->request, NULL, call->env->body.len, call->env->body.data);
+    call->request = ps_message_unpack(call->method->request,
+                                      call->env->body.data, call->env->body.len,
+                                      PS_UNPACK_MAX_REQUEST);
     if (!call->request) {
         ps_call_fail(call, "request.malformed", 400, NULL,
                      "The body is not a %s.", call->method->request->name);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The listening side, with gap counting and snapshots. */
 #include "common/bus_internal.h"
+#include "common/unpack.h"
 
 #include <nng/protocol/pubsub0/sub.h>
 #include <stdatomic.h>
@@ -105,7 +106,9 @@ static void account_heartbeat(struct ps_sub *sub, const Ps__Envelope *env)
     if (!ps_streq(env->topic, "heartbeat") ||
         !ps_streq(env->type, ps__service_status__descriptor.name))
         return;
-    status = ps__service_status__unpack(NULL, env->body.len, env->body.data);
+    status = (Ps__ServiceStatus *)ps_message_unpack(
+        &ps__service_status__descriptor, env->body.data, env->body.len,
+        PS_UNPACK_MAX);
     if (!status) {
         sub->malformed++;
         return;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "common/bus.h"
+#include "common/unpack.h"
 
 #define MAX_NAME   64
 #define MAX_KEY    128
@@ -26,7 +27,8 @@ int ps_envelope_unpack(const uint8_t *data, size_t len, Ps__Envelope **ret_env)
 
     if (len == 0 || len > PS_BUS_MAX_MESSAGE)
         return -EBADMSG;
-    env = ps__envelope__unpack(NULL, len, data);
+    env = (Ps__Envelope *)ps_message_unpack(&ps__envelope__descriptor, data,
+                                            len, PS_UNPACK_MAX);
     if (!env)
         return -EBADMSG;
     if (env->schema > PS_SCHEMA || env->schema == 0) {

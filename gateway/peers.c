@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/peers.h"
 
+#include "common/unpack.h"
+
 #define TICK_US 250000
 
 static const char *const names[PS_PEERS] = {"tracer", "analyzer", "locator",
@@ -139,8 +141,8 @@ static void on_message(void *arg, const Ps__Envelope *env,
     for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
         if (ps_streq(kinds[i].topic, env->topic) &&
             ps_streq(kinds[i].desc->name, env->type))
-            msg = protobuf_c_message_unpack(kinds[i].desc, NULL, env->body.len,
-                                            env->body.data);
+            msg = ps_message_unpack(kinds[i].desc, env->body.data,
+                                    env->body.len, PS_UNPACK_MAX);
     if (!msg) {
         peer->misnamed++;
         return;

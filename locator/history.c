@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "locator/history.h"
 
+#include "common/unpack.h"
 #include "locator/convert.h"
 
 /* Removed at once when it is full. */
@@ -126,7 +127,8 @@ static int read_body(sqlite3_stmt *stmt, int column, Ps__Path **ret_path)
 
     if (!body || size <= 0)
         return -EBADMSG;
-    *ret_path = ps__path__unpack(NULL, (size_t)size, body);
+    *ret_path = (Ps__Path *)ps_message_unpack(&ps__path__descriptor, body,
+                                              (size_t)size, PS_UNPACK_MAX);
     return *ret_path ? 0 : -EBADMSG;
 }
 

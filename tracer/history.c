@@ -2,6 +2,7 @@
 #include "tracer/history.h"
 
 #include "common/json.h"
+#include "common/unpack.h"
 #include "tracer/convert.h"
 #include "tracer/history_internal.h"
 
@@ -72,7 +73,7 @@ static ProtobufCMessage *unpack(const ProtobufCMessageDescriptor *desc,
     const void *data = sqlite3_column_blob(stmt, column);
     int len = sqlite3_column_bytes(stmt, column);
 
-    return protobuf_c_message_unpack(desc, NULL, (size_t)len, data);
+    return ps_message_unpack(desc, data, (size_t)len, PS_UNPACK_MAX);
 }
 
 /* Runs a statement without rows, with a text as its first parameter. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tracer/history.h"
 
+#include "common/unpack.h"
 #include "tracer/history_internal.h"
 
 static int count(struct ps_history *h, const char *sql, const char *text,
@@ -39,9 +40,9 @@ static int read_bodies(sqlite3_stmt *stmt,
     if (!msgs)
         return -ENOMEM;
     while (n < limit && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-        msgs[n] = protobuf_c_message_unpack(
-            desc, NULL, (size_t)sqlite3_column_bytes(stmt, 0),
-            sqlite3_column_blob(stmt, 0));
+        msgs[n] = ps_message_unpack(desc, sqlite3_column_blob(stmt, 0),
+                                    (size_t)sqlite3_column_bytes(stmt, 0),
+                                    PS_UNPACK_MAX);
         if (!msgs[n]) {
             free_all(msgs, n);
             return -EBADMSG;
