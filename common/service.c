@@ -217,6 +217,9 @@ static int start_service(struct ps_daemon *d)
                    &d->rep_url);
     if (r < 0)
         return r;
+    r = ps_announcer_new(d, &d->announcer);
+    if (r < 0)
+        return r;
     d->tick = event_new(d->base, -1, EV_PERSIST, on_tick, d);
     if (!d->tick || event_add(d->tick, &second) < 0)
         return -ENOMEM;
@@ -338,6 +341,7 @@ static void clean(struct ps_daemon *d)
         d->service->stop(d, d->state);
     if (d->bus)
         bound_the_end(d);
+    ps_announcer_free(&d->announcer);
     ps_bus_free(&d->bus);
     if (d->state && d->service->close)
         d->service->close(d, d->state);

@@ -14,6 +14,8 @@ struct ps_common_config {
     char *user;
     char *rep;
     char *pub;
+    char *rep_as, *pub_as;
+    struct ps_strlist announce;
     struct ps_strlist peers;
     char *tls_ca;
     char *tls_cert;
@@ -40,6 +42,7 @@ struct ps_daemon {
     char place[32];    /* "locator", "locator-2": the name of its files */
     char instance[PS_SERVICE_MAX_INSTANCE + 1];
     char *rep_url, *pub_url; /* where we listen */
+    struct ps_announcer *announcer;
     struct event *signals[4];
     struct event *tick;
     struct event *drain_tick;
@@ -74,6 +77,7 @@ int ps_service_options_load(struct ps_daemon *d, int argc, char **argv);
 /* ---- service_status.c --------------------------------------------------- */
 
 extern const struct ps_method ps_service_methods[];
+Ps__ServiceStatus__State ps_service_state(const struct ps_daemon *d);
 /* Calls sample() and publishes the heartbeat. */
 void ps_service_heartbeat(struct ps_daemon *d);
 void ps_service_print_capabilities(struct ps_daemon *d);
@@ -81,7 +85,19 @@ void ps_service_print_capabilities(struct ps_daemon *d);
 int ps_service_selftest_result(const struct ps_daemon *d);
 void ps_service_status_free(struct ps_daemon *d);
 
+/* ---- service_announce.c ------------------------------------------------- */
+
+struct ps_announcer;
+
+/* Needs the bus, rep_url and pub_url. */
+int ps_announcer_new(struct ps_daemon *d, struct ps_announcer **ret_announcer);
+void ps_announcer_free(struct ps_announcer **announcer);
+
 /* ---- service_place.c ---------------------------------------------------- */
+
+/* "locator" for slot 1, "locator-2". */
+void ps_service_slot_name(const char *service, unsigned int slot, char *text,
+                          size_t size);
 
 /* -EEXIST: another process holds it; ret_pid is 0 where it cannot be read. */
 int ps_service_lock(struct ps_daemon *d, unsigned int slot, int *ret_pid);

@@ -5,13 +5,13 @@
 
 #include "common/service_internal.h"
 
-static void slot_name(const struct ps_daemon *d, unsigned int slot, char *text,
-                      size_t size)
+void ps_service_slot_name(const char *service, unsigned int slot, char *text,
+                          size_t size)
 {
     if (slot == 1)
-        snprintf(text, size, "%s", d->service->name);
+        snprintf(text, size, "%s", service);
     else
-        snprintf(text, size, "%s-%u", d->service->name, slot);
+        snprintf(text, size, "%s-%u", service, slot);
 }
 
 static int read_pid(int fd)
@@ -42,7 +42,7 @@ int ps_service_lock(struct ps_daemon *d, unsigned int slot, int *ret_pid)
     char name[sizeof(d->place)];
     int r;
 
-    slot_name(d, slot, name, sizeof(name));
+    ps_service_slot_name(d->service->name, slot, name, sizeof(name));
     if (asprintf(&path, "%s/%s.lock", ps_daemon_run_dir(d), name) < 0)
         return -ENOMEM;
     fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);

@@ -245,7 +245,7 @@ static uint64_t rss_bytes(void)
     return (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-static Ps__ServiceStatus__State current_state(const struct ps_daemon *d)
+Ps__ServiceStatus__State ps_service_state(const struct ps_daemon *d)
 {
     if (d->draining)
         return PS__SERVICE_STATUS__STATE__draining;
@@ -287,7 +287,7 @@ static void with_status(struct ps_daemon *d,
 
     s.name = (char *)(uintptr_t)d->service->name;
     s.instance = (char *)(uintptr_t)ps_daemon_instance(d);
-    s.state = current_state(d);
+    s.state = ps_service_state(d);
     s.version = (char *)(uintptr_t)PS_VERSION;
     s.has_pid = 1;
     s.pid = (uint32_t)getpid();
