@@ -268,6 +268,11 @@ static int open_service(struct ps_daemon *d)
 {
     int r;
 
+    r = ps_service_become_first(d);
+    if (r < 0) {
+        ps_error("user_failed", "error=" PS_Q, strerror(-r));
+        return r;
+    }
     r = ps_service_make_dirs(d);
     if (r == 0)
         r = take_place(d);
@@ -405,6 +410,9 @@ int ps_service_main(const struct ps_service *service, int argc, char **argv)
         r = r < 0 ? r : 0;
     } else if (r == 0 && ps_service_options_load(&d, argc, argv) < 0) {
         d.exit_code = EXIT_BAD_USAGE;
+    } else if (r == 0 && ps_daemon_common(&d)->healthcheck) {
+        if (ps_service_healthcheck(&d) < 0)
+            d.exit_code = EXIT_FAILED;
     } else if (r == 0) {
         r = run(&d);
     }

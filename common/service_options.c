@@ -98,6 +98,10 @@ static size_t table_length(const struct ps_option *table)
 {
     size_t n = 0;
 
+    {.name = "healthcheck",
+     .type = PS_OPT_BOOL,
+     .offset = offsetof(struct ps_common_config, healthcheck),
+     .help = "ask the one that runs how it is, print that, and leave; 0: well"},
     while (table && table[n].name)
         n++;
     return n;

@@ -230,6 +230,30 @@ static int drop_capabilities(struct ps_daemon *d, const struct account *account)
 
     if (capng_get_caps_process() < 0)
         return -EPERM;
+int ps_service_become_first(struct ps_daemon *d)
+{
+    struct account account;
+
+    if (find_account(d, &account) < 0 || !account.found ||
+        capng_have_capability(CAPNG_EFFECTIVE, CAP_DAC_OVERRIDE))
+        return 0; /* an unknown user is said by who makes the directories */
+    if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0 || setgroups(0, NULL) < 0 ||
+        setgid(account.gid) < 0 || setuid(account.uid) < 0)
+        return -errno;
+    /* They are permitted still, and no more effective. */
+    if (capng_get_caps_process() < 0)
+        return -EPERM;
+    for (unsigned int cap = 0; cap <= CAP_LAST_CAP; cap++) {
+        if (capng_have_capability(CAPNG_PERMITTED, cap) &&
+            capng_update(CAPNG_ADD, CAPNG_EFFECTIVE, cap) < 0)
+            return -EINVAL;
+    }
+    if (capng_apply(CAPNG_SELECT_CAPS) != 0)
+        return -EPERM;
+    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+    return 0;
+}
+
     for (unsigned int cap = 0; cap <= CAP_LAST_CAP; cap++)
         held[cap] = capng_have_capability(CAPNG_PERMITTED, cap);
     bound = capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP);
