@@ -21,6 +21,8 @@
 /* Deepest nesting and longest text that is read. */
 #define PS_JSON_MAX_DEPTH 32
 #define PS_JSON_MAX_BYTES (1u << 20)
+/* Larger whole numbers are not read: what reads JSON elsewhere rounds them. */
+#define PS_JSON_MAX_INT ((INT64_C(1) << 53) - 1)
 
 /* A new reference, or NULL without memory. */
 json_t *ps_json_from_message(const ProtobufCMessage *msg);

@@ -24,7 +24,12 @@ static json_t *string_type_schema(const struct ps_string_type *type)
                                "description", type->expected, "examples",
                                type->example);
 
-    if (type->format_name)
+    if (type->format_other)
+        json_object_set_new(schema, "anyOf",
+                            json_pack("[{s:s}, {s:s}]", "format",
+                                      type->format_name, "format",
+                                      type->format_other));
+    else if (type->format_name)
         json_object_set_new(schema, "format", json_string(type->format_name));
     if (type->pattern)
         json_object_set_new(schema, "pattern", json_string(type->pattern));
@@ -51,13 +56,13 @@ static json_t *value_schema(const ProtobufCFieldDescriptor *field)
     case PROTOBUF_C_TYPE_INT64:
     case PROTOBUF_C_TYPE_SINT64:
     case PROTOBUF_C_TYPE_SFIXED64:
-        return integer_schema(INT64_MIN, INT64_MAX);
+        return integer_schema(-PS_JSON_MAX_INT, PS_JSON_MAX_INT);
     case PROTOBUF_C_TYPE_UINT32:
     case PROTOBUF_C_TYPE_FIXED32:
         return integer_schema(0, UINT32_MAX);
     case PROTOBUF_C_TYPE_UINT64:
     case PROTOBUF_C_TYPE_FIXED64:
-        return integer_schema(0, INT64_MAX);
+        return integer_schema(0, PS_JSON_MAX_INT);
     case PROTOBUF_C_TYPE_FLOAT:
     case PROTOBUF_C_TYPE_DOUBLE:
         return json_pack("{s:s}", "type", "number");

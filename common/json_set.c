@@ -37,7 +37,7 @@ static int set_int32(const char *text, void *place)
 
 static int set_int64(const char *text, void *place)
 {
-    return parse_signed(text, INT64_MIN, INT64_MAX, place);
+    return parse_signed(text, -PS_JSON_MAX_INT, PS_JSON_MAX_INT, place);
 }
 
 static int set_uint32(const char *text, void *place)
@@ -54,7 +54,7 @@ static int set_uint64(const char *text, void *place)
 {
     int64_t value;
 
-    if (parse_signed(text, 0, INT64_MAX, &value) < 0)
+    if (parse_signed(text, 0, PS_JSON_MAX_INT, &value) < 0)
         return -EINVAL;
     *(uint64_t *)place = (uint64_t)value;
     return 0;

@@ -202,6 +202,8 @@ static const struct ps_string_type types[] = {
         .format = format_ip,
         .parse = parse_ip,
         .expected = "an IPv4 or IPv6 address",
+        .format_name = "ipv4",
+        .format_other = "ipv6",
         .example = "192.0.2.1",
     },
     {
@@ -209,6 +211,7 @@ static const struct ps_string_type types[] = {
         .format = format_prefix,
         .parse = parse_prefix,
         .expected = "an address or a prefix like 192.0.2.0/24",
+        .pattern = "^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$",
         .example = "192.0.2.0/24",
     },
     {
@@ -232,6 +235,7 @@ static const struct ps_string_type types[] = {
         .format = format_proto,
         .parse = parse_proto,
         .expected = "an IP protocol's name or number (0 to 255) as a text",
+        .pattern = "^([a-z][a-z0-9-]*|[0-9]{1,3})$",
         .example = "tcp",
     },
     {

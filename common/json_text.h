@@ -20,9 +20,10 @@ struct ps_string_type {
     void (*format)(const ProtobufCMessage *msg, char *text);
     /* Fills an initialised message: 0, -EINVAL, -ENOMEM. */
     int (*parse)(const char *text, ProtobufCMessage *msg);
-    const char *expected;    /* for errors: "an IP address" */
-    const char *format_name; /* JSON Schema's "format", or NULL */
-    const char *pattern;     /* JSON Schema's "pattern", or NULL */
+    const char *expected;     /* for errors: "an IP address" */
+    const char *format_name;  /* JSON Schema's "format", or NULL */
+    const char *format_other; /* the text may be of this one, too */
+    const char *pattern;      /* JSON Schema's "pattern", or NULL */
     const char *example;
 };
 

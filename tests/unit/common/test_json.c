@@ -103,7 +103,7 @@ static void random_value(const ProtobufCFieldDescriptor *field, void *place,
         break;
     case PROTOBUF_C_TYPE_UINT64:
     case PROTOBUF_C_TYPE_FIXED64:
-        *(uint64_t *)place = number >> 1;
+        *(uint64_t *)place = number & (uint64_t)PS_JSON_MAX_INT;
         break;
     case PROTOBUF_C_TYPE_DOUBLE:
         /* As many digits as are printed: it must come back the same. */
@@ -753,7 +753,8 @@ static void test_set_field(void **state _unused_)
         {"priority", "+1", -EINVAL},
         {"priority", "0x1", -EINVAL},
         {"priority", "99999999999999999999", -EINVAL},
-        {"hit_packets", "9223372036854775807", 0},
+        {"hit_packets", "9007199254740991", 0},
+        {"hit_packets", "9007199254740992", -EINVAL},
         {"hit_packets", "9223372036854775808", -EINVAL},
         {"hit_packets", "-5", -EINVAL},
         {"enabled", "true", 0},
