@@ -79,6 +79,13 @@ int ps_bus_listen_rep(struct ps_bus *bus, const char *url);
 /* Adds a table (at most 8); borrowed. Names must be new. */
 int ps_bus_serve(struct ps_bus *bus, const struct ps_method *methods,
                  void *arg);
+/*
+ * From here on each change is recorded: before it is begun, and again before
+ * its answer leaves. Without a log that can be written (NULL), changes are
+ * refused. Borrowed for the life of the bus.
+ */
+struct ps_audit;
+void ps_bus_audit(struct ps_bus *bus, struct ps_audit *audit);
 void ps_call_reply(struct ps_call *call, const ProtobufCMessage *msg);
 /* field may be NULL. The sentence should say what to do. */
 void ps_call_fail(struct ps_call *call, const char *id, uint32_t status,
@@ -87,6 +94,11 @@ void ps_call_fail(struct ps_call *call, const char *id, uint32_t status,
 const char *ps_call_actor(const struct ps_call *call);
 /* From which address, as text, "" where not said. Borrowed likewise. */
 const char *ps_call_client(const struct ps_call *call);
+/*
+ * The state that this change is about to change, for the audit log; what is
+ * replied with is the state after it. Read before return.
+ */
+void ps_call_before(struct ps_call *call, const ProtobufCMessage *msg);
 /* Requests taken in and not answered yet. */
 size_t ps_bus_open_calls(const struct ps_bus *bus);
 

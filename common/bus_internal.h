@@ -3,6 +3,7 @@
 #ifndef PS_COMMON_BUS_INTERNAL_H
 #define PS_COMMON_BUS_INTERNAL_H
 
+#include <jansson.h>
 #include <nng/nng.h>
 #include <pthread.h>
 #include <sys/queue.h>
@@ -49,6 +50,27 @@ struct ps_serve {
 #define PS_SP_SUB0 0x21
 #define PS_SP_REQ0 0x30
 
+enum ps_call_state {
+    CALL_RECEIVING,
+    CALL_OPEN,
+    CALL_SENDING,
+    CALL_CLOSED,
+};
+
+struct ps_call {
+    struct ps_op op; /* first: finish() gets it */
+    nng_ctx ctx;
+    bool has_ctx;
+    enum ps_call_state state;
+    Ps__Envelope *env;         /* the request */
+    ProtobufCMessage *request; /* its body */
+    const struct ps_method *method;
+    bool keyed;         /* its answer is kept by the idempotency key */
+    bool made;          /* the change was made, whatever the answer says */
+    uint64_t audit_seq; /* of its entry; 0: none is open */
+    json_t *before;     /* what the change changes; NULL: not said */
+};
+
 /* Where we listen; see bus_watch.c. */
 struct ps_listener {
     char *url; /* NULL: a free place */
@@ -91,6 +113,8 @@ struct ps_bus {
     struct ps_serve serves[8];
     size_t n_serves;
     struct ps_idem *idem;
+    struct ps_audit *audit;
+    bool audited;
 
     struct ps_listener listeners[PS_BUS_MAX_LISTENERS];
     struct event *watch_event;
@@ -131,6 +155,14 @@ void ps_envelope_init(const struct ps_bus *bus, Ps__Envelope *ret_env);
 /* prefix (may be NULL) and its zero byte, then the packed envelope. */
 int ps_envelope_to_msg(const Ps__Envelope *env, const char *prefix,
                        nng_msg **ret_msg);
+
+/* ---- changes in the audit log (bus_audit.c) ----------------------------- */
+
+/* False: the log cannot be written, and the call was answered so. */
+bool ps_bus_audit_begin(struct ps_call *call);
+/* error or after is NULL. 0, or -errno: what came of it is not recorded. */
+int ps_bus_audit_end(struct ps_call *call, const Ps__Error *error,
+                     const ProtobufCMessage *after);
 
 /* ---- answers kept for a change that comes twice ------------------------- */
 

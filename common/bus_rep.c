@@ -9,24 +9,6 @@
 /* Then a peer that does not read loses its answer, not us a worker. */
 #define SEND_TIMEOUT_MS 10000
 
-enum call_state {
-    CALL_RECEIVING,
-    CALL_OPEN,
-    CALL_SENDING,
-    CALL_CLOSED,
-};
-
-struct ps_call {
-    struct ps_op op; /* first: finish() gets it */
-    nng_ctx ctx;
-    bool has_ctx;
-    enum call_state state;
-    Ps__Envelope *env;         /* the request */
-    ProtobufCMessage *request; /* its body */
-    const struct ps_method *method;
-    bool keyed; /* its answer is kept by the idempotency key */
-};
-
 static void receive(struct ps_call *call)
 {
     call->state = CALL_RECEIVING;
@@ -44,6 +26,10 @@ static void forget(struct ps_call *call)
     call->env = NULL;
     call->method = NULL;
     call->keyed = false;
+    call->made = false;
+    call->audit_seq = 0;
+    json_decref(call->before);
+    call->before = NULL;
 }
 
 static void send_packed(struct ps_call *call, const uint8_t *data, size_t len)
@@ -64,9 +50,10 @@ static void send_packed(struct ps_call *call, const uint8_t *data, size_t len)
 }
 
 /* Nothing was changed, and the same request may be tried again. */
-static bool may_succeed_later(const Ps__Envelope *env)
+static bool may_succeed_later(const struct ps_call *call,
+                              const Ps__Envelope *env)
 {
-    return env->error &&
+    return !call->made && env->error &&
            (env->error->status >= 500 || env->error->status == 429);
 }
 
@@ -91,7 +78,7 @@ static void answer(struct ps_call *call, Ps__Envelope *env)
     ps__envelope__pack(env, packed);
     if (call->keyed)
         ps_idem_finish(bus->idem, call->env->idempotency_key, packed, len,
-                       !may_succeed_later(env), send_packed);
+                       !may_succeed_later(call, env), send_packed);
     send_packed(call, packed, len);
 }
 
@@ -112,6 +99,7 @@ void ps_call_fail(struct ps_call *call, const char *id, uint32_t status,
     error.field = (char *)(uintptr_t)field;
     ps_envelope_init(call->op.bus, &env);
     env.error = &error;
+    (void)ps_bus_audit_end(call, &error, NULL); /* counted */
     answer(call, &env);
 }
 
@@ -140,6 +128,14 @@ void ps_call_reply(struct ps_call *call, const ProtobufCMessage *msg)
     }
     protobuf_c_message_pack(msg, packed);
     env.body.data = packed;
+    if (ps_bus_audit_end(call, NULL, msg) < 0) {
+        call->made = true;
+        ps_call_fail(call, "audit.not_recorded", 500, NULL,
+                     "The change was made, but the audit log holds only that "
+                     "it was begun: what came of it cannot be written. Make "
+                     "room on the disk, or see the daemon's log for why.");
+        return;
+    }
     answer(call, &env);
 }
 
@@ -214,7 +210,7 @@ static bool begin_change(struct ps_call *call)
                           ps_mono_ns(), call, &reply, &len)) {
     case PS_IDEM_NEW:
         call->keyed = true;
-        return true;
+        return ps_bus_audit_begin(call);
     case PS_IDEM_ANSWERED:
         send_packed(call, reply, len);
         return false;

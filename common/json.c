@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "common/json_internal.h"
+#include "common/types.h"
 #include "common/utf8.h"
 
 bool ps_json_is_string_type(const ProtobufCMessageDescriptor *desc)
@@ -134,6 +135,15 @@ static bool is_unknown(const ProtobufCMessage *msg,
     return false;
 }
 
+/* ps.Json is the value itself; what is none is a text, as elsewhere. */
+static json_t *any_to_json(const Ps__Json *any)
+{
+    json_error_t where;
+    json_t *json = ps_json_load(any->text, strlen(any->text), &where);
+
+    return json ? json : json_string_nocheck("invalid");
+}
+
 json_t *ps_json_from_message(const ProtobufCMessage *msg)
 {
     const ProtobufCMessageDescriptor *desc = msg->descriptor;
@@ -145,6 +155,8 @@ json_t *ps_json_from_message(const ProtobufCMessage *msg)
         type->format(msg, text);
         return json_string_nocheck(text);
     }
+    if (desc == &ps__json__descriptor)
+        return any_to_json((const Ps__Json *)msg);
     object = json_object();
     for (unsigned int i = 0; object && i < desc->n_fields; i++) {
         const ProtobufCFieldDescriptor *field = &desc->fields[i];
@@ -164,6 +176,12 @@ json_t *ps_json_from_message(const ProtobufCMessage *msg)
     return object;
 }
 
+char *ps_json_dump(const json_t *json)
+{
+    return json_dumps(json,
+                      JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
+}
+
 int ps_json_print(const ProtobufCMessage *msg, char **ret_text, size_t *ret_len)
 {
     json_t *json = ps_json_from_message(msg);
@@ -171,8 +189,7 @@ int ps_json_print(const ProtobufCMessage *msg, char **ret_text, size_t *ret_len)
 
     if (!json)
         return -ENOMEM;
-    text = json_dumps(json,
-                      JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
+    text = ps_json_dump(json);
     json_decref(json);
     if (!text)
         return -ENOMEM;

@@ -5,7 +5,8 @@
  *
  * Field names as in the schema; integers as numbers; enums by their value's
  * name; ps.Ip, ps.Prefix, ps.Mac, ps.Time, ps.IpProto and ps.PortRange as the
- * strings that proto/types.proto names; bytes as base64; doubles with 15
+ * strings that proto/types.proto names; ps.Json as the value that its text is
+ * ("invalid" where it is none); bytes as base64; doubles with 15
  * digits, which is what they hold of a decimal; absent optional
  * fields are left out, zeros are written; a repeated field is always written,
  * as an array.

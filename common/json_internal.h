@@ -48,6 +48,13 @@ int ps_field_alloc(ProtobufCMessage *msg, const ProtobufCFieldDescriptor *field,
 int ps_value_from_text(const ProtobufCFieldDescriptor *field, void *place,
                        const char *text, size_t len, const char **expected);
 
+/* Deepest nesting of brackets outside of texts. */
+unsigned int ps_json_nesting(const char *text, size_t len);
+/* A JSON text within the bounds of json.h; NULL: it is none. */
+json_t *ps_json_load(const char *text, size_t len, json_error_t *ret_where);
+/* The text of a value as all of ours are written: compact; NULL: no memory. */
+char *ps_json_dump(const json_t *json);
+
 int ps_json_fail(struct ps_json_error *error, const char *field,
                  const char *fmt, ...) _printf_(3, 4);
 /* "expected one of a, b, c, found "x"". */

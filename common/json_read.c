@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "common/json_internal.h"
+#include "common/types.h"
 #include "common/utf8.h"
 
 /* Where the reader stands: the path of the field, for errors. */
@@ -146,6 +147,26 @@ static int read_text(struct reader *r, const ProtobufCFieldDescriptor *field,
     return res;
 }
 
+/* ps.Json takes any value, as its text. */
+static int read_any(struct reader *r, const json_t *json, void *place)
+{
+    _cleanup_free_ char *text = ps_json_dump(json);
+    Ps__Json *any;
+
+    if (!text)
+        return -ENOMEM;
+    if (strlen(text) > PS_JSON_MAX_BYTES)
+        return ps_json_fail(r->error, r->path, "longer than %u bytes",
+                            PS_JSON_MAX_BYTES);
+    any = malloc(sizeof(*any));
+    if (!any)
+        return -ENOMEM;
+    ps__json__init(any);
+    any->text = TAKE_PTR(text);
+    *(Ps__Json **)place = any;
+    return 0;
+}
+
 static int read_message(struct reader *r, const ProtobufCFieldDescriptor *field,
                         const json_t *json, void *place)
 {
@@ -155,6 +176,8 @@ static int read_message(struct reader *r, const ProtobufCFieldDescriptor *field,
 
     if (ps_json_is_string_type(desc))
         return read_text(r, field, json, place);
+    if (desc == &ps__json__descriptor)
+        return read_any(r, json, place);
     msg = ps_message_new(desc);
     if (!msg)
         return -ENOMEM;
@@ -293,8 +316,7 @@ int ps_json_to_message(const ProtobufCMessageDescriptor *desc,
 
 /* ---- texts -------------------------------------------------------------- */
 
-/* Deepest nesting of brackets outside of texts. */
-static unsigned int nesting(const char *text, size_t len)
+unsigned int ps_json_nesting(const char *text, size_t len)
 {
     unsigned int depth = 0, deepest = 0;
     bool quoted = false;
@@ -316,6 +338,15 @@ static unsigned int nesting(const char *text, size_t len)
     return deepest;
 }
 
+json_t *ps_json_load(const char *text, size_t len, json_error_t *ret_where)
+{
+    if (len > PS_JSON_MAX_BYTES ||
+        ps_json_nesting(text, len) > PS_JSON_MAX_DEPTH)
+        return NULL;
+    return json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY,
+                      ret_where);
+}
+
 int ps_json_parse(const ProtobufCMessageDescriptor *desc, const char *text,
                   size_t len, ProtobufCMessage **ret_msg,
                   struct ps_json_error *error)
@@ -328,11 +359,10 @@ int ps_json_parse(const ProtobufCMessageDescriptor *desc, const char *text,
     if (len > PS_JSON_MAX_BYTES)
         return ps_json_fail(error, "", "longer than %u bytes",
                             PS_JSON_MAX_BYTES);
-    if (nesting(text, len) > PS_JSON_MAX_DEPTH)
+    if (ps_json_nesting(text, len) > PS_JSON_MAX_DEPTH)
         return ps_json_fail(error, "", "nested deeper than %d",
                             PS_JSON_MAX_DEPTH);
-    json =
-        json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &where);
+    json = ps_json_load(text, len, &where);
     if (!json)
         return ps_json_fail(error, "", "not JSON, at line %d, column %d: %s",
                             where.line, where.column, where.text);

@@ -2,6 +2,7 @@
 /* JSON Schema from descriptors. What jansson cannot allocate shows as NULL,
  * which its own setters pass on as failures. */
 #include "common/json_internal.h"
+#include "common/types.h"
 
 static json_t *integer_schema(json_int_t min, json_int_t max)
 {
@@ -97,6 +98,8 @@ json_t *ps_json_schema(const ProtobufCMessageDescriptor *desc)
 
     if (type)
         return string_type_schema(type);
+    if (desc == &ps__json__descriptor)
+        return json_pack("{s:s}", "description", "Any JSON value.");
     properties = json_object();
     required = json_array();
     for (unsigned int i = 0; i < desc->n_fields; i++) {
