@@ -21,8 +21,8 @@ struct ps_common_config {
     char *tls_cert;
     char *tls_key;
     bool selftest;
-};
     bool healthcheck;
+};
 
 struct ps_daemon {
     const struct ps_service *service;
@@ -107,14 +107,13 @@ int ps_service_lock_free(struct ps_daemon *d, unsigned int first, int *ret_pid);
 /* The name of this instance: that given, with -k in slot k > 1. */
 void ps_service_name_instance(struct ps_daemon *d);
 
-/* ---- service_priv.c ----------------------------------------------------- */
 /* ---- service_health.c --------------------------------------------------- */
 
 /* Prints how the one that runs here is; 0: well. */
 int ps_service_healthcheck(struct ps_daemon *d);
 
+/* ---- service_priv.c ----------------------------------------------------- */
 
-/* mkdir -p with mode 0750 for what it makes; gives it to the user. */
 /*
  * A container's root that may not touch another's files (no DAC_OVERRIDE)
  * becomes the user before it makes any, and keeps its capabilities for open().
@@ -122,6 +121,7 @@ int ps_service_healthcheck(struct ps_daemon *d);
  */
 int ps_service_become_first(struct ps_daemon *d);
 
+/* mkdir -p with mode 0750 for what it makes; gives it to the user. */
 int ps_service_make_dirs(struct ps_daemon *d);
 /*
  * Gives this daemon's files to the user, becomes it, keeps keep_caps, sets
