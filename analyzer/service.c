@@ -29,6 +29,7 @@ static const struct ps_option options[] = {
 /* bpf() on maps that are open needs CAP_BPF before 5.19, and CAP_SYS_ADMIN is
  * not kept for the kernels before CAP_BPF (5.8): none of them runs this. */
 static const int keep_caps[] = {CAP_BPF, -1};
+static const char *const syscalls[] = {"bpf", NULL};
 
 static const struct {
     const char *id, *without;
@@ -168,6 +169,7 @@ const struct ps_service ps_analyzer_service = {
     .config_size = sizeof(struct ps_analyzer_config),
     .methods = ps_analyzer_methods,
     .keep_caps = keep_caps,
+    .syscalls = syscalls,
     .single = true,
     .open = analyzer_open,
     .sample = analyzer_sample,

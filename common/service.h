@@ -49,6 +49,9 @@ struct ps_service {
     const struct ps_method *methods;       /* arg is the state; NULL: none */
     /* CAP_* numbers to keep after the drop, ended by -1; NULL: none. */
     const int *keep_caps;
+    /* System calls that it makes after the drop beyond those of every daemon
+     * (common/service_seccomp.c), by name, ended by NULL; NULL: none. */
+    const char *const *syscalls;
     /* One active instance for each run directory; a second leaves (3). The
      * others take the lowest free of PS_SERVICE_SLOTS places. */
     bool single;

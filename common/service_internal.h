@@ -20,6 +20,7 @@ struct ps_common_config {
     char *tls_ca;
     char *tls_cert;
     char *tls_key;
+    char *seccomp;
     bool selftest;
     bool healthcheck;
 };
@@ -130,5 +131,16 @@ int ps_service_make_dirs(struct ps_daemon *d);
 int ps_service_drop(struct ps_daemon *d);
 /* Names of the effective capabilities; the array and texts are the caller's. */
 int ps_service_privileges(char ***ret_names, size_t *ret_n);
+
+/* ---- service_seccomp.c -------------------------------------------------- */
+
+/* What is done about a call that is not allowed: "enforce", "abort", "log".
+ * -EINVAL: no such mode. */
+int ps_service_seccomp_mode(const char *name, uint32_t *ret_action);
+/*
+ * From here on this thread and those it makes may only do what every daemon
+ * does, and what is in own (names ended by NULL; may be NULL). For good.
+ */
+int ps_service_seccomp(const char *const *own, uint32_t action);
 
 #endif

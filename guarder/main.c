@@ -11,6 +11,7 @@
  * CAP_NET_ADMIN; new maps are never made after the start.
  */
 static const int keep_caps[] = {CAP_BPF, -1};
+static const char *const syscalls[] = {"bpf", NULL};
 
 static const struct ps_service service = {
     .name = "guarder",
@@ -19,6 +20,7 @@ static const struct ps_service service = {
     .config_size = sizeof(struct ps_guarder_config),
     .methods = ps_guarder_methods,
     .keep_caps = keep_caps,
+    .syscalls = syscalls,
     .single = true,
     .open = ps_guarder_open,
     .start = ps_guarder_start,

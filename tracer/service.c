@@ -21,6 +21,9 @@ static const struct ps_option options[] = {
 static const int keep_caps[] = {CAP_BPF,       CAP_PERFMON,    CAP_NET_ADMIN,
                                 CAP_SYS_ADMIN, CAP_SYS_PTRACE, -1};
 
+/* Links when a trace starts, in each network namespace. */
+static const char *const syscalls[] = {"bpf", "setns", NULL};
+
 /* ---- capabilities ------------------------------------------------------- */
 
 static const char no_stations[] = "steps of packets at this place";
@@ -247,6 +250,7 @@ const struct ps_service ps_tracer_service = {
     .config_size = sizeof(struct tracer_config),
     .methods = ps_tracer_methods,
     .keep_caps = keep_caps,
+    .syscalls = syscalls,
     .single = true,
     .open = tracer_open,
     .start = tracer_start,
