@@ -38,6 +38,13 @@ static const struct ps_option common_options[] = {
      .def = "packetscope",
      .arg = "NAME",
      .help = "user to become once all is open; root: stay"},
+    {.name = "seccomp",
+     .type = PS_OPT_STRING,
+     .offset = offsetof(struct ps_common_config, seccomp),
+     .def = "enforce",
+     .arg = "MODE",
+     .help = "a system call that is not needed: enforce refuses it, log lets "
+             "it through and the kernel logs it, abort ends the daemon"},
     {.name = "rep",
      .type = PS_OPT_STRING,
      .offset = offsetof(struct ps_common_config, rep),
@@ -87,6 +94,14 @@ static const struct ps_option common_options[] = {
      .offset = offsetof(struct ps_common_config, tls_key),
      .arg = "FILE",
      .help = "PEM; its key"},
+    {.name = "audit-size",
+     .type = PS_OPT_SIZE,
+     .offset = offsetof(struct ps_common_config, audit_size),
+     .def = "16M",
+     .min = PS_AUDIT_MIN_SIZE,
+     .max = UINT64_C(16) << 30,
+     .arg = "SIZE",
+     .help = "of the audit log: the oldest changes leave it first"},
     {.name = "selftest",
      .type = PS_OPT_BOOL,
      .offset = offsetof(struct ps_common_config, selftest),
@@ -184,6 +199,7 @@ static int fill_config(struct ps_daemon *d, char **ret_error)
 {
     struct ps_common_config *config = ps_daemon_common(d);
     enum ps_log_level level;
+    uint32_t action;
     char host[65] = "localhost";
 
     if (ps_log_parse_level(config->log_level, &level) < 0) {
@@ -194,6 +210,12 @@ static int fill_config(struct ps_daemon *d, char **ret_error)
         return -EINVAL;
     }
     ps_log_set_level(level);
+    if (ps_service_seccomp_mode(config->seccomp, &action) < 0) {
+        if (asprintf(ret_error, "seccomp is \"%s\"; use enforce, log or abort",
+                     config->seccomp) < 0)
+            *ret_error = NULL;
+        return -EINVAL;
+    }
     if (!config->instance || !*config->instance) {
         free(config->instance);
         gethostname(host, sizeof(host) - 1);

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
-#include <seccomp.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -151,69 +150,6 @@ static bool user_can_write(const char *dir, const struct account *account)
     return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-/* ---- seccomp ------------------------------------------------------------ */
-
-/*
- * What no daemon does after its start. A list of what is forbidden, since the
- * libraries' needs differ by version; what is left is bounded by the
- * capabilities that were dropped.
- */
-static const char *const forbidden[] = {
-    "execve",
-    "execveat",
-    "kexec_load",
-    "kexec_file_load",
-    "init_module",
-    "finit_module",
-    "delete_module",
-    "mount",
-    "umount2",
-    "pivot_root",
-    "chroot",
-    "swapon",
-    "swapoff",
-    "reboot",
-    "add_key",
-    "request_key",
-    "keyctl",
-    "personality",
-    "userfaultfd",
-    "acct",
-    "settimeofday",
-    "clock_settime",
-    "sethostname",
-    "setdomainname",
-    "iopl",
-    "ioperm",
-    "open_by_handle_at",
-    "process_vm_writev",
-    "fanotify_init",
-    "quotactl",
-    "io_uring_setup",
-#if !defined(__SANITIZE_ADDRESS__) && !__has_feature(address_sanitizer)
-    "ptrace", /* the leak checker needs it */
-#endif
-};
-
-static int filter_syscalls(void)
-{
-    scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
-    int r = 0;
-
-    if (!ctx)
-        return -ENOMEM;
-    for (size_t i = 0; i < ARRAY_SIZE(forbidden) && r == 0; i++) {
-        int nr = seccomp_syscall_resolve_name(forbidden[i]);
-
-        if (nr >= 0) /* not on every architecture */
-            r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), nr, 0);
-    }
-    if (r == 0)
-        r = seccomp_load(ctx);
-    seccomp_release(ctx);
-    return r;
-}
-
 /* ---- the drop ----------------------------------------------------------- */
 
 /*
@@ -321,6 +257,7 @@ int ps_service_become_first(struct ps_daemon *d)
 int ps_service_drop(struct ps_daemon *d)
 {
     struct account account;
+    uint32_t action;
     int r;
 
     r = find_account(d, &account);
@@ -334,7 +271,10 @@ int ps_service_drop(struct ps_daemon *d)
     prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return -errno;
-    return filter_syscalls();
+    r = ps_service_seccomp_mode(ps_daemon_common(d)->seccomp, &action);
+    if (r < 0)
+        return r;
+    return ps_service_seccomp(d->service->syscalls, action);
 }
 
 int ps_service_privileges(char ***ret_names, size_t *ret_n)
