@@ -3,8 +3,9 @@
 #include <sys/random.h>
 
 #include "common/json.h"
+#include "gateway/ask.h"
 #include "gateway/bind.h"
-#include "gateway/gateway.h"
+#include "gateway/content.h"
 
 #define MAX_KEY 128
 
@@ -49,9 +50,8 @@ void ps_api_reason(const char *service, int result, const Ps__Error *error,
     }
 }
 
-static void reply_error(struct ps_http_request *req,
-                        const struct ps_route *route, int result,
-                        const Ps__Error *error)
+void ps_ask_fail(struct ps_http_request *req, const struct ps_route *route,
+                 int result, const Ps__Error *error)
 {
     static const struct {
         int result;
@@ -101,6 +101,7 @@ static void reply_error(struct ps_http_request *req,
 /* ---- asking ------------------------------------------------------------- */
 
 struct question {
+    struct ps_gateway *gateway;
     struct ps_http_request *req;
     const struct ps_route *route;
     char *target; /* of the request, without query */
@@ -137,7 +138,28 @@ static void make_location(const struct question *q,
         snprintf(text, size, "%s/%s", q->target, id);
 }
 
-static void reply_message(const struct question *q,
+void ps_ask_no_memory(struct ps_http_request *req)
+{
+    ps_problem_fail(req, 503, "gateway.no_memory", NULL,
+                    "There is no memory for this answer; ask for less.");
+}
+
+int ps_ask_content(const ProtobufCMessage *reply, const char *cache_control,
+                   struct ps_content **ret_content)
+{
+    char *text = NULL;
+    size_t len = 0;
+    int r = ps_json_print(reply, &text, &len);
+
+    if (r < 0)
+        return r;
+    return ps_content_new(text, len, "application/json", cache_control, true,
+                          ret_content);
+}
+
+/* What was made or changed. It may hold a secret that is shown once, beside
+ * text of the caller: never compressed (see content.h). */
+static void reply_changed(const struct question *q,
                           const ProtobufCMessage *reply)
 {
     char location[256];
@@ -150,8 +172,7 @@ static void reply_message(const struct question *q,
     if (!body || ps_json_print(reply, &text, &len) < 0) {
         if (body)
             evbuffer_free(body);
-        ps_problem_fail(q->req, 503, "gateway.no_memory", NULL,
-                        "There is no memory for this answer; ask for less.");
+        ps_ask_no_memory(q->req);
         return;
     }
     evbuffer_add_reference(body, text, len, free_text, NULL);
@@ -163,17 +184,33 @@ static void reply_message(const struct question *q,
     ps_http_reply(q->req, q->route->status, fields, body);
 }
 
+static void reply_read(const struct question *q, const ProtobufCMessage *reply)
+{
+    _cleanup_(ps_content_unrefp) struct ps_content *content = NULL;
+
+    if (ps_ask_content(reply, "no-store", &content) < 0)
+        ps_ask_no_memory(q->req);
+    else
+        ps_http_reply_content(q->req, content, NULL);
+}
+
 static void on_reply(void *arg, int result, const ProtobufCMessage *reply,
                      const Ps__Error *error)
 {
     struct question *q = arg;
 
+    /* Also after an error: it may have been done. Before the answer: who has
+     * that reads what he wrote. */
+    if (q->route->change)
+        ps_share_drop(q->gateway->share, q->route->service);
     if (result < 0)
-        reply_error(q->req, q->route, result, error);
+        ps_ask_fail(q->req, q->route, result, error);
     else if (q->route->status == 204)
         ps_http_reply(q->req, 204, NULL, NULL);
+    else if (q->route->change)
+        reply_changed(q, reply);
     else
-        reply_message(q, reply);
+        reply_read(q, reply);
     question_free(q);
 }
 
@@ -201,22 +238,32 @@ static int take_key(struct ps_http_request *req, char *key, size_t size)
     return 0;
 }
 
-void ps_api_ask(struct ps_gateway *gateway, struct ps_http_request *req,
-                const struct ps_route *route, const ProtobufCMessage *msg)
+int ps_ask_send(struct ps_gateway *gateway, const struct ps_http_request *req,
+                const struct ps_route *route, const ProtobufCMessage *msg,
+                const char *key, ps_reply_fn fn, void *arg)
 {
     const struct ps_peer *peer = ps_peers_find(gateway->peers, route->service);
-    struct question *q;
-    char key[MAX_KEY + 1];
-    struct ps_ask ask = {
+    const struct ps_ask ask = {
         .method = route->bus_method,
         .request = msg,
         .reply = route->reply,
         .timeout_ns = gateway->config->request_timeout,
-        .idempotency_key = route->change ? key : NULL,
+        .idempotency_key = key,
         .actor = req->who ? req->who->name : NULL,
         .client = req->client,
     };
-    int r;
+
+    if (!ps_client_connected(peer->client))
+        return -ENOTCONN;
+    return ps_client_call(peer->client, &ask, fn, arg);
+}
+
+static void ask_alone(struct ps_gateway *gateway, struct ps_http_request *req,
+                      const struct ps_route *route, const ProtobufCMessage *msg)
+{
+    struct question *q;
+    char key[MAX_KEY + 1];
+    int r = -ENOMEM;
 
     if (route->change && take_key(req, key, sizeof(key)) < 0) {
         ps_problem_fail(req, 400, "request.invalid", "Idempotency-Key",
@@ -224,22 +271,27 @@ void ps_api_ask(struct ps_gateway *gateway, struct ps_http_request *req,
                         "characters.");
         return;
     }
-    if (!ps_client_connected(peer->client)) {
-        reply_error(req, route, -ENOTCONN, NULL);
-        return;
-    }
     q = calloc(1, sizeof(*q));
-    r = q ? 0 : -ENOMEM;
     if (q) {
         *q = (struct question){
-            req, route,
+            gateway, req, route,
             strndup(req->head.target, strcspn(req->head.target, "?"))};
-        r = q->target ? ps_client_call(peer->client, &ask, on_reply, q)
-                      : -ENOMEM;
+        if (q->target)
+            r = ps_ask_send(gateway, req, route, msg,
+                            route->change ? key : NULL, on_reply, q);
     }
     if (r < 0) {
         if (q)
             question_free(q);
-        reply_error(req, route, r, NULL);
+        ps_ask_fail(req, route, r, NULL);
     }
+}
+
+void ps_api_ask(struct ps_gateway *gateway, struct ps_http_request *req,
+                const struct ps_route *route, const ProtobufCMessage *msg)
+{
+    if (route->share)
+        ps_ask_shared(gateway, req, route, msg);
+    else
+        ask_alone(gateway, req, route, msg);
 }

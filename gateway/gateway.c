@@ -251,10 +251,29 @@ int ps_gateway_open(struct ps_daemon *d, void *config, void **ret_state)
     return 0;
 }
 
+/* A state has changed: what was answered before is of the past. */
+static void drop_shared(struct ps_gateway *gateway, const char *topic)
+{
+    static const struct {
+        const char *topic, *service;
+    } owners[] = {
+        {"trace", "tracer"},
+        {"path", "locator"},
+        {"ruleset", "guarder"},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(owners); i++)
+        if (ps_streq(owners[i].topic, topic))
+            ps_share_drop(gateway->share, owners[i].service);
+}
+
 static void on_message(void *arg, const char *topic,
                        const ProtobufCMessage *msg)
 {
-    ps_sse_publish(((struct ps_gateway *)arg)->sse, topic, msg);
+    struct ps_gateway *gateway = arg;
+
+    drop_shared(gateway, topic);
+    ps_sse_publish(gateway->sse, topic, msg);
 }
 
 static void on_state(void *arg, const Ps__ServiceStatus *status)
@@ -264,6 +283,7 @@ static void on_state(void *arg, const Ps__ServiceStatus *status)
                 &ps__service_status__state__descriptor, (int)status->state)
                 ->name,
             status->reason ? status->reason : "");
+    ps_share_drop(((struct ps_gateway *)arg)->share, status->name);
     ps_sse_publish(((struct ps_gateway *)arg)->sse, "service", &status->base);
 }
 
@@ -272,13 +292,23 @@ static const struct ps_peers_ops peers_ops = {
     .on_state = on_state,
 };
 
+static const struct ps_share_limits share_limits = {
+    .ttl_ns = PS_NS_PER_S,
+    .ahead_ns = 700 * PS_NS_PER_MS,
+    .max_entries = 256,
+    .max_bytes = 16 << 20,
+    .max_waiters = 4096,
+};
+
 int ps_gateway_start(struct ps_daemon *d, void *state)
 {
     struct ps_gateway *gateway = state;
     struct event_base *base = ps_daemon_base(d);
     int r;
 
-    r = ps_sse_new(base, gateway->config->stream_history, &gateway->sse);
+    r = ps_share_new(&share_limits, &gateway->share);
+    if (r == 0)
+        r = ps_sse_new(base, gateway->config->stream_history, &gateway->sse);
     if (r == 0)
         r = ps_peers_new(d, gateway->config->service_timeout, &peers_ops,
                          gateway, &gateway->peers);
@@ -313,6 +343,7 @@ void ps_gateway_stop(struct ps_daemon *d _unused_, void *state)
         ps_sse_drain(gateway->sse);
     ps_http_free(&gateway->http);
     ps_sse_free(&gateway->sse);
+    ps_share_free(&gateway->share);
 }
 
 void ps_gateway_close(struct ps_daemon *d _unused_, void *state)

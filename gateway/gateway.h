@@ -10,6 +10,7 @@
 #include "gateway/peers.h"
 #include "gateway/problem.h"
 #include "gateway/routes.h"
+#include "gateway/share.h"
 #include "gateway/sse.h"
 
 struct ps_gateway_config {
@@ -37,6 +38,7 @@ struct ps_gateway {
     struct ps_http *http;
     struct ps_peers *peers;
     struct ps_sse *sse;
+    struct ps_share *share;
 };
 
 extern const struct ps_http_ops ps_api_ops; /* arg: the gateway */

@@ -222,13 +222,14 @@ int ps_http_new(struct event_base *base, int fd,
     TAILQ_INIT(&http->idle);
     TAILQ_INIT(&http->busy);
     TAILQ_INIT(&http->requests);
+    http->out = evbuffer_new();
     http->resume = evtimer_new(base, on_resume, http);
     http->listener = evconnlistener_new(
         base, on_accept, http, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC,
         BACKLOG, fd);
     if (!http->listener)
         close(fd);
-    if (!http->listener || !http->resume)
+    if (!http->listener || !http->resume || !http->out)
         return -ENOMEM;
     evconnlistener_set_error_cb(http->listener, on_accept_error);
     *ret_http = TAKE_PTR(http);
@@ -273,6 +274,8 @@ void ps_http_free(struct ps_http **http)
         ps_http_request_free(&priv->req);
     if (h->resume)
         event_free(h->resume);
+    if (h->out)
+        evbuffer_free(h->out);
     free(h);
     *http = NULL;
 }

@@ -21,6 +21,7 @@
 #include "gateway/head.h"
 #include "gateway/identity.h"
 
+struct ps_content;
 struct ps_http;
 struct ps_http_conn;
 
@@ -86,6 +87,13 @@ const char *ps_http_reason(unsigned int status);
  */
 void ps_http_reply(struct ps_http_request *req, unsigned int status,
                    const struct ps_http_field *fields, struct evbuffer *body);
+/*
+ * Answers 200 with a content, in the form that the client takes, or 304 when
+ * it has that form already. lines: more of the head, each with CRLF; may be
+ * NULL. content is borrowed.
+ */
+void ps_http_reply_content(struct ps_http_request *req,
+                           struct ps_content *content, const char *lines);
 /* Calls fn with the request after a while; once for a request. */
 int ps_http_defer(struct ps_http_request *req, uint64_t ns,
                   void (*fn)(void *arg, struct ps_http_request *req),

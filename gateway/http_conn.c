@@ -225,6 +225,10 @@ void ps_http_conn_sent(struct ps_http_conn *conn)
         return;
     }
     ps_http_conn_phase(conn, PHASE_IDLE);
+    /* In a turn of its own: a client that sends many requests ahead neither
+     * makes the stack deep nor others wait. */
     if (more)
-        ps_http_conn_read(conn);
+        bufferevent_trigger(conn->bev, EV_READ,
+                            BEV_TRIG_IGNORE_WATERMARKS |
+                                BEV_TRIG_DEFER_CALLBACKS);
 }

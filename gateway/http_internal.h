@@ -60,6 +60,9 @@ struct ps_http {
     struct ps_http_conn_list busy;
     struct ps_http_request_list requests;
     struct ps_http_stats stats;
+    struct evbuffer *out; /* an answer on its way to its connection */
+    time_t date_s;        /* when date was made */
+    char date[48];        /* "Date: …\r\n" */
 };
 
 /* Reads what came, as the phase asks. The connection may be gone after. */

@@ -2,7 +2,9 @@
 /* Answers and streams. */
 #include <sys/socket.h>
 
+#include "gateway/content.h"
 #include "gateway/http_internal.h"
+#include "gateway/negotiate.h"
 
 #define STREAM_SNDBUF (128 * 1024)
 
@@ -59,58 +61,106 @@ const char *ps_http_reason(unsigned int status)
     return "Status";
 }
 
-static void add_date(struct evbuffer *out)
+/* Made once a second. */
+static void add_date(struct ps_http *http, struct evbuffer *out)
 {
-    char text[64];
     struct tm tm;
     time_t now = time(NULL);
 
-    if (gmtime_r(&now, &tm) &&
-        strftime(text, sizeof(text), "%a, %d %b %Y %H:%M:%S GMT", &tm))
-        evbuffer_add_printf(out, "Date: %s\r\n", text);
+    if (now != http->date_s && gmtime_r(&now, &tm) &&
+        strftime(http->date, sizeof(http->date),
+                 "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &tm))
+        http->date_s = now;
+    evbuffer_add(out, http->date, strlen(http->date));
 }
 
-static void add_head(struct evbuffer *out, unsigned int status,
-                     const struct ps_http_field *fields, bool close)
+static void add_text(struct evbuffer *out, const char *text)
+{
+    evbuffer_add(out, text, strlen(text));
+}
+
+/* What every answer begins with. */
+static void begin_head(struct ps_http_conn *conn, struct evbuffer *out,
+                       unsigned int status)
+{
+    conn->http->stats.requests[status / 100 % 6]++;
+    if (status == 200)
+        add_text(out, "HTTP/1.1 200 OK\r\n");
+    else
+        evbuffer_add_printf(out, "HTTP/1.1 %u %s\r\n", status,
+                            ps_http_reason(status));
+    add_date(conn->http, out);
+}
+
+/* What every answer ends with; decides whether the connection closes. */
+static void end_head(struct ps_http_conn *conn, struct evbuffer *out)
+{
+    if (conn->http->draining)
+        conn->close = true;
+    evbuffer_add(out, always, sizeof(always) - 1);
+    if (conn->close)
+        add_text(out, "Connection: close\r\n");
+    else if (conn->req->head.minor == 0)
+        /* The client of HTTP/1.0 is told when the connection stays open. */
+        add_text(out, "Connection: keep-alive\r\n");
+}
+
+static void add_fields(struct evbuffer *out, const struct ps_http_field *fields)
 {
     bool cached = false;
 
-    evbuffer_add_printf(out, "HTTP/1.1 %u %s\r\n", status,
-                        ps_http_reason(status));
-    add_date(out);
     for (; fields && fields->name; fields++) {
         cached |= ps_streq(fields->name, "Cache-Control");
         evbuffer_add_printf(out, "%s: %s\r\n", fields->name, fields->value);
     }
     if (!cached)
-        evbuffer_add_printf(out, "Cache-Control: no-store\r\n");
-    evbuffer_add(out, always, sizeof(always) - 1);
-    if (close)
-        evbuffer_add_printf(out, "Connection: close\r\n");
+        add_text(out, "Cache-Control: no-store\r\n");
+}
+
+/* Gives out to the kernel now, what it does not take to the bufferevent: most
+ * answers so cost one writev() and no turn of the loop. */
+static void send_out(struct ps_http_conn *conn, struct evbuffer *out)
+{
+    ps_http_request_free(conn->req);
+    if (evbuffer_get_length(bufferevent_get_output(conn->bev)) == 0)
+        (void)evbuffer_write(out, bufferevent_getfd(conn->bev));
+    if (evbuffer_get_length(out) == 0) {
+        ps_http_conn_sent(conn);
+        return;
+    }
+    ps_http_conn_phase(conn, PHASE_REPLY);
+    bufferevent_write_buffer(conn->bev, out);
+}
+
+/* NULL: the client left, and the request is gone. */
+static struct ps_http_conn *begin_reply(struct ps_http_request *req,
+                                        unsigned int status)
+{
+    struct ps_http_conn *conn = req->priv->conn;
+
+    if (!conn) {
+        req->priv->http->stats.requests[status / 100 % 6]++;
+        ps_http_request_free(req);
+    }
+    return conn;
 }
 
 void ps_http_reply(struct ps_http_request *req, unsigned int status,
                    const struct ps_http_field *fields, struct evbuffer *body)
 {
-    struct ps_http_conn *conn = req->priv->conn;
-    struct ps_http *http = req->priv->http;
     bool head_only = req->head.method == PS_HTTP_HEAD;
+    struct ps_http_conn *conn = begin_reply(req, status);
     struct evbuffer *out;
 
-    http->stats.requests[status / 100 % 6]++;
     if (!conn) {
-        ps_http_request_free(req);
         if (body)
             evbuffer_free(body);
         return;
     }
-    out = bufferevent_get_output(conn->bev);
-    /* The client of HTTP/1.0 is told when the connection stays open. */
-    if (http->draining)
-        conn->close = true;
-    add_head(out, status, fields, conn->close);
-    if (!conn->close && req->head.minor == 0)
-        evbuffer_add_printf(out, "Connection: keep-alive\r\n");
+    out = conn->http->out;
+    begin_head(conn, out, status);
+    add_fields(out, fields);
+    end_head(conn, out);
     if (status != 204 && status != 304)
         evbuffer_add_printf(out, "Content-Length: %zu\r\n",
                             body ? evbuffer_get_length(body) : 0);
@@ -119,8 +169,39 @@ void ps_http_reply(struct ps_http_request *req, unsigned int status,
         evbuffer_add_buffer(out, body);
     if (body)
         evbuffer_free(body);
-    ps_http_request_free(req);
-    ps_http_conn_phase(conn, PHASE_REPLY);
+    send_out(conn, out);
+}
+
+static void release_content(const void *data _unused_, size_t len _unused_,
+                            void *arg)
+{
+    ps_content_unref(arg);
+}
+
+void ps_http_reply_content(struct ps_http_request *req,
+                           struct ps_content *content, const char *lines)
+{
+    const struct ps_content_form *form =
+        ps_content_form(content, ps_takes_gzip(&req->head));
+    bool known = ps_has_etag(&req->head, form->etag);
+    bool head_only = known || req->head.method == PS_HTTP_HEAD;
+    struct ps_http_conn *conn = begin_reply(req, known ? 304 : 200);
+    struct evbuffer *out;
+
+    if (!conn)
+        return;
+    out = conn->http->out;
+    begin_head(conn, out, known ? 304 : 200);
+    evbuffer_add(out, form->head, known ? form->shared_len : form->head_len);
+    if (lines)
+        add_text(out, lines);
+    end_head(conn, out);
+    evbuffer_add(out, "\r\n", 2);
+    if (!head_only && form->len > 0 &&
+        evbuffer_add_reference(out, form->data, form->len, release_content,
+                               content) == 0)
+        ps_content_ref(content);
+    send_out(conn, out);
 }
 
 static void on_deferred(evutil_socket_t fd _unused_, short what _unused_,
@@ -156,9 +237,9 @@ int ps_http_stream(struct ps_http_request *req,
                    const struct ps_http_stream_ops *ops, void *arg)
 {
     struct ps_http_conn *conn = req->priv->conn;
+    struct evbuffer *out;
     int size = STREAM_SNDBUF;
 
-    req->priv->http->stats.requests[2]++;
     if (!conn || conn->eof) {
         if (conn)
             ps_http_conn_free(conn);
@@ -169,8 +250,11 @@ int ps_http_stream(struct ps_http_request *req,
     setsockopt(bufferevent_getfd(conn->bev), SOL_SOCKET, SO_SNDBUF, &size,
                sizeof(size));
     conn->close = true;
-    add_head(bufferevent_get_output(conn->bev), 200, fields, true);
-    evbuffer_add(bufferevent_get_output(conn->bev), "\r\n", 2);
+    out = bufferevent_get_output(conn->bev);
+    begin_head(conn, out, 200);
+    add_fields(out, fields);
+    end_head(conn, out);
+    evbuffer_add(out, "\r\n", 2);
     req->priv->stream = ops;
     req->priv->stream_arg = arg;
     ps_http_conn_phase(conn, PHASE_STREAM);

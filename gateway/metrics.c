@@ -219,6 +219,7 @@ void ps_gateway_sample(struct ps_daemon *d, void *state)
     struct ps_gateway *gateway = state;
     const struct ps_http_stats *http = ps_http_stats(gateway->http);
     const struct ps_sse_stats *sse = ps_sse_stats(gateway->sse);
+    const struct ps_share_stats *share = ps_share_stats(gateway->share);
 
     for (size_t i = 0; i < PS_PEERS; i++)
         sample_peer(d, ps_peers_at(gateway->peers, i));
@@ -235,6 +236,13 @@ void ps_gateway_sample(struct ps_daemon *d, void *state)
     ps_metric(d, PS__METRIC__KIND__counter, "gateway_timeouts_total",
               "Requests that did not come in whole in time.", NULL, NULL,
               (double)http->timed_out);
+    ps_share_trim(gateway->share, ps_mono_ns());
+    ps_metric(d, PS__METRIC__KIND__counter, "gateway_shared_answers_total",
+              "Answers given again within their second.", NULL, NULL,
+              (double)(share->shared + share->waited));
+    ps_metric(d, PS__METRIC__KIND__counter, "gateway_shared_questions_total",
+              "Questions put for answers that may be shared.", NULL, NULL,
+              (double)share->asked);
     ps_metric(d, PS__METRIC__KIND__gauge, "gateway_connections",
               "Open connections.", NULL, NULL, (double)http->conns);
     ps_metric(d, PS__METRIC__KIND__gauge, "gateway_streams",

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 
 #include "common/utf8.h"
+#include "gateway/content.h"
 
 #define MAX_FIELDS 8
 
@@ -53,10 +54,9 @@ static void free_text(const void *data, size_t len _unused_, void *arg _unused_)
     free((void *)(uintptr_t)data);
 }
 
-/* NULL without memory. */
-static struct evbuffer *json_body(const json_t *json)
+/* Takes text; NULL without memory. */
+static struct evbuffer *text_body(char *text)
 {
-    char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
     struct evbuffer *body = text ? evbuffer_new() : NULL;
 
     if (!body) {
@@ -65,6 +65,11 @@ static struct evbuffer *json_body(const json_t *json)
     }
     evbuffer_add_reference(body, text, strlen(text), free_text, NULL);
     return body;
+}
+
+static struct evbuffer *json_body(const json_t *json)
+{
+    return text_body(json ? json_dumps(json, JSON_COMPACT) : NULL);
 }
 
 void ps_problem_reply(struct ps_http_request *req,
@@ -100,9 +105,19 @@ void ps_json_reply(struct ps_http_request *req, unsigned int status,
 {
     const struct ps_http_field fields[] = {{"Content-Type", type},
                                            {NULL, NULL}};
-    struct evbuffer *body = json_body(json);
+    bool get = req->head.method & (PS_HTTP_GET | PS_HTTP_HEAD);
+    _cleanup_(ps_content_unrefp) struct ps_content *content = NULL;
+    char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+    struct evbuffer *body = NULL;
 
     json_decref(json);
+    if (status != 200 || !get) {
+        body = text_body(text);
+    } else if (text && ps_content_new(text, strlen(text), type, "no-store",
+                                      true, &content) == 0) {
+        ps_http_reply_content(req, content, NULL);
+        return;
+    }
     if (!body) {
         ps_problem_fail(req, 500, "gateway.no_memory", NULL,
                         "There is no memory for this answer; ask for less.");

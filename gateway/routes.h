@@ -38,6 +38,9 @@ struct ps_route {
     unsigned int status; /* of success */
     enum ps_role role;
     bool change;
+    /* Its answer of the last second may be given again, to anybody that the
+     * role lets in (see ask_shared.c). */
+    bool share;
     const char *summary;
     const char *description; /* NULL: none */
 };

@@ -41,7 +41,8 @@ class Client:
         query = {k: v for k, v in (query or {}).items() if v is not None}
         if query:
             path += '?' + urllib.parse.urlencode(query, doseq=True)
-        head = dict(headers or {})
+        # Else an answer may be up to a second old.
+        head = {'Cache-Control': 'no-cache', **(headers or {})}
         if self.token and 'Authorization' not in head:
             head['Authorization'] = 'Bearer ' + self.token
         if body is not None and not isinstance(body, bytes):
