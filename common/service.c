@@ -193,7 +193,11 @@ static int start_bus(struct ps_daemon *d)
                  "are the tls files readable?");
         return r;
     }
-    r = ps_bus_serve(d->bus, ps_service_methods, d);
+    r = ps_service_audit_open(d);
+    if (r == 0)
+        r = ps_bus_serve(d->bus, ps_service_methods, d);
+    if (r == 0)
+        r = ps_bus_serve(d->bus, ps_service_audit_methods, d);
     if (r == 0 && d->service->methods)
         r = ps_bus_serve(d->bus, d->service->methods, d->state);
     if (r == 0)
@@ -348,6 +352,7 @@ static void clean(struct ps_daemon *d)
         bound_the_end(d);
     ps_announcer_free(&d->announcer);
     ps_bus_free(&d->bus);
+    ps_audit_free(&d->audit);
     if (d->state && d->service->close)
         d->service->close(d, d->state);
     for (size_t i = 0; i < ARRAY_SIZE(d->signals); i++) {

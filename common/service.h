@@ -17,6 +17,7 @@
 
 #include <event2/event.h>
 
+#include "common/audit.h"
 #include "common/bus.h"
 #include "common/log.h"
 #include "common/options.h"
@@ -56,6 +57,9 @@ struct ps_service {
      * others take the lowest free of PS_SERVICE_SLOTS places. */
     bool single;
 
+    /* Its replicas on a host write one audit log instead of one each. */
+    bool audit_shared;
+
     /* Privileged. May fail softly: ps_capability(…, false, …) and 0. */
     int (*open)(struct ps_daemon *d, void *config, void **ret_state);
     /* Unprivileged, the bus stands. NULL: nothing. */
@@ -88,6 +92,8 @@ const char *ps_daemon_instance(struct ps_daemon *d);
  * lowest free place, and so finds what was kept there.
  */
 const char *ps_daemon_place(struct ps_daemon *d);
+/* The own audit log (common/audit.h); NULL: it cannot be written. */
+struct ps_audit *ps_daemon_audit(struct ps_daemon *d);
 /* Ends the loop with this exit code, as SIGTERM does with 0. */
 void ps_daemon_exit(struct ps_daemon *d, int code);
 

@@ -21,6 +21,7 @@ struct ps_common_config {
     char *tls_cert;
     char *tls_key;
     char *seccomp;
+    uint64_t audit_size;
     bool selftest;
     bool healthcheck;
 };
@@ -45,6 +46,7 @@ struct ps_daemon {
     char instance[PS_SERVICE_MAX_INSTANCE + 1];
     char *rep_url, *pub_url; /* where we listen */
     struct ps_announcer *announcer;
+    struct ps_audit *audit; /* NULL: changes are refused */
     struct event *signals[4];
     struct event *tick;
     struct event *drain_tick;
@@ -86,6 +88,14 @@ void ps_service_print_capabilities(struct ps_daemon *d);
 /* 0 when every capability is there, else 1. */
 int ps_service_selftest_result(const struct ps_daemon *d);
 void ps_service_status_free(struct ps_daemon *d);
+
+/* ---- service_audit.c ---------------------------------------------------- */
+
+extern const struct ps_method ps_service_audit_methods[];
+/* Needs the bus. A log that cannot be opened is said, and no error. */
+int ps_service_audit_open(struct ps_daemon *d);
+/* Sets its losses. */
+void ps_service_audit_sample(struct ps_daemon *d);
 
 /* ---- service_announce.c ------------------------------------------------- */
 

@@ -323,6 +323,7 @@ static void sample(struct ps_daemon *d)
 {
     if (d->service->sample && d->started)
         d->service->sample(d, d->state);
+    ps_service_audit_sample(d);
     ps_loss(d, "publish_failed", "messages", d->publish_failed);
 }
 

@@ -23,6 +23,7 @@ static const struct ps_service_print prints[] = {
 
 static const struct ps_service service = {
     .name = "gateway",
+    .audit_shared = true,
     .summary = "The one HTTP door of PacketScope: REST, events, metrics, and "
                "the console's files.",
     .options = ps_gateway_options,

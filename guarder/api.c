@@ -117,20 +117,55 @@ static int fill_list(struct ps_guarder *g, const struct ps_addr *addr,
     return 0;
 }
 
+/* NULL without memory. */
+static Ps__RuleList *make_list(struct ps_guarder *g, const struct ps_addr *addr,
+                               size_t offset, size_t limit)
+{
+    Ps__RuleList *list = calloc(1, sizeof(*list));
+
+    if (!list)
+        return NULL;
+    ps__rule_list__init(list);
+    if (fill_list(g, addr, offset, limit, list) < 0) {
+        ps__rule_list__free_unpacked(list, NULL);
+        return NULL;
+    }
+    return list;
+}
+
 static void reply_list(struct ps_guarder *g, const struct ps_addr *addr,
                        size_t offset, size_t limit, struct ps_call *call)
 {
-    Ps__RuleList *list = calloc(1, sizeof(*list));
+    Ps__RuleList *list = make_list(g, addr, offset, limit);
 
     if (!list) {
         fail_memory(call);
         return;
     }
-    ps__rule_list__init(list);
-    if (fill_list(g, addr, offset, limit, list) < 0)
-        fail_memory(call);
-    else
-        ps_call_reply(call, &list->base);
+    ps_call_reply(call, &list->base);
+    ps__rule_list__free_unpacked(list, NULL);
+}
+
+/* For the audit log. */
+static void tell_rule_before(struct ps_guarder *g, const struct ps_rule *rule,
+                             struct ps_call *call)
+{
+    Ps__Rule *now = rule_now(g, rule);
+
+    if (!now)
+        return;
+    ps_call_before(call, &now->base);
+    ps__rule__free_unpacked(now, NULL);
+}
+
+static void tell_ruleset_before(struct ps_guarder *g, struct ps_call *call)
+{
+    const struct ps_addr any = {0};
+    Ps__RuleList *list = make_list(g, &any, 0, PS_RULESET_MAX);
+
+    if (!list)
+        return;
+    ps_call_before(call, &list->base);
     ps__rule_list__free_unpacked(list, NULL);
 }
 
@@ -254,14 +289,17 @@ static void update_rule(void *arg, const ProtobufCMessage *msg,
     const Ps__UpdateRuleRequest *req = AS(UpdateRuleRequest, msg);
     struct ps_rule rule, *changed = NULL;
     struct ps_guarder *g = arg;
+    const struct ps_rule *old;
     int r;
 
     if (!parse_rule(req->rule, &rule, call))
         return;
-    if (!ps_ruleset_find(g->set, req->id)) {
+    old = ps_ruleset_find(g->set, req->id);
+    if (!old) {
         fail_unknown(call, req->id);
         return;
     }
+    tell_rule_before(g, old, call);
     if (rule.id[0] && !ps_streq(rule.id, req->id)) {
         ps_call_fail(call, "request.invalid", 400, "rule.id",
                      "A rule's id cannot be changed: leave it out, or make a "
@@ -298,6 +336,7 @@ static void delete_rule(void *arg, const ProtobufCMessage *msg,
         fail_unknown(call, req->id);
         return;
     }
+    tell_rule_before(g, old, call);
     rule = *old;
     r = ps_ruleset_copy(g->set, &set);
     if (r == 0)
@@ -394,6 +433,7 @@ static void put_ruleset(void *arg, const ProtobufCMessage *msg,
                      g->set->generation, req->if_generation);
         return;
     }
+    tell_ruleset_before(g, call);
     r = ps_ruleset_new(&set);
     if (r < 0) {
         fail_memory(call);

@@ -176,6 +176,7 @@ void ps_tracer_delete_trace(void *arg, const ProtobufCMessage *msg,
 
     r = ps_history_get(t->history, req->id, &kept);
     if (r == 0) {
+        ps_call_before(call, &kept->base);
         ps__trace__free_unpacked(kept, NULL);
         r = ps_history_delete(t->history, req->id);
     }

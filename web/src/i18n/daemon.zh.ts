@@ -28,10 +28,13 @@ const capability: Same<'capability'> = {
   'locator.asn': '自治系统',
   'gateway.http': 'HTTP',
   'gateway.console': '控制台',
+  audit: '审计日志',
 }
 
 const loss: Same<'loss'> = {
   apply_failed: '未能应用',
+  audit_evicted: '因审计日志已满而移出',
+  audit_failed: '未能写入审计日志',
   'bus_gap.*': '缺失，来自 {rest}',
   'bus_malformed.*': '格式错误，来自 {rest}',
   checkpoint_failed: '计数未能保存',
@@ -74,6 +77,7 @@ const unit: Same<'unit'> = {
   bytes: '字节',
   changes: '次更改',
   connections: '个连接',
+  entries: '条',
   events: '个事件',
   interfaces: '个接口',
   messages: '条消息',
@@ -112,6 +116,7 @@ export const zhTexts: Texts = {
     'locator.geo': '国家、城市与坐标',
     'locator.asn': 'AS 号与名称',
     'gateway.console': '网页控制台',
+    audit: '所有更改：不能记录就不执行',
   },
   event: {
     'tracer.trace_started': '追踪 {id} 已开始。',
