@@ -101,7 +101,7 @@ static const struct {
      "\"dropped_packets\":0}"},
     {&ps__metric_list__descriptor, &ps__metric__descriptor, "{}",
      "{\"name\":\"a\",\"help\":\"b\",\"kind\":\"counter\",\"value\":1,"
-     "\"labels\":[{\"name\":\"c\",\"text\":\"d\"}]}"},
+     "\"labels\":[{\"name\":\"c\",\"value\":\"d\"}]}"},
     {&ps__ruleset__descriptor, &ps__rule__descriptor, "{}",
      "{\"action\":\"drop\",\"priority\":1,\"enabled\":true,"
      "\"src\":\"10.0.0.0/8\",\"dport\":\"53\"}"},
