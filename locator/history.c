@@ -135,8 +135,9 @@ static int read_body(sqlite3_stmt *stmt, int column, Ps__Path **ret_path)
 static int close_one(struct ps_history *history, uint64_t now)
 {
     sqlite3_stmt *stmt = ps_store_stmt(
-        history->store, "SELECT body FROM paths WHERE state = ?1 LIMIT 1");
+        history->store, "SELECT body, id FROM paths WHERE state = ?1 LIMIT 1");
     Ps__Path *path = NULL;
+    bool same;
     int r;
 
     if (!stmt)
@@ -148,10 +149,13 @@ static int close_one(struct ps_history *history, uint64_t now)
         return r == SQLITE_DONE ? -ENOENT : ps_store_errno(r);
     }
     r = read_body(stmt, 0, &path);
+    /* Else the row would stand there for ever. */
+    same = r == 0 &&
+           ps_streq((const char *)sqlite3_column_text(stmt, 1), path->id);
     sqlite3_reset(stmt);
     if (r < 0)
         return r;
-    r = ps_path_end(path, now, "restart");
+    r = same ? ps_path_end(path, now, "restart") : -EBADMSG;
     if (r == 0)
         r = ps_history_put(history, path);
     ps__path__free_unpacked(path, NULL);

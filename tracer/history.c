@@ -159,10 +159,13 @@ static int remove_oldest(struct ps_history *h, const char *but)
 
     if (!stmt)
         return -EIO;
-    sqlite3_bind_int(stmt, 1, (int)PS__TRACE__STATE__running);
+    sqlite3_bind_int(stmt, 1, PS__TRACE__STATE__running);
     sqlite3_bind_text(stmt, 2, but, -1, SQLITE_STATIC);
-    if (sqlite3_step(stmt) == SQLITE_ROW)
-        id = strdup((const char *)sqlite3_column_text(stmt, 0));
+    if (sqlite3_step(stmt) == SQLITE_ROW) {
+        const char *text = (const char *)sqlite3_column_text(stmt, 0);
+
+        id = text ? strdup(text) : NULL;
+    }
     sqlite3_reset(stmt);
     return id ? remove_trace(h, id) : -ENOENT;
 }
@@ -260,22 +263,26 @@ int ps_history_recover(struct ps_history *h, uint64_t now)
 
     while (r == 0) {
         sqlite3_stmt *stmt = ps_store_stmt(
-            h->store, "SELECT body FROM trace WHERE state = ?1 LIMIT 1");
+            h->store, "SELECT body, id FROM trace WHERE state = ?1 LIMIT 1");
         Ps__Trace *trace = NULL;
+        bool same;
 
         if (!stmt)
             return -EIO;
-        sqlite3_bind_int(stmt, 1, (int)PS__TRACE__STATE__running);
+        sqlite3_bind_int(stmt, 1, PS__TRACE__STATE__running);
         if (sqlite3_step(stmt) != SQLITE_ROW) {
             sqlite3_reset(stmt);
             return 0;
         }
         trace = (Ps__Trace *)unpack(&ps__trace__descriptor, stmt, 0);
+        /* Else the row would stand there for ever. */
+        same = trace &&
+               ps_streq((const char *)sqlite3_column_text(stmt, 1), trace->id);
         sqlite3_reset(stmt);
         if (!trace)
             return -EBADMSG;
         set_end(trace, "restart", now);
-        r = ps_history_put(h, trace);
+        r = same ? ps_history_put(h, trace) : -EBADMSG;
         ps__trace__free_unpacked(trace, NULL);
     }
     return r;

@@ -129,6 +129,30 @@ static void closes_what_was_cut(void **state _unused_)
     ps_history_free(&history);
 }
 
+/* A row that says another id than its body: it ends, with an error. */
+static void refuses_a_row_of_another(void **state _unused_)
+{
+    struct ps_history *history = open_history(64 << 20);
+    char path[64];
+    size_t n = 0;
+    sqlite3 *db;
+
+    put(history, "x1", "192.0.2.7", 100, false);
+    ps_history_free(&history);
+    snprintf(path, sizeof(path), "%s/locator.db", dir);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db,
+                                  "UPDATE paths SET id = 'x2'"
+                                  " WHERE id = 'x1'",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    sqlite3_close(db);
+    history = open_history(64 << 20);
+    assert_int_equal(ps_history_close_running(history, 500, &n), -EBADMSG);
+    ps_history_free(&history);
+    assert_int_equal(unlink(path), 0);
+}
+
 /* Far more than fits: the newest stay, the file does not grow. */
 static void stays_within_its_bound(void **state _unused_)
 {
@@ -235,6 +259,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keeps_and_lists),
         cmocka_unit_test(closes_what_was_cut),
+        cmocka_unit_test(refuses_a_row_of_another),
         cmocka_unit_test(stays_within_its_bound),
         cmocka_unit_test(checks_requests),
     };

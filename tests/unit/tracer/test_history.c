@@ -153,6 +153,28 @@ static void test_restart(void **state _unused_)
     ps_history_free(&h);
 }
 
+/* A row that says another id than its body: it ends, with an error. */
+static void test_row_of_another(void **state _unused_)
+{
+    struct ps_history *h = open_history(8 * MIB);
+    Ps__Trace *t = make_trace("r", PS__TRACE__STATE__running);
+    char path[128];
+    sqlite3 *db;
+
+    assert_int_equal(ps_history_put(h, t), 0);
+    ps__trace__free_unpacked(t, NULL);
+    ps_history_free(&h);
+    snprintf(path, sizeof(path), "%s/tracer.db", dir);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_exec(db, "UPDATE trace SET id = 's'", NULL, NULL, NULL),
+        SQLITE_OK);
+    sqlite3_close(db);
+    h = open_history(8 * MIB);
+    assert_int_equal(ps_history_recover(h, 1234), -EBADMSG);
+    ps_history_free(&h);
+}
+
 static void test_not_a_database(void **state _unused_)
 {
     struct ps_history *h = NULL;
@@ -225,6 +247,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_oldest_leave_first, make_dir,
                                         remove_dir),
         cmocka_unit_test_setup_teardown(test_restart, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(test_row_of_another, make_dir,
+                                        remove_dir),
         cmocka_unit_test_setup_teardown(test_not_a_database, make_dir,
                                         remove_dir),
         cmocka_unit_test(test_filter_errors),
