@@ -3,7 +3,7 @@
 
 #include <sys/eventfd.h>
 
-#define MAX_PEM (64u * 1024)
+#define MAX_PEM ((size_t)64 * 1024)
 
 /* ---- operations --------------------------------------------------------- */
 

@@ -46,11 +46,11 @@ void ps_bus_free(struct ps_bus **bus);
 
 int ps_bus_listen_pub(struct ps_bus *bus, const char *url);
 /*
- * Sends to whoever listens. retain: kept as the topic's last message for
- * snapshots. 0, -EMSGSIZE, -ENOMEM, -ENOSPC (too many topics).
+ * Sends to whoever listens. name: the topic. retain: kept as the topic's last
+ * message for snapshots. 0, -EMSGSIZE, -ENOMEM, -ENOSPC (too many topics).
  */
-int ps_bus_publish(struct ps_bus *bus, const char *topic,
-                   const ProtobufCMessage *msg, bool retain);
+int ps_bus_publish(struct ps_bus *bus, const char *name,
+                   const ProtobufCMessage *body, bool retain);
 /* Calls fn for each topic published so far with its last sequence number. */
 void ps_bus_each_topic(struct ps_bus *bus,
                        void (*fn)(const char *topic, uint64_t seq, void *arg),

@@ -153,6 +153,7 @@ static void begin_check(struct ps_listener *l, uint64_t accepted)
     l->ticks_left = CHECK_TICKS;
     l->greeted = false;
     /* A full backlog refuses it: then nobody takes it, and so it is found. */
+    /* NOLINTNEXTLINE(bugprone-unused-return-value) */
     (void)connect(l->check_fd, &address.sa, len);
     greet(l);
 }

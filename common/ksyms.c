@@ -102,7 +102,8 @@ static void read_symbols(struct ps_ksyms *syms)
 
     syms->n = syms->pool_len = 0;
     syms->read_ns = ps_mono_ns();
-    rewind(syms->file);
+    if (fseek(syms->file, 0, SEEK_SET) < 0)
+        return;
     while (fgets(line, sizeof(line), syms->file)) {
         unsigned long long addr;
         char name[256];

@@ -65,6 +65,7 @@ static bool is_namespace(int dir_fd, const char *name, struct stat *ret_st)
     _cleanup_close_ int fd = -1;
     struct statfs fs;
 
+    /* NOLINTNEXTLINE(clang-analyzer-unix.StdCLibraryFunctions): a dirfd() */
     fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
     if (fd < 0 || fstatfs(fd, &fs) < 0 || fs.f_type != NSFS_MAGIC)
         return false;

@@ -65,7 +65,7 @@ static void env_name(const struct ps_option *opt, char *name, size_t size)
     int n = snprintf(name, size, ENV_PREFIX "%s", opt->name);
 
     for (int i = (int)strlen(ENV_PREFIX); i < n && (size_t)i < size - 1; i++)
-        name[i] = name[i] == '-' ? '_' : (char)toupper((uint8_t)name[i]);
+        name[i] = (char)(name[i] == '-' ? '_' : toupper((uint8_t)name[i]));
 }
 
 int ps_options_load_env(const struct ps_option *table, void *config,

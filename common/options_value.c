@@ -244,6 +244,7 @@ int ps_option_set_items(const struct ps_option *opt, void *config,
     }
     free_list(place);
     *place = list;
+    /* NOLINTNEXTLINE(clang-analyzer-deadcode.DeadStores): its cleanup */
     list = (struct ps_strlist){0};
     return 0;
 }

@@ -48,7 +48,8 @@ static void make_field(struct schema *schema, size_t i,
 {
     cyaml_schema_field_t *field = &schema->fields[i];
     uint32_t base = (uint32_t)(i * sizeof(struct slot));
-    enum cyaml_flag flags =
+    /* The library wants its flags joined. */
+    enum cyaml_flag flags = /* NOLINTNEXTLINE(*.EnumCastOutOfRange) */
         (enum cyaml_flag)(CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL);
 
     yaml_key(opt->name, schema->keys[i]);

@@ -123,6 +123,7 @@ static int give_files(const char *dir, const char *name,
     while ((entry = readdir(handle))) {
         if (strncmp(entry->d_name, name, len) != 0 || entry->d_name[len] != '.')
             continue;
+        /* NOLINTNEXTLINE(clang-analyzer-unix.StdCLibraryFunctions) */
         if (fchownat(dirfd(handle), entry->d_name, account->uid, account->gid,
                      AT_SYMLINK_NOFOLLOW) < 0 &&
             errno != ENOENT)

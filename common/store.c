@@ -113,7 +113,7 @@ int ps_store_used_bytes(struct ps_store *store, uint64_t *ret_bytes)
         "PRAGMA freelist_count",
         "PRAGMA page_size",
     };
-    int64_t values[ARRAY_SIZE(queries)];
+    int64_t values[ARRAY_SIZE(queries)] = {0};
 
     for (size_t i = 0; i < ARRAY_SIZE(queries); i++) {
         int r = ps_store_query_number(store, queries[i], &values[i]);

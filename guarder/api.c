@@ -6,7 +6,7 @@
 #include "guarder/guarder.h"
 #include "guarder/report.h"
 
-#define AS(type, msg) ((const Ps__##type *)(const void *)(msg))
+#define AS(type, msg) ((const Ps__##type *)(msg))
 
 /* ---- answers ------------------------------------------------------------ */
 
@@ -452,6 +452,7 @@ static void put_ruleset(void *arg, const ProtobufCMessage *msg,
     reply_list(g, &any, 0, PS_RULESET_MAX, call);
 }
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): names, not values */
 #define METHOD(verb, request_type, reply_type, is_change) \
     {                                                     \
         .name = "guarder." #verb,                         \
@@ -460,6 +461,7 @@ static void put_ruleset(void *arg, const ProtobufCMessage *msg,
         .handle = verb,                                   \
         .change = is_change,                              \
     }
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 const struct ps_method ps_guarder_methods[] = {
     METHOD(list_rules, list_rules_request, rule_list, false),

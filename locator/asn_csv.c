@@ -27,8 +27,11 @@ static bool take_quoted(const char **at, char *dst, size_t dst_size)
     for (;; p++) {
         if (*p == '\0' || used + 1 >= dst_size)
             return false;
-        if (*p == '"' && *++p != '"')
-            break;
+        if (*p == '"') {
+            p++; /* twice: a quote; else the end */
+            if (*p != '"')
+                break;
+        }
         dst[used++] = *p;
     }
     dst[used] = '\0';

@@ -231,9 +231,11 @@ static int write_file(const struct import *import,
     /* Public data: the user that we become must read what root wrote. */
     if (fchmod(fileno(file), 0644) < 0)
         return -errno;
+    errno = 0;
     if (fwrite(&header, sizeof(header), 1, file) != 1 ||
         !put(file, &import->ranges4) || !put(file, &import->ranges6) ||
         !put(file, &import->names) || fflush(file) != 0)
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Errno): else it stays 0 */
         return errno ? -errno : -EIO;
     return fsync(fileno(file)) < 0 ? -errno : 0;
 }

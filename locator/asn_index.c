@@ -106,6 +106,7 @@ static int map_existing(const char *path, const struct ps_asn_source *source,
 }
 
 /* Reads the CSV anew; on success the index file is of this very source. */
+/* NOLINTNEXTLINE(readability-non-const-parameter): TAKE_FD() */
 static int import(int *fd, const struct ps_asn_source *source, const char *path,
                   char **ret_reason)
 {

@@ -3,7 +3,7 @@
 #include "locator/locator.h"
 
 /* A list ends before its message becomes too large for the bus. */
-#define MAX_LIST_BYTES (PS_BUS_MAX_MESSAGE / 4 * 3)
+#define MAX_LIST_BYTES ((size_t)PS_BUS_MAX_MESSAGE / 4 * 3)
 
 static void path_free(Ps__Path **path)
 {

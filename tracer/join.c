@@ -46,7 +46,7 @@ uint32_t *ps_join_bucket_flow(const struct ps_join *j,
 int ps_join_new(uint32_t max_packets, uint32_t netns, struct ps_join **ret_join)
 {
     _cleanup_(ps_join_free) struct ps_join *j = NULL;
-    uint32_t buckets = 64;
+    size_t buckets = 64;
 
     if (max_packets == 0 || max_packets > PS_JOIN_MAX_PACKETS)
         return -EINVAL;
@@ -56,9 +56,9 @@ int ps_join_new(uint32_t max_packets, uint32_t netns, struct ps_join **ret_join)
     j->max_packets = max_packets;
     j->netns = netns;
     j->max_ways = netns ? 2 * max_packets : max_packets;
-    while (buckets < 2 * j->max_ways)
+    while (buckets < 2 * (size_t)j->max_ways)
         buckets *= 2;
-    j->mask = buckets - 1;
+    j->mask = (uint32_t)(buckets - 1);
     j->ways = calloc(j->max_ways, sizeof(*j->ways));
     j->buckets = malloc(3 * buckets * sizeof(*j->buckets));
     if (!j->ways || !j->buckets)
@@ -66,7 +66,7 @@ int ps_join_new(uint32_t max_packets, uint32_t netns, struct ps_join **ret_join)
     memset(j->buckets, 0xff, 3 * buckets * sizeof(*j->buckets));
     j->by_skb = j->buckets;
     j->by_content = j->buckets + buckets;
-    j->by_flow = j->buckets + 2 * (size_t)buckets;
+    j->by_flow = j->buckets + 2 * buckets;
     *ret_join = TAKE_PTR(j);
     return 0;
 }

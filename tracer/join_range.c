@@ -59,7 +59,7 @@ static void find(const struct ps_join *j, const struct ps_tracer_event *e,
          i = w->next_flow, scanned++) {
         w = &j->ways[i];
         if (w->dropped || !w->first.payload ||
-            memcmp(&w->first.tuple, &e->tuple, sizeof(e->tuple)) ||
+            memcmp(&w->first.tuple, &e->tuple, sizeof(e->tuple)) != 0 ||
             !related(relation, w, e))
             continue;
         /* A reader may come late, but only where the packet has come. */

@@ -3,7 +3,7 @@
 #include "common/json.h"
 #include "tracer/tracer.h"
 
-#define MAX_PAGE_BYTES (PS_BUS_MAX_MESSAGE / 4 * 3)
+#define MAX_PAGE_BYTES ((size_t)PS_BUS_MAX_MESSAGE / 4 * 3)
 
 static int read_filter(const Ps__ListSocketsRequest *req,
                        struct ps_sock_filter *ret_filter, struct ps_call *call)

@@ -4,7 +4,7 @@
 #include "tracer/tracer.h"
 
 /* A page ends before its message grows beyond what the bus carries. */
-#define MAX_PAGE_BYTES (PS_BUS_MAX_MESSAGE / 4 * 3)
+#define MAX_PAGE_BYTES ((size_t)PS_BUS_MAX_MESSAGE / 4 * 3)
 
 /* ---- create ------------------------------------------------------------- */
 

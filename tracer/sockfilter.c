@@ -32,9 +32,9 @@ const char *ps_sock_type_name(unsigned int type)
 
 int ps_sock_parse_state(const char *name, uint8_t *ret_state)
 {
-    for (uint8_t i = 0; i < ARRAY_SIZE(state_names); i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(state_names); i++) {
         if (state_names[i] && !strcasecmp(state_names[i], name)) {
-            *ret_state = i;
+            *ret_state = (uint8_t)i;
             return 0;
         }
     }
@@ -126,7 +126,7 @@ static bool owner_matches(const struct ps_sock_owner *owner,
 
     if (f->has_pid && owner->pid != f->pid)
         return false;
-    if (f->comm && strcmp(owner->comm, f->comm))
+    if (f->comm && strcmp(owner->comm, f->comm) != 0)
         return false;
     if (!f->container)
         return true;

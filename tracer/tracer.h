@@ -85,17 +85,17 @@ void ps_tracer_names(const struct tracer *t, struct ps_names *ret_names);
 
 /* ---- methods ------------------------------------------------------------ */
 
-void ps_tracer_list_sockets(void *arg, const ProtobufCMessage *req,
+void ps_tracer_list_sockets(void *arg, const ProtobufCMessage *msg,
                             struct ps_call *call);
-void ps_tracer_create_trace(void *arg, const ProtobufCMessage *req,
+void ps_tracer_create_trace(void *arg, const ProtobufCMessage *msg,
                             struct ps_call *call);
-void ps_tracer_list_traces(void *arg, const ProtobufCMessage *req,
+void ps_tracer_list_traces(void *arg, const ProtobufCMessage *msg,
                            struct ps_call *call);
-void ps_tracer_get_trace(void *arg, const ProtobufCMessage *req,
+void ps_tracer_get_trace(void *arg, const ProtobufCMessage *msg,
                          struct ps_call *call);
-void ps_tracer_delete_trace(void *arg, const ProtobufCMessage *req,
+void ps_tracer_delete_trace(void *arg, const ProtobufCMessage *msg,
                             struct ps_call *call);
-void ps_tracer_list_packets(void *arg, const ProtobufCMessage *req,
+void ps_tracer_list_packets(void *arg, const ProtobufCMessage *msg,
                             struct ps_call *call);
 
 #endif
