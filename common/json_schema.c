@@ -27,8 +27,9 @@ static json_t *string_type_schema(const struct ps_string_type *type)
 
     if (type->format_other)
         json_object_set_new(schema, "anyOf",
-                            json_pack("[{s:s}, {s:s}]", "format",
-                                      type->format_name, "format",
+                            json_pack("[{s:s, s:s}, {s:s, s:s}]", "type",
+                                      "string", "format", type->format_name,
+                                      "type", "string", "format",
                                       type->format_other));
     else if (type->format_name)
         json_object_set_new(schema, "format", json_string(type->format_name));

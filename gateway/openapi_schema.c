@@ -34,12 +34,22 @@ json_t *ps_openapi_field(const ProtobufCMessageDescriptor *desc,
     return schema;
 }
 
-static json_t *message_schema(const ProtobufCMessageDescriptor *desc,
+/* Answers always have their lists; requests may leave them out. */
+static bool is_required(const ProtobufCMessageDescriptor *desc,
+                        const ProtobufCFieldDescriptor *field, bool sent)
+{
+    return field->label == PROTOBUF_C_LABEL_REQUIRED ||
+           (field->label == PROTOBUF_C_LABEL_REPEATED && !sent) ||
+           ps_openapi_wanted(desc->short_name, field->name);
+}
+
+/* sent: it stands in requests, too. */
+static json_t *message_schema(const ProtobufCMessageDescriptor *desc, bool sent,
                               const json_t *comments)
 {
     json_t *schema = ps_json_schema(desc);
     json_t *properties = json_object_get(schema, "properties");
-    json_t *required = json_object_get(schema, "required");
+    json_t *required = json_array();
 
     describe(schema, comment_of(comments, desc->name, ""));
     for (unsigned int i = 0; i < desc->n_fields; i++) {
@@ -47,29 +57,27 @@ static json_t *message_schema(const ProtobufCMessageDescriptor *desc,
 
         json_object_set_new(properties, field->name,
                             ps_openapi_field(desc, field, comments));
-        if (!ps_openapi_wanted(desc->short_name, field->name))
-            continue;
-        if (!required) {
-            required = json_array();
-            json_object_set_new(schema, "required", required);
-        }
-        json_array_append_new(required, json_string(field->name));
+        if (is_required(desc, field, sent))
+            json_array_append_new(required, json_string(field->name));
     }
+    if (json_array_size(required) > 0)
+        json_object_set(schema, "required", required);
+    json_decref(required);
     return schema;
 }
 
 /* The message and all that it is made of. */
 static void add_schemas(json_t *schemas, const ProtobufCMessageDescriptor *desc,
-                        const json_t *comments)
+                        bool sent, const json_t *comments)
 {
     if (ps_json_is_string_type(desc) ||
         json_object_get(schemas, desc->short_name))
         return;
     json_object_set_new(schemas, desc->short_name,
-                        message_schema(desc, comments));
+                        message_schema(desc, sent, comments));
     for (unsigned int i = 0; i < desc->n_fields; i++)
         if (desc->fields[i].type == PROTOBUF_C_TYPE_MESSAGE)
-            add_schemas(schemas, desc->fields[i].descriptor, comments);
+            add_schemas(schemas, desc->fields[i].descriptor, sent, comments);
 }
 
 json_t *ps_openapi_schemas(const json_t *comments)
@@ -82,12 +90,13 @@ json_t *ps_openapi_schemas(const json_t *comments)
         const ProtobufCMessageDescriptor *body = ps_openapi_body(&routes[i]);
 
         if (body)
-            add_schemas(schemas, body, comments);
-        if (routes[i].reply && routes[i].status != 204)
-            add_schemas(schemas, routes[i].reply, comments);
+            add_schemas(schemas, body, true, comments);
     }
+    for (size_t i = 0; i < n; i++)
+        if (routes[i].reply && routes[i].status != 204)
+            add_schemas(schemas, routes[i].reply, false, comments);
     for (size_t i = 0; i < ARRAY_SIZE(streamed); i++)
-        add_schemas(schemas, streamed[i], comments);
+        add_schemas(schemas, streamed[i], false, comments);
     json_object_set_new(schemas, "Problem", ps_openapi_problem_schema());
     return schemas;
 }

@@ -5,7 +5,7 @@ import { defineConfig } from 'eslint/config'
 import ts from 'typescript-eslint'
 
 export default defineConfig(
-  { ignores: ['dist', 'node_modules'] },
+  { ignores: ['dist', 'node_modules', 'src/api/generated'] },
   js.configs.recommended,
   {
     files: ['**/*.{ts,tsx}'],
@@ -32,6 +32,12 @@ export default defineConfig(
       ],
       // TanStack Virtual and Table hand out functions on purpose.
       'react-hooks/incompatible-library': 'off',
+    },
+  },
+  {
+    files: ['scripts/**'],
+    languageOptions: {
+      globals: { console: 'readonly', fetch: 'readonly', process: 'readonly' },
     },
   },
   {

@@ -25,6 +25,11 @@ function isV6(text: string): boolean {
   return halves.length === 2 ? groups < 8 : groups === 8
 }
 
+export function familyOf(text: string): 4 | 6 | undefined {
+  if (text === '4') return 4
+  return text === '6' ? 6 : undefined
+}
+
 export function isPort(text: string): boolean {
   return /^\d{1,5}$/.test(text) && Number(text) <= 65535
 }

@@ -122,12 +122,10 @@ function Report({ report }: { report: HostReport }) {
             {rules.rules.map((rule) => (
               <li key={rule.id}>
                 <span className="ps-mono ps-dim">{rule.id}</span>
-                {rule.action && (
-                  <Tag
-                    word={rule.action}
-                    text={t(`rules.action.${rule.action}`)}
-                  />
-                )}
+                <Tag
+                  word={rule.action}
+                  text={t(`rules.action.${rule.action}`)}
+                />
                 <RuleMatch rule={rule} />
                 <span className="ps-num">
                   {t('rules.hits')} {formatCount(rule.hit_packets, locale)}

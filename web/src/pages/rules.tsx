@@ -124,10 +124,9 @@ function useColumns({
         id: 'action',
         header: t('common.action'),
         meta: { width: 76, narrow: 50 },
-        cell: ({ row: { original: rule } }) =>
-          rule.action && (
-            <Tag word={rule.action} text={t(`rules.action.${rule.action}`)} />
-          ),
+        cell: ({ row: { original: rule } }) => (
+          <Tag word={rule.action} text={t(`rules.action.${rule.action}`)} />
+        ),
       },
       {
         id: 'match',

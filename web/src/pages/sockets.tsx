@@ -5,7 +5,7 @@ import { compact } from '../api/query'
 import type { ListSocketsRequest } from '../api/types'
 import { useI18n } from '../i18n'
 import { formatCount } from '../lib/format'
-import { isIp, isPort } from '../lib/ip'
+import { familyOf, isIp, isPort } from '../lib/ip'
 import { useSocketColumns } from '../sockets/columns'
 import {
   FilterField,
@@ -57,7 +57,7 @@ export function socketsRequest(filters: Filters<Name>): ListSocketsRequest {
     limit: LIMIT,
     sort: filters.sort,
     proto: filters.proto,
-    family: filters.family === '' ? undefined : Number(filters.family),
+    family: familyOf(filters.family),
     state: filters.state,
     addr: filters.addr,
     port: isPort(filters.port) ? Number(filters.port) : undefined,

@@ -2,6 +2,7 @@
 // A rule while it is typed: texts, as the fields hold them.
 import { compact } from '../api/query'
 import type { Rule, RuleAction, TcpFlag } from '../api/types'
+import { familyOf } from '../lib/ip'
 import { numberOf } from '../ui/form'
 
 export const TEXT_FIELDS = [
@@ -36,7 +37,7 @@ export const RULE_FIELDS: readonly string[] = [
 const text = (value: string | number | undefined) =>
   value === undefined ? '' : String(value)
 
-export function draftOf(rule: Rule): RuleDraft {
+export function draftOf(rule: Partial<Rule>): RuleDraft {
   const texts = Object.fromEntries(
     TEXT_FIELDS.map((name) => [name, text(rule[name])]),
   ) as Record<TextField, string>
@@ -66,7 +67,7 @@ export function ruleOf(draft: RuleDraft): Rule {
     comment: draft.comment.trim(),
     src: draft.src.trim(),
     dst: draft.dst.trim(),
-    family: numberOf(draft.family),
+    family: familyOf(draft.family),
     proto: draft.proto.trim(),
     sport: draft.sport.replaceAll(' ', ''),
     dport: draft.dport.replaceAll(' ', ''),

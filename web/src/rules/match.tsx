@@ -3,7 +3,7 @@ import type { Rule } from '../api/types'
 import { useI18n } from '../i18n'
 
 /** The conditions of a rule, as one would type them. */
-export function matchWords(rule: Rule): string[] {
+export function matchWords(rule: Partial<Rule>): string[] {
   const { src, dst, sport, dport } = rule
   const words: (string | false | undefined)[] = [
     rule.family !== undefined &&

@@ -74,14 +74,14 @@ function answer(
       return [
         200,
         id === undefined
-          ? { traces: [fixtures.trace('t1')], total: 1 }
+          ? { traces: [fixtures.trace('t1')], total: 1, missing: [] }
           : fixtures.trace(id),
       ]
     case 'paths':
       return [
         200,
         id === undefined
-          ? { paths: [fixtures.path('p1')], total: 1 }
+          ? { paths: [fixtures.path('p1')], total: 1, missing: [] }
           : fixtures.path(id),
       ]
     case 'stats':

@@ -538,7 +538,11 @@ export function host(ip: string): T.HostReport {
     sockets: { sockets: [], total: 0, losses: [] },
     flows: flows(query),
     ...(place && { place }),
-    paths: { paths: place ? [path('p1')] : [], total: place ? 1 : 0 },
+    paths: {
+      paths: place ? [path('p1')] : [],
+      total: place ? 1 : 0,
+      missing: [],
+    },
     rules: { rules: rules.slice(1, 2), total: 1, generation: 7 },
     missing: [{ service: 'tracer', reason: 'no answer within 2 s' }],
   }
