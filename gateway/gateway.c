@@ -32,11 +32,19 @@ const struct ps_option ps_gateway_options[] = {
     {.name = "max-connections",
      .type = PS_OPT_UINT,
      .offset = OPT(max_connections),
-     .def = "1024",
+     .def = "4096",
      .min = 1,
      .max = 65536,
      .arg = "N",
      .help = "HTTP connections at once"},
+    {.name = "max-streams",
+     .type = PS_OPT_UINT,
+     .offset = OPT(max_streams),
+     .def = "2048",
+     .min = 1,
+     .max = 65536,
+     .arg = "N",
+     .help = "event streams among them; at most three quarters"},
     {.name = "max-header",
      .type = PS_OPT_SIZE,
      .offset = OPT(max_header),
@@ -128,11 +136,20 @@ const struct ps_option ps_gateway_options[] = {
     {.name = "stream-history",
      .type = PS_OPT_SIZE,
      .offset = OPT(stream_history),
-     .def = "4M",
+     .def = "16M",
      .min = 64 * 1024,
      .max = 256 << 20,
      .arg = "SIZE",
-     .help = "events kept for streams that come back"},
+     .help = "events kept for streams that come back: a quarter of it as old "
+             "as they may be, all of it for those of stream-keep"},
+    {.name = "stream-keep",
+     .type = PS_OPT_DURATION,
+     .offset = OPT(stream_keep),
+     .def = "60s",
+     .min = PS_NS_PER_S,
+     .max = 86400 * PS_NS_PER_S,
+     .arg = "TIME",
+     .help = "how long events are kept at least, if stream-history suffices"},
     {0},
 #undef OPT
 };
@@ -163,6 +180,21 @@ static int open_listener(struct ps_gateway *gateway)
         ps_error("http_failed", "http=" PS_Q " error=" PS_Q, http,
                  strerror(-r));
     return r;
+}
+
+/* Streams stay for hours: a quarter of the connections is for requests. */
+static size_t stream_bound(const struct ps_gateway *gateway)
+{
+    uint64_t bound = gateway->config->max_connections;
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur > OTHER_FDS &&
+        limit.rlim_cur - OTHER_FDS < bound)
+        bound = limit.rlim_cur - OTHER_FDS;
+    bound = bound * 3 / 4;
+    if (gateway->config->max_streams < bound)
+        bound = gateway->config->max_streams;
+    return bound > 0 ? (size_t)bound : 1;
 }
 
 /* Each connection is a descriptor; the soft limit is often 1024. */
@@ -300,6 +332,17 @@ static const struct ps_share_limits share_limits = {
     .max_waiters = 4096,
 };
 
+static int open_streams(struct ps_gateway *gateway)
+{
+    const struct ps_sse_config config = {
+        .history_bytes = gateway->config->stream_history,
+        .keep_ns = gateway->config->stream_keep,
+        .max_streams = stream_bound(gateway),
+    };
+
+    return ps_sse_new(ps_daemon_base(gateway->daemon), &config, &gateway->sse);
+}
+
 int ps_gateway_start(struct ps_daemon *d, void *state)
 {
     struct ps_gateway *gateway = state;
@@ -308,7 +351,7 @@ int ps_gateway_start(struct ps_daemon *d, void *state)
 
     r = ps_share_new(&share_limits, &gateway->share);
     if (r == 0)
-        r = ps_sse_new(base, gateway->config->stream_history, &gateway->sse);
+        r = open_streams(gateway);
     if (r == 0)
         r = ps_peers_new(d, gateway->config->service_timeout, &peers_ops,
                          gateway, &gateway->peers);

@@ -22,7 +22,7 @@ struct ps_gateway_config {
     uint64_t header_timeout, body_timeout, idle_timeout, reply_timeout;
     uint64_t request_timeout, host_timeout, metrics_timeout;
     uint64_t service_timeout;
-    uint64_t stream_buffer, stream_history;
+    uint64_t stream_buffer, stream_history, stream_keep, max_streams;
 };
 
 struct ps_gateway {

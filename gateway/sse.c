@@ -11,8 +11,15 @@
 #define BEAT_S     10
 #define PUMP_BYTES (64 * 1024)
 
-static const char *const topic_names[] = {"event", "service", "trace", "path",
-                                          "ruleset"};
+/* role: the least that sees a topic. */
+static const struct {
+    const char *name;
+    enum ps_role role;
+} kinds[] = {
+    {"event", PS_ROLE_VIEWER},   {"service", PS_ROLE_VIEWER},
+    {"trace", PS_ROLE_VIEWER},   {"path", PS_ROLE_VIEWER},
+    {"ruleset", PS_ROLE_VIEWER}, {"audit", PS_ROLE_ADMIN},
+};
 
 struct stream {
     TAILQ_ENTRY(stream) link;
@@ -25,6 +32,7 @@ struct stream {
 TAILQ_HEAD(stream_list, stream);
 
 struct ps_sse {
+    struct ps_sse_config config;
     struct ps_ring *ring;
     struct event *beat;
     struct stream_list streams;
@@ -144,24 +152,68 @@ static const struct ps_http_stream_ops stream_ops = {
 
 /* ---- opening ------------------------------------------------------------ */
 
-static int parse_topics(const Ps__EventsRequest *ask, uint32_t *ret_topics,
-                        const char **ret_wrong)
+/* All that this caller may see, where it names none. -EINVAL, -EACCES. */
+static int parse_topics(const Ps__EventsRequest *ask, enum ps_role role,
+                        uint32_t *ret_topics, const char **ret_wrong)
 {
-    uint32_t topics = 0;
+    uint32_t topics = 0, seen = 0;
 
+    for (uint32_t k = 0; k < ARRAY_SIZE(kinds); k++)
+        if (role >= kinds[k].role)
+            seen |= 1u << k;
     for (size_t i = 0; i < ask->n_topics; i++) {
         uint32_t bit = 0;
 
-        for (uint32_t k = 0; k < ARRAY_SIZE(topic_names); k++)
-            if (ps_streq(topic_names[k], ask->topics[i]))
+        for (uint32_t k = 0; k < ARRAY_SIZE(kinds); k++)
+            if (ps_streq(kinds[k].name, ask->topics[i]))
                 bit = 1u << k;
         *ret_wrong = ask->topics[i];
         if (!bit)
             return -EINVAL;
+        if (!(bit & seen))
+            return -EACCES;
         topics |= bit;
     }
-    *ret_topics = topics ? topics : (1u << ARRAY_SIZE(topic_names)) - 1;
+    *ret_topics = topics ? topics : seen;
     return 0;
+}
+
+/* Says what is wrong with the request; false: it was answered so. */
+static bool check_topics(struct ps_http_request *req,
+                         const Ps__EventsRequest *ask, uint32_t *ret_topics)
+{
+    const char *wrong = NULL;
+    int r = parse_topics(ask, req->who ? req->who->role : PS_ROLE_NONE,
+                         ret_topics, &wrong);
+
+    if (r == -EINVAL)
+        ps_problem_fail(req, 400, "request.invalid", "topics",
+                        "There is no topic \"%.64s\"; use event, service, "
+                        "trace, path, ruleset or audit.",
+                        wrong);
+    else if (r < 0)
+        ps_problem_fail(req, 403, "auth.role", "topics",
+                        "The topic \"%.64s\" needs the role admin; leave it "
+                        "out, or use another token.",
+                        wrong);
+    return r == 0;
+}
+
+/* Ordinary requests must get through when the streams are at their bound. */
+static bool check_room(const struct ps_sse *sse, struct ps_http_request *req)
+{
+    static const struct ps_http_field retry[] = {{"Retry-After", "10"},
+                                                 {NULL, NULL}};
+    const struct ps_problem problem = {
+        .id = "stream.too_many",
+        .status = 503,
+        .detail = "As many event streams are open as max-streams allows; "
+                  "close some, or ask again later."};
+
+    if (sse->stats.clients < sse->config.max_streams)
+        return true;
+    ps_problem_reply(req, &problem, retry);
+    return false;
 }
 
 /* Where the stream goes on. ret_lost: it cannot be known what was missed. */
@@ -202,19 +254,13 @@ void ps_sse_open(struct ps_sse *sse, struct ps_http_request *req,
         {"Content-Type", "text/event-stream"},
         {"X-Accel-Buffering", "no"},
         {NULL, NULL}};
-    const char *wrong = NULL;
     struct stream *s;
     uint32_t topics = 0;
     uint64_t cursor = 0;
     bool restart = false;
 
-    if (parse_topics(ask, &topics, &wrong) < 0) {
-        ps_problem_fail(req, 400, "request.invalid", "topics",
-                        "There is no topic \"%.64s\"; use event, service, "
-                        "trace, path or ruleset.",
-                        wrong);
+    if (!check_topics(req, ask, &topics))
         return;
-    }
     if (find_cursor(sse, req, &cursor, &restart) < 0) {
         ps_problem_fail(req, 400, "request.invalid", "Last-Event-ID",
                         "Last-Event-ID must be the id of an event, a number.");
@@ -224,6 +270,8 @@ void ps_sse_open(struct ps_sse *sse, struct ps_http_request *req,
         ps_http_reply(req, 200, fields, NULL);
         return;
     }
+    if (!check_room(sse, req))
+        return;
     s = calloc(1, sizeof(*s));
     if (!s) {
         ps_problem_fail(req, 503, "gateway.no_memory", NULL,
@@ -251,9 +299,9 @@ void ps_sse_publish(struct ps_sse *sse, const char *topic,
 
     if (ps_json_print(msg, &data, NULL) < 0)
         return;
-    for (uint32_t i = 0; i < ARRAY_SIZE(topic_names); i++)
-        if (ps_streq(topic_names[i], topic))
-            event = ps_ring_add(sse->ring, i, topic, data);
+    for (uint32_t i = 0; i < ARRAY_SIZE(kinds); i++)
+        if (ps_streq(kinds[i].name, topic))
+            event = ps_ring_add(sse->ring, ps_mono_ns(), i, topic, data);
     if (!event)
         return;
     sse->stats.published++;
@@ -282,7 +330,7 @@ static void on_beat(evutil_socket_t fd _unused_, short what _unused_, void *arg)
     }
 }
 
-int ps_sse_new(struct event_base *base, size_t history_bytes,
+int ps_sse_new(struct event_base *base, const struct ps_sse_config *config,
                struct ps_sse **ret_sse)
 {
     _cleanup_(ps_sse_free) struct ps_sse *sse = calloc(1, sizeof(*sse));
@@ -292,9 +340,11 @@ int ps_sse_new(struct event_base *base, size_t history_bytes,
     if (!sse)
         return -ENOMEM;
     TAILQ_INIT(&sse->streams);
+    sse->config = *config;
     /* Microseconds: numbers of one life are above those of the last, and
      * below 2^53. */
-    r = ps_ring_new(ps_now_ns() / 1000, history_bytes, &sse->ring);
+    r = ps_ring_new(ps_now_ns() / 1000, config->history_bytes, config->keep_ns,
+                    &sse->ring);
     if (r < 0)
         return r;
     sse->beat = event_new(base, -1, EV_PERSIST, on_beat, sse);

@@ -19,7 +19,13 @@ struct ps_sse_stats {
     uint64_t published;
 };
 
-int ps_sse_new(struct event_base *base, size_t history_bytes,
+struct ps_sse_config {
+    size_t history_bytes; /* of events kept for streams that come back */
+    uint64_t keep_ns;     /* for at least so long, if these bytes suffice */
+    size_t max_streams;
+};
+
+int ps_sse_new(struct event_base *base, const struct ps_sse_config *config,
                struct ps_sse **ret_sse);
 /* Ends all streams. */
 void ps_sse_free(struct ps_sse **sse);
