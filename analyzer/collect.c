@@ -22,10 +22,11 @@ static bool nearly_full(size_t n, const struct ps_map *map)
 
 static int on_flow(void *arg, const void *key, const void *value)
 {
+    const struct ps_flow_value flow = ps_flow_read(value);
     struct ps_analyzer *a = arg;
 
     a->flows_in_map++;
-    return ps_table_put_flow(a->table, key, value);
+    return ps_table_put_flow(a->table, key, &flow);
 }
 
 static int on_flow_drop(void *arg, const void *key, const void *value)
@@ -105,6 +106,7 @@ static void reap_flows(struct ps_analyzer *a, uint64_t timeout)
 
     for (size_t i = 0; i < ps_table_size(a->table) && left; i++) {
         const struct ps_flow *flow = ps_table_at(a->table, i);
+        struct ps_flow_entry entry;
         struct ps_flow_value value;
 
         if (!flow->in_map ||
@@ -112,8 +114,9 @@ static void reap_flows(struct ps_analyzer *a, uint64_t timeout)
              !ps_ifaces_netns_stale(&a->ifaces, flow->key.netns,
                                     flow->key.netns_gen)))
             continue;
-        if (ps_map_take(map, &flow->key, &value) < 0)
+        if (ps_map_take(map, &flow->key, &entry) < 0)
             continue;
+        value = ps_flow_read(&entry);
         ps_counters_add(&a->evicted_rx, &value.rx);
         ps_counters_add(&a->evicted_tx, &value.tx);
         a->evicted_flows++;

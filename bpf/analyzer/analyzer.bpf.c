@@ -4,8 +4,10 @@
  * dropped, summed by flow.
  *
  * A flow's counters are shared by all CPUs and changed by atomic adds; an
- * interface's, which are hotter, are per CPU. Nothing is allocated here: a
- * full map is counted.
+ * interface's, which are hotter, are per CPU and changed by plain ones: rx by
+ * one program and tx by another, neither of which interrupts itself but for
+ * a packet that netconsole sends from a hard interrupt. Nothing is allocated
+ * here: a full map is counted.
  */
 #include "bpf/lib/skb.h"
 
@@ -19,7 +21,7 @@ struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(max_entries, PS_FLOWS_MAX_DEFAULT);
     __type(key, struct ps_flow_key);
-    __type(value, struct ps_flow_value);
+    __type(value, struct ps_flow_entry);
 } flows SEC(".maps");
 
 struct {
@@ -63,13 +65,36 @@ static __always_inline struct ps_analyzer_losses *get_losses(void)
     return bpf_map_lookup_elem(&losses, &zero);
 }
 
-static __always_inline void add(struct ps_counters *c,
-                                const struct ps_skb_info *info)
+/* As struct ps_flow_entry has it: only GSO takes more than two adds. */
+static __always_inline void add_shared(struct ps_counters *c,
+                                       const struct ps_skb_info *info)
 {
     __sync_fetch_and_add(&c->skbs, 1);
-    __sync_fetch_and_add(&c->packets, info->packets);
     __sync_fetch_and_add(&c->bytes, info->bytes);
-    __sync_fetch_and_add(&c->wire_bytes, info->wire_bytes);
+    if (info->packets > 1)
+        __sync_fetch_and_add(&c->packets, info->packets - 1);
+    if (info->wire_bytes > info->bytes)
+        __sync_fetch_and_add(&c->wire_bytes, info->wire_bytes - info->bytes);
+}
+
+static __always_inline void add_own(struct ps_counters *c,
+                                    const struct ps_skb_info *info)
+{
+    c->skbs++;
+    c->packets += info->packets;
+    c->bytes += info->bytes;
+    c->wire_bytes += info->wire_bytes;
+}
+
+/* The clock costs as much as a look into a map; the tick is one load. */
+static __always_inline void touch(__u64 *last_ns, __u64 *last_tick)
+{
+    __u64 tick = bpf_jiffies64();
+
+    if (*last_tick == tick)
+        return;
+    *last_tick = tick;
+    *last_ns = bpf_ktime_get_ns();
 }
 
 static __always_inline void make_key(const struct ps_skb_info *info, bool out,
@@ -95,25 +120,25 @@ static __always_inline void make_key(const struct ps_skb_info *info, bool out,
     }
 }
 
-static __always_inline void count_flow(const struct ps_skb_info *info, bool out,
-                                       __u64 now)
+static __always_inline void count_flow(const struct ps_skb_info *info, bool out)
 {
     struct ps_analyzer_losses *loss;
-    struct ps_flow_value *flow;
+    struct ps_flow_entry *flow;
     struct ps_flow_key key;
 
     make_key(info, out, &key);
     flow = bpf_map_lookup_elem(&flows, &key);
     if (!flow) {
-        struct ps_flow_value fresh = {.first_ns = now, .last_ns = now};
+        __u64 now = bpf_ktime_get_ns();
+        struct ps_flow_entry fresh = {.first_ns = now, .last_ns = now};
 
         /* Another CPU may be first: then ours is refused and found. */
         bpf_map_update_elem(&flows, &key, &fresh, BPF_NOEXIST);
         flow = bpf_map_lookup_elem(&flows, &key);
     }
     if (flow) {
-        add(out ? &flow->tx : &flow->rx, info);
-        flow->last_ns = now;
+        add_shared(out ? &flow->tx : &flow->rx, info);
+        touch(&flow->last_ns, &flow->tick);
         return;
     }
     loss = get_losses();
@@ -126,7 +151,7 @@ static __always_inline void count_flow(const struct ps_skb_info *info, bool out,
 
 static __always_inline void count_iface(struct net_device *dev, bool direct,
                                         const struct ps_skb_info *info,
-                                        bool out, __u64 now)
+                                        bool out)
 {
     struct ps_iface_key key = {.netns = info->netns,
                                .netns_gen = info->netns_gen,
@@ -136,15 +161,15 @@ static __always_inline void count_iface(struct net_device *dev, bool direct,
 
     iface = bpf_map_lookup_elem(&ifaces, &key);
     if (!iface) {
-        struct ps_iface_value fresh = {.last_ns = now};
+        struct ps_iface_value fresh = {0};
 
         bpf_core_read_str(fresh.name, sizeof(fresh.name), &dev->name);
         bpf_map_update_elem(&ifaces, &key, &fresh, BPF_NOEXIST);
         iface = bpf_map_lookup_elem(&ifaces, &key);
     }
     if (iface) {
-        add(out ? &iface->tx : &iface->rx, info);
-        iface->last_ns = now;
+        add_own(out ? &iface->tx : &iface->rx, info);
+        touch(&iface->last_ns, &iface->tick);
         return;
     }
     loss = get_losses();
@@ -155,7 +180,6 @@ static __always_inline void count_iface(struct net_device *dev, bool direct,
 static __always_inline void count(struct sk_buff *skb, bool out, bool direct)
 {
     struct net_device *dev = ps_load(direct, skb, dev);
-    __u64 now = bpf_ktime_get_ns();
     struct ps_skb_info info;
 
     if (!dev)
@@ -167,8 +191,8 @@ static __always_inline void count(struct sk_buff *skb, bool out, bool direct)
         if (loss)
             __sync_fetch_and_add(&loss->unparsed_skbs, 1);
     }
-    count_flow(&info, out, now);
-    count_iface(dev, direct, &info, out, now);
+    count_flow(&info, out);
+    count_iface(dev, direct, &info, out);
 }
 
 /* The kernel's own copy of a multicast that it sends: counted when sent, and

@@ -42,12 +42,20 @@ struct ps_counters {
     __u64 wire_bytes;
 };
 
-/* Times are bpf_ktime_get_ns(). */
-struct ps_flow_value {
+/*
+ * All CPUs count here, and an atomic add is what costs most. So packets and
+ * wire_bytes hold only what is above skbs and bytes: of most skbs nothing.
+ * ps_flow_read() (analyzer/abi.h) makes them whole.
+ *
+ * Times are bpf_ktime_get_ns(); last_ns is set once in a tick of the kernel
+ * (1 to 10 ms), which tick, bpf_jiffies64(), tells.
+ */
+struct ps_flow_entry {
     struct ps_counters rx;
     struct ps_counters tx;
     __u64 first_ns;
     __u64 last_ns;
+    __u64 tick;
 };
 
 struct ps_iface_key {
@@ -61,7 +69,8 @@ struct ps_iface_key {
 struct ps_iface_value {
     struct ps_counters rx;
     struct ps_counters tx;
-    __u64 last_ns;
+    __u64 last_ns; /* as in ps_flow_entry */
+    __u64 tick;
     char name[PS_IFNAME_LEN]; /* "" on CPUs that did not insert it */
 };
 

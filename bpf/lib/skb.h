@@ -86,15 +86,19 @@ struct sk_buff___vlan_present {
 #define ps_load(direct, p, field) \
     ((direct) ? (p)->field : BPF_CORE_READ((p), field))
 
-/* Ethernet type, then the longest fixed IP header and eight bytes of L4. */
+/*
+ * Ethernet type, then the longest fixed IP header and eight bytes of L4; with
+ * two bytes in front, so that fields are read as words.
+ */
 struct ps_l3_head {
+    __u16 pad;
     __be16 ethertype;
     union {
         struct iphdr v4;
         struct ipv6hdr v6;
         struct {
             __u8 version_ihl;
-            __u8 pad[19];
+            __u8 pad4[19];
             __be16 l4_v4[4];
         };
         struct {
@@ -102,7 +106,7 @@ struct ps_l3_head {
             __be16 l4_v6[4];
         };
     };
-} __attribute__((packed));
+};
 
 /* The skb's fields that the rest needs, loaded once. */
 struct ps_skb_view {
@@ -114,6 +118,15 @@ struct ps_skb_view {
     __u32 l3_off;     /* 0: not known */
     __u16 dev_type;   /* ARPHRD_* */
 };
+
+static __always_inline long ps_l3_read(const struct ps_skb_view *v,
+                                       struct ps_l3_head *h)
+{
+    return bpf_probe_read_kernel(
+        &h->ethertype,
+        sizeof(*h) - __builtin_offsetof(struct ps_l3_head, ethertype),
+        v->head + v->l3_off - 2);
+}
 
 static __always_inline bool ps_has_ports(__u8 proto)
 {
@@ -351,6 +364,26 @@ static __always_inline __u32 ps_skb_gso_headers(struct sk_buff *skb,
     return l4 - l2 + (doff >> 4) * 4u;
 }
 
+struct ps_skb_gso {
+    __u16 size, segs;
+};
+
+/* One read where the kernel has the two side by side, as all known ones do. */
+static __always_inline struct ps_skb_gso
+ps_skb_gso(const struct skb_shared_info *shinfo)
+{
+    struct ps_skb_gso gso = {0};
+
+    if (bpf_core_field_offset(struct skb_shared_info, gso_segs) ==
+        bpf_core_field_offset(struct skb_shared_info, gso_size) + 2) {
+        bpf_core_read(&gso, sizeof(gso), &shinfo->gso_size);
+        return gso;
+    }
+    gso.size = BPF_CORE_READ(shinfo, gso_size);
+    gso.segs = BPF_CORE_READ(shinfo, gso_segs);
+    return gso;
+}
+
 /*
  * bytes, packets and wire_bytes. bytes are what the interface's own counters
  * count: with the Ethernet header on Ethernet devices (both ways), without
@@ -365,18 +398,17 @@ static __always_inline void ps_skb_lengths(struct sk_buff *skb,
         (void *)(v->head + ps_load(direct, skb, end));
     __u32 l2_len = v->dev_type == PS_ARPHRD_ETHER ? ETH_HLEN : 0;
     __u32 l3 = l3_outer ? l3_outer : v->data_off;
-    __u16 gso_size = BPF_CORE_READ(shinfo, gso_size);
-    __u16 gso_segs = BPF_CORE_READ(shinfo, gso_segs);
+    struct ps_skb_gso gso = ps_skb_gso(shinfo);
     __u32 headers;
 
     info->bytes = v->len + v->data_off - l3 + l2_len;
-    info->packets = gso_segs ? gso_segs : 1;
+    info->packets = gso.segs ? gso.segs : 1;
     info->wire_bytes = info->bytes;
-    if (!gso_size)
+    if (!gso.size)
         return;
     headers = ps_skb_gso_headers(skb, v, direct, l3 - l2_len, info);
-    if (!gso_segs && info->bytes > headers)
-        info->packets = (info->bytes - headers + gso_size - 1) / gso_size;
+    if (!gso.segs && info->bytes > headers)
+        info->packets = (info->bytes - headers + gso.size - 1) / gso.size;
     info->wire_bytes += (__u64)(info->packets - 1) * headers;
 }
 
@@ -441,8 +473,7 @@ ps_skb_parse_dev(struct sk_buff *skb, struct net_device *dev,
     ps_skb_view(skb, dev, where, direct, &v);
     l3_outer = v.l3_off;
     info->ethertype = bpf_ntohs(ps_load(direct, skb, protocol));
-    if (!v.l3_off ||
-        bpf_probe_read_kernel(&h, sizeof(h), v.head + v.l3_off - 2)) {
+    if (!v.l3_off || ps_l3_read(&v, &h)) {
         info->flags |= PS_SKB_UNPARSED;
         ps_skb_lengths(skb, &v, l3_outer, direct, info);
         return;
@@ -460,8 +491,7 @@ ps_skb_parse_dev(struct sk_buff *skb, struct net_device *dev,
         info->ethertype = PS_ETH_P_802_2;
     }
     ps_skb_vlan(skb, direct, &v, info);
-    if (v.l3_off != l3_outer &&
-        bpf_probe_read_kernel(&h, sizeof(h), v.head + v.l3_off - 2))
+    if (v.l3_off != l3_outer && ps_l3_read(&v, &h))
         info->flags |= PS_SKB_UNPARSED;
     info->l3_off = (__u16)v.l3_off;
     info->flags |= PS_SKB_HAS_L3;

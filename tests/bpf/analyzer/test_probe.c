@@ -97,15 +97,15 @@ struct sums {
 
 static int add_flow(void *arg, const void *key, const void *value)
 {
-    const struct ps_flow_value *v = value;
+    const struct ps_flow_value v = ps_flow_read(value);
     const struct ps_flow_key *k = key;
     struct sums *sums = arg;
 
     if (k->netns != sums->netns)
         return 0;
     sums->n++;
-    ps_counters_add(&sums->rx, &v->rx);
-    ps_counters_add(&sums->tx, &v->tx);
+    ps_counters_add(&sums->rx, &v.rx);
+    ps_counters_add(&sums->tx, &v.tx);
     return 0;
 }
 
