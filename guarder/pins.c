@@ -73,10 +73,27 @@ static int mount_bpffs(void)
     return 0;
 }
 
+/* The mode first, and nothing that is right already: a container's root has
+ * no power over what is another's. */
+static int give_dir(int fd, uid_t uid)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    if ((st.st_mode & 07777) != 0770 && fchmod(fd, 0770) < 0)
+        return -errno;
+    if ((st.st_uid != uid || st.st_gid != getegid()) &&
+        fchown(fd, uid, getegid()) < 0)
+        return -errno;
+    return 0;
+}
+
 static int make_dir(const char *path, const char *state_dir, int *ret_fd)
 {
     _cleanup_close_ int fd = -1;
     struct stat st;
+    int r = 0;
 
     if (mkdir(SUITE_DIR, 0755) < 0 && errno != EEXIST)
         return -errno;
@@ -87,9 +104,10 @@ static int make_dir(const char *path, const char *state_dir, int *ret_fd)
         return -errno;
     if (stat(state_dir, &st) < 0)
         return -errno;
-    if (geteuid() == 0 &&
-        (fchown(fd, st.st_uid, getegid()) < 0 || fchmod(fd, 0770) < 0))
-        return -errno;
+    if (geteuid() == 0)
+        r = give_dir(fd, st.st_uid);
+    if (r < 0)
+        return r;
     *ret_fd = TAKE_FD(fd);
     return 0;
 }
