@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The console's files, below one directory that cannot be left: neither by
- * ".." nor by a link.
+ * ".." nor by a link. What was asked for lately is held in memory, with its
+ * gzip form, up to a bound; a file that has changed is read again.
  */
 #ifndef PS_GATEWAY_FILES_H
 #define PS_GATEWAY_FILES_H
@@ -9,7 +10,7 @@
 #include "gateway/http.h"
 #include "gateway/url.h"
 
-#define PS_FILES_MAX_BYTES (16u << 20)
+#define PS_FILES_MAX_BYTES (8u << 20)
 
 struct ps_files;
 
