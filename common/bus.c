@@ -93,6 +93,11 @@ static void on_wake(evutil_socket_t fd, short what _unused_, void *arg)
     event_active(bus->wake_event, EV_READ, 0);
 }
 
+const struct ps_bus_stats *ps_bus_stats(const struct ps_bus *bus)
+{
+    return &bus->stats;
+}
+
 /* ---- envelopes ---------------------------------------------------------- */
 
 void ps_envelope_init(const struct ps_bus *bus, Ps__Envelope *ret_env)

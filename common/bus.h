@@ -42,6 +42,19 @@ int ps_bus_new(struct event_base *base, const struct ps_bus_identity *id,
 /* Waits for NNG's operations to end; all clients and subs are freed with it. */
 void ps_bus_free(struct ps_bus **bus);
 
+/* What this side of the bus did and lost, since it was made. */
+struct ps_bus_stats {
+    uint64_t answers;           /* sent */
+    uint64_t answers_lost;      /* the asker had gone, or no memory */
+    uint64_t answers_too_large; /* an error was sent instead */
+    uint64_t changes_refused;   /* no place for another idempotency key */
+    uint64_t calls;             /* of ours, put on their way */
+    uint64_t calls_refused;     /* more than PS_BUS_MAX_CALLS in flight */
+    uint64_t calls_timed_out;
+};
+/* Borrowed. */
+const struct ps_bus_stats *ps_bus_stats(const struct ps_bus *bus);
+
 /* ---- publish ------------------------------------------------------------ */
 
 int ps_bus_listen_pub(struct ps_bus *bus, const char *url);
@@ -155,9 +168,21 @@ int ps_sub_new(struct ps_bus *bus, const char *url, const char *const *topics,
                struct ps_client *snapshot, ps_message_fn fn, void *arg,
                struct ps_sub **ret_sub);
 void ps_sub_free(struct ps_sub **sub);
-/* Messages missed, by sequence numbers, and those found only by a heartbeat. */
+/*
+ * For each topic of each life of a publisher, its last sequence number is
+ * received + gaps + late + before; what comes last may be on its way.
+ */
+struct ps_sub_stats {
+    uint64_t received;  /* given on, by a snapshot too */
+    uint64_t gaps;      /* missed, by sequence numbers or by a heartbeat */
+    uint64_t late;      /* before the connection to one that came again */
+    uint64_t before;    /* before the first connection: nobody's loss */
+    uint64_t malformed; /* no envelope, or of a newer schema */
+    uint64_t untracked; /* given on, but gaps of their topic are not seen */
+    uint64_t snapshots_failed;
+};
+void ps_sub_stats(const struct ps_sub *sub, struct ps_sub_stats *ret_stats);
 uint64_t ps_sub_gaps(const struct ps_sub *sub);
-/* Messages that could not be read as an envelope, or of a newer schema. */
 uint64_t ps_sub_malformed(const struct ps_sub *sub);
 bool ps_sub_connected(const struct ps_sub *sub);
 

@@ -154,6 +154,8 @@ static void on_pending(struct ps_op *op)
     struct pending *p = (struct pending *)op;
     int rc = nng_aio_result(op->aio);
 
+    if (rc == NNG_ETIMEDOUT)
+        p->client->bus->stats.calls_timed_out++;
     if (rc != 0) {
         end(p, ps_bus_errno(rc), NULL, NULL);
     } else if (p->receiving) {
@@ -229,8 +231,10 @@ int ps_client_call(struct ps_client *client, const struct ps_ask *ask,
 
     if (client->closing)
         return -ECANCELED;
-    if (client->n_pending >= PS_BUS_MAX_CALLS)
+    if (client->n_pending >= PS_BUS_MAX_CALLS) {
+        client->bus->stats.calls_refused++;
         return -EAGAIN;
+    }
     r = pack_request(client, ask, &msg);
     if (r < 0)
         return r;
@@ -246,6 +250,7 @@ int ps_client_call(struct ps_client *client, const struct ps_ask *ask,
     set_timeout(p);
     nng_aio_set_msg(p->op.aio, msg);
     nng_ctx_send(p->ctx, p->op.aio);
+    client->bus->stats.calls++;
     return 0;
 }
 

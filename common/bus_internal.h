@@ -121,6 +121,7 @@ struct ps_bus {
 
     struct ps_client_list clients;
     struct ps_sub_list subs;
+    struct ps_bus_stats stats;
 };
 
 /*

@@ -39,12 +39,14 @@ static void send_packed(struct ps_call *call, const uint8_t *data, size_t len)
     call->op.bus->open_calls--;
     forget(call);
     if (nng_msg_alloc(&msg, len) != 0) {
+        call->op.bus->stats.answers_lost++;
         receive(call); /* without memory the asker's deadline answers */
         return;
     }
     memcpy(nng_msg_body(msg), data, len);
     nng_aio_set_msg(call->op.aio, msg);
     call->state = CALL_SENDING;
+    call->op.bus->stats.answers++;
     nng_aio_set_timeout(call->op.aio, SEND_TIMEOUT_MS);
     nng_ctx_send(call->ctx, call->op.aio);
 }
@@ -71,6 +73,7 @@ static void answer(struct ps_call *call, Ps__Envelope *env)
     packed = malloc(len);
     if (!packed) {
         bus->open_calls--;
+        bus->stats.answers_lost++;
         forget(call);
         receive(call);
         return;
@@ -114,6 +117,7 @@ void ps_call_reply(struct ps_call *call, const ProtobufCMessage *msg)
     env.body.len = protobuf_c_message_get_packed_size(msg);
     /* 4 KiB are more than an envelope's own fields. */
     if (env.body.len > PS_BUS_MAX_MESSAGE - 4096) {
+        call->op.bus->stats.answers_too_large++;
         ps_call_fail(call, "reply.too_large", 507, "limit",
                      "The answer is larger than %u bytes; ask for less with "
                      "a smaller limit.",
@@ -224,6 +228,7 @@ static bool begin_change(struct ps_call *call)
     case PS_IDEM_FULL:
         break;
     }
+    call->op.bus->stats.changes_refused++;
     ps_call_fail(call, "service.busy", 503, NULL,
                  "Too many changes at once; try again in a second.");
     return false;
@@ -296,6 +301,8 @@ static void on_call(struct ps_op *op)
             call->state = CALL_CLOSED;
             return;
         }
+        if (rc != 0)
+            op->bus->stats.answers_lost++;
         receive(call);
     } else if (rc == 0) {
         take_request(call);

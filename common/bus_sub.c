@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #define SUB_QUEUE           4096
+#define MAX_LIVES           8
 #define SNAPSHOT_TIMEOUT_NS (2 * PS_NS_PER_S)
 
 /* What has been seen of one topic of one publisher's life. */
@@ -18,6 +19,15 @@ struct seen {
     uint64_t last;
     uint64_t from_snapshot; /* this number was given by a snapshot */
     uint64_t gaps;          /* of this entry, may shrink by late arrivals */
+};
+
+/* One publisher, in its latest life. */
+struct life {
+    char publisher[65];
+    char instance[65];
+    uint64_t epoch;
+    bool again;  /* it was heard in an earlier life */
+    bool listed; /* a heartbeat came, in order */
 };
 
 struct ps_sub {
@@ -32,12 +42,48 @@ struct ps_sub {
     atomic_int pipe; /* 0: none */
     bool asking;     /* a snapshot is on its way */
     bool ask_again;
+    char topics[PS_BUS_MAX_TOPICS][32]; /* asked for; none: all */
+    size_t n_topics;
+    struct life lives[MAX_LIVES];
+    size_t n_lives;
     struct seen seen[PS_BUS_MAX_TOPICS * 2];
     size_t n_seen;
-    uint64_t gaps_of_past; /* of epochs that ended */
-    uint64_t malformed;
+    struct ps_sub_stats stats; /* gaps: of epochs that ended */
 };
 
+static bool is_of(const char *publisher, const char *instance,
+                  const Ps__Envelope *env)
+{
+    return strcmp(publisher, env->publisher) == 0 &&
+           strcmp(instance, env->instance) == 0;
+}
+
+/* NULL: there is no place for another publisher. */
+static struct life *life_get(struct ps_sub *sub, const Ps__Envelope *env)
+{
+    struct life *life;
+
+    for (size_t i = 0; i < sub->n_lives; i++) {
+        life = &sub->lives[i];
+        if (!is_of(life->publisher, life->instance, env))
+            continue;
+        if (life->epoch != env->epoch) {
+            life->epoch = env->epoch;
+            life->again = true;
+            life->listed = false;
+        }
+        return life;
+    }
+    if (sub->n_lives == ARRAY_SIZE(sub->lives))
+        return NULL;
+    life = &sub->lives[sub->n_lives++];
+    *life = (struct life){.epoch = env->epoch};
+    snprintf(life->publisher, sizeof(life->publisher), "%s", env->publisher);
+    snprintf(life->instance, sizeof(life->instance), "%s", env->instance);
+    return life;
+}
+
+/* NULL: there is no place for another topic. */
 static struct seen *seen_get(struct ps_sub *sub, const Ps__Envelope *env,
                              const char *topic, bool *ret_new)
 {
@@ -47,11 +93,10 @@ static struct seen *seen_get(struct ps_sub *sub, const Ps__Envelope *env,
     for (size_t i = 0; i < sub->n_seen; i++) {
         s = &sub->seen[i];
         if (strcmp(s->topic, topic) != 0 ||
-            strcmp(s->publisher, env->publisher) != 0 ||
-            strcmp(s->instance, env->instance) != 0)
+            !is_of(s->publisher, s->instance, env))
             continue;
         if (s->epoch != env->epoch) {
-            sub->gaps_of_past += s->gaps;
+            sub->stats.gaps += s->gaps;
             s->epoch = env->epoch;
             s->last = s->gaps = s->from_snapshot = 0;
             *ret_new = true;
@@ -70,18 +115,37 @@ static struct seen *seen_get(struct ps_sub *sub, const Ps__Envelope *env,
     return s;
 }
 
+/*
+ * What is missing before the first message of a topic was published before we
+ * were connected, unless a heartbeat of this life came since: that listed all
+ * topics.
+ */
+static void miss(struct ps_sub *sub, const struct life *life, struct seen *s,
+                 bool is_new, uint64_t missing)
+{
+    if (!is_new || life->listed)
+        s->gaps += missing;
+    else if (life->again)
+        sub->stats.late += missing;
+    else
+        sub->stats.before += missing;
+}
+
 /* Whether a message is to be given on; counts what is missing before it. */
 static bool account(struct ps_sub *sub, const Ps__Envelope *env, bool snapshot)
 {
-    struct seen *s;
+    const struct life *life = life_get(sub, env);
+    struct seen *s = NULL;
     bool is_new;
 
-    s = seen_get(sub, env, env->topic, &is_new);
-    if (!s)
+    if (life)
+        s = seen_get(sub, env, env->topic, &is_new);
+    if (!s) {
+        sub->stats.untracked++;
         return true;
+    }
     if (is_new || env->seq > s->last) {
-        if (!is_new)
-            s->gaps += env->seq - s->last - 1;
+        miss(sub, life, s, is_new, env->seq - s->last - 1);
         s->last = env->seq;
         if (snapshot)
             s->from_snapshot = env->seq;
@@ -96,38 +160,52 @@ static bool account(struct ps_sub *sub, const Ps__Envelope *env, bool snapshot)
     return true;
 }
 
+static bool wants(const struct ps_sub *sub, const char *topic)
+{
+    for (size_t i = 0; i < sub->n_topics; i++) {
+        if (strcmp(sub->topics[i], topic) == 0)
+            return true;
+    }
+    return sub->n_topics == 0;
+}
+
+static void account_listed(struct ps_sub *sub, const Ps__Envelope *env,
+                           const struct life *life, const Ps__TopicSeq *t)
+{
+    struct seen *s;
+    bool is_new;
+
+    /* Its own number is the last one's, and this message's was looked at. */
+    if (strcmp(t->topic, "heartbeat") == 0 || !wants(sub, t->topic))
+        return;
+    s = seen_get(sub, env, t->topic, &is_new);
+    if (!s || t->seq <= s->last)
+        return;
+    miss(sub, life, s, is_new, t->seq - s->last);
+    s->last = t->seq;
+}
+
 /* A heartbeat tells the last number of each topic: finds what is missing at
  * the end. It came by the same ordered way, so that what it names was sent
  * before it. */
 static void account_heartbeat(struct ps_sub *sub, const Ps__Envelope *env)
 {
+    struct life *life = life_get(sub, env);
     Ps__ServiceStatus *status;
 
-    if (!ps_streq(env->topic, "heartbeat") ||
+    if (!life || !ps_streq(env->topic, "heartbeat") ||
         !ps_streq(env->type, ps__service_status__descriptor.name))
         return;
     status = (Ps__ServiceStatus *)ps_message_unpack(
         &ps__service_status__descriptor, env->body.data, env->body.len,
         PS_UNPACK_MAX);
     if (!status) {
-        sub->malformed++;
+        sub->stats.malformed++;
         return;
     }
-    for (size_t i = 0; i < status->n_topics; i++) {
-        const Ps__TopicSeq *t = status->topics[i];
-
-        /* Only topics that came once: the others may not be subscribed. */
-        for (size_t k = 0; k < sub->n_seen; k++) {
-            struct seen *s = &sub->seen[k];
-
-            if (strcmp(s->topic, t->topic) == 0 && s->epoch == env->epoch &&
-                strcmp(s->publisher, env->publisher) == 0 &&
-                strcmp(s->topic, "heartbeat") != 0 && t->seq > s->last) {
-                s->gaps += t->seq - s->last;
-                s->last = t->seq;
-            }
-        }
-    }
+    for (size_t i = 0; i < status->n_topics; i++)
+        account_listed(sub, env, life, status->topics[i]);
+    life->listed = true;
     ps__service_status__free_unpacked(status, NULL);
 }
 
@@ -137,14 +215,15 @@ static void give(struct ps_sub *sub, const uint8_t *data, size_t len,
     Ps__Envelope *env = NULL;
 
     if (ps_envelope_unpack(data, len, &env) < 0) {
-        sub->malformed++;
+        sub->stats.malformed++;
         return;
     }
     if (!env->topic || !env->has_seq || env->seq == 0 || !env->type) {
-        sub->malformed++;
+        sub->stats.malformed++;
     } else if (account(sub, env, snapshot)) {
         if (!snapshot)
             account_heartbeat(sub, env);
+        sub->stats.received++;
         sub->fn(sub->arg, env, snapshot);
     }
     ps__envelope__free_unpacked(env, NULL);
@@ -160,6 +239,8 @@ static void on_snapshot(void *arg, int result, const ProtobufCMessage *reply,
     struct ps_sub *sub = arg;
 
     sub->asking = false;
+    if (result != 0 && result != -ECANCELED)
+        sub->stats.snapshots_failed++;
     if (result == 0) {
         const Ps__Snapshot *snapshot = (const Ps__Snapshot *)reply;
 
@@ -216,7 +297,7 @@ static void on_recv(struct ps_op *op)
     if (zero)
         give(sub, zero + 1, len - (size_t)(zero + 1 - body), false);
     else
-        sub->malformed++;
+        sub->stats.malformed++;
     nng_msg_free(msg);
     nng_recv_aio(sub->socket, op->aio);
     if (sub->ask_again && !sub->asking)
@@ -254,9 +335,14 @@ static int subscribe(struct ps_sub *sub, const char *const *topics)
         return ps_bus_errno(
             nng_socket_set(sub->socket, NNG_OPT_SUB_SUBSCRIBE, "", 0));
     /* With the zero byte: "flow" is not "flows". */
-    for (; *topics && rc == 0; topics++)
+    for (; *topics && rc == 0; topics++) {
+        if (sub->n_topics == ARRAY_SIZE(sub->topics))
+            return -ENOSPC;
+        snprintf(sub->topics[sub->n_topics++], sizeof(sub->topics[0]), "%s",
+                 *topics);
         rc = nng_socket_set(sub->socket, NNG_OPT_SUB_SUBSCRIBE, *topics,
                             strlen(*topics) + 1);
+    }
     return ps_bus_errno(rc);
 }
 
@@ -327,18 +413,24 @@ void ps_sub_free(struct ps_sub **subp)
     free(sub);
 }
 
+void ps_sub_stats(const struct ps_sub *sub, struct ps_sub_stats *ret_stats)
+{
+    *ret_stats = sub->stats;
+    for (size_t i = 0; i < sub->n_seen; i++)
+        ret_stats->gaps += sub->seen[i].gaps;
+}
+
 uint64_t ps_sub_gaps(const struct ps_sub *sub)
 {
-    uint64_t gaps = sub->gaps_of_past;
+    struct ps_sub_stats stats;
 
-    for (size_t i = 0; i < sub->n_seen; i++)
-        gaps += sub->seen[i].gaps;
-    return gaps;
+    ps_sub_stats(sub, &stats);
+    return stats.gaps;
 }
 
 uint64_t ps_sub_malformed(const struct ps_sub *sub)
 {
-    return sub->malformed;
+    return sub->stats.malformed;
 }
 
 bool ps_sub_connected(const struct ps_sub *sub)
