@@ -210,13 +210,21 @@ static int configure(const struct opening *o, struct ps_store *store,
 static int migrate_one(struct ps_store *store, const char *sql, int64_t version)
 {
     char pragma[64];
+    int64_t have = 0;
     int r = ps_store_begin(store);
 
     if (r < 0)
         return r;
     snprintf(pragma, sizeof(pragma), "PRAGMA user_version=%lld",
              (long long)version);
-    r = ps_store_exec(store, sql);
+    /* Another process that shares the file may have been faster. */
+    r = ps_store_query_number(store, "PRAGMA user_version", &have);
+    if (r == 0 && have >= version) {
+        ps_store_rollback(store);
+        return 0;
+    }
+    if (r == 0)
+        r = ps_store_exec(store, sql);
     if (r == 0)
         r = ps_store_exec(store, pragma);
     if (r == 0)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* The way of a request: host, path, token, route, message; then ask.c. */
 #include "gateway/bind.h"
-#include "gateway/gateway.h"
+#include "gateway/doors.h"
 
-#define WRONG_TOKEN_DELAY_NS (200 * PS_NS_PER_MS)
+/* Of a request that needs no token: a login. */
+#define MAX_OPEN_BODY 4096
 
 /* What is known of a request before its body is read. */
 struct plan {
@@ -50,68 +51,24 @@ static enum ps_role role_needed(const struct plan *plan)
 static bool host_ok(const struct ps_gateway *gateway,
                     const struct ps_http_request *req)
 {
-    return ps_auth_host_ok(req->head.host, gateway->address, gateway->loopback,
-                           gateway->config->allowed_hosts.items,
-                           gateway->config->allowed_hosts.n);
+    return ps_origin_host_ok(
+        req->head.host, gateway->address, gateway->loopback,
+        gateway->config->allowed_hosts.items, gateway->config->allowed_hosts.n);
 }
 
 static size_t body_limit(void *arg, const struct ps_http_request *req)
 {
-    const struct ps_gateway *gateway = arg;
+    struct ps_gateway *gateway = arg;
     _cleanup_(plan_clear) struct plan plan = {0};
-    const struct ps_identity *who =
-        ps_auth_find(gateway->auth, ps_head_find(&req->head, "authorization"));
+    uint64_t max = gateway->config->max_body;
 
     if (plan_make(req, &plan) < 0 || !plan.match.route ||
-        !plan.match.route->body || !who || who->role < plan.match.route->role ||
-        !host_ok(gateway, req))
+        !plan.match.route->body || !host_ok(gateway, req) ||
+        !ps_doors_would_admit(gateway, req, plan.match.route->role))
         return 0;
-    return gateway->config->max_body;
-}
-
-/* ---- tokens ------------------------------------------------------------- */
-
-static void fail_token(struct ps_http_request *req, bool given)
-{
-    static const struct ps_http_field fields[] = {
-        {"WWW-Authenticate", "Bearer realm=\"packetscope\""}, {NULL, NULL}};
-    const struct ps_problem problem = {
-        .id = given ? "auth.wrong_token" : "auth.no_token",
-        .status = 401,
-        .detail = given ? "The token is not known. The first administrator's "
-                          "is in admin.token in the state directory."
-                        : "Send a token: \"Authorization: Bearer TOKEN\". "
-                          "The first administrator's is in admin.token in "
-                          "the state directory."};
-
-    ps_problem_reply(req, &problem, fields);
-}
-
-static void on_wrong_token(void *arg _unused_, struct ps_http_request *req)
-{
-    fail_token(req, true);
-}
-
-/* Wrong ones are answered late, and then not at all for a minute. */
-static void refuse_token(struct ps_gateway *gateway,
-                         struct ps_http_request *req)
-{
-    static const struct ps_http_field fields[] = {{"Retry-After", "60"},
-                                                  {NULL, NULL}};
-    const struct ps_problem problem = {
-        .id = "auth.too_many",
-        .status = 429,
-        .detail = "Too many wrong tokens came from this address; try again "
-                  "in a minute with the right one."};
-
-    if (!ps_head_find(&req->head, "authorization")) {
-        fail_token(req, false);
-        return;
-    }
-    if (ps_auth_wrong(gateway->auth, req->client, ps_mono_ns()))
-        ps_problem_reply(req, &problem, fields);
-    else if (ps_http_defer(req, WRONG_TOKEN_DELAY_NS, on_wrong_token, NULL) < 0)
-        fail_token(req, true);
+    if (plan.match.route->role == PS_ROLE_NONE && max > MAX_OPEN_BODY)
+        return MAX_OPEN_BODY;
+    return max;
 }
 
 /* ---- dispatch ----------------------------------------------------------- */
@@ -167,35 +124,6 @@ static void run_route(struct ps_gateway *gateway, struct ps_http_request *req,
         protobuf_c_message_free_unpacked(msg, NULL);
 }
 
-/* True when the caller may; otherwise it has been answered. */
-static bool admit(struct ps_gateway *gateway, struct ps_http_request *req,
-                  const struct plan *plan)
-{
-    enum ps_role needed = role_needed(plan);
-
-    const struct ps_identity *who =
-        ps_auth_find(gateway->auth, ps_head_find(&req->head, "authorization"));
-
-    /* Kept with the request: a token may go while a daemon is asked. */
-    if (who) {
-        req->identity = *who;
-        req->who = &req->identity;
-    }
-    if (needed == PS_ROLE_NONE)
-        return true;
-    if (!req->who) {
-        refuse_token(gateway, req);
-        return false;
-    }
-    if (req->who->role < needed) {
-        ps_problem_fail(req, 403, "auth.role", NULL,
-                        "This needs the role %s; the token has %s.",
-                        ps_role_name(needed), ps_role_name(req->who->role));
-        return false;
-    }
-    return true;
-}
-
 static void refuse_body(struct ps_http_request *req,
                         const struct ps_gateway *gateway,
                         const struct ps_route *route)
@@ -207,7 +135,9 @@ static void refuse_body(struct ps_http_request *req,
         ps_problem_fail(req, 413, "request.too_large", NULL,
                         "The body has %llu bytes; %llu are the most.",
                         (unsigned long long)req->head.content_length,
-                        (unsigned long long)gateway->config->max_body);
+                        (unsigned long long)(route->role == PS_ROLE_NONE
+                                                 ? MAX_OPEN_BODY
+                                                 : gateway->config->max_body));
 }
 
 static void route_request(struct ps_gateway *gateway,
@@ -216,7 +146,12 @@ static void route_request(struct ps_gateway *gateway,
     const struct ps_route *route = plan->match.route;
     bool get = req->head.method & (PS_HTTP_GET | PS_HTTP_HEAD);
 
-    if (!admit(gateway, req, plan))
+    if (ps_origins_preflight(gateway->origins, &req->head) &&
+        plan->match.allowed) {
+        ps_http_reply(req, 204, NULL, NULL);
+        return;
+    }
+    if (!ps_doors_admit(gateway, req, role_needed(plan)))
         return;
     if (plan->match.allowed == 0 && plan->api)
         ps_problem_fail(req, 404, "request.not_found", NULL,
@@ -238,6 +173,9 @@ static void handle(void *arg, struct ps_http_request *req)
     _cleanup_(plan_clear) struct plan plan = {0};
     int r = plan_make(req, &plan);
 
+    req->lines = ps_origins_lines(gateway->origins, &req->head);
+    if (!ps_doors_rate(gateway, req))
+        return;
     if (!host_ok(gateway, req))
         ps_problem_fail(req, 421, "request.wrong_host", NULL,
                         "This gateway is not \"%.100s\". Use the address it "
@@ -256,7 +194,19 @@ static void handle(void *arg, struct ps_http_request *req)
         route_request(gateway, req, &plan);
 }
 
+static bool on_connect(void *arg, const struct ps_addr *addr)
+{
+    return ps_limits_connect(((struct ps_gateway *)arg)->clients, addr);
+}
+
+static void on_disconnect(void *arg, const struct ps_addr *addr)
+{
+    ps_limits_disconnect(((struct ps_gateway *)arg)->clients, addr);
+}
+
 const struct ps_http_ops ps_api_ops = {
     .body_limit = body_limit,
     .handle = handle,
+    .connect = on_connect,
+    .disconnect = on_disconnect,
 };

@@ -1,280 +1,261 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/auth.h"
 
-#include <fcntl.h>
-#include <openssl/crypto.h>
-#include <openssl/sha.h>
 #include <strings.h>
-#include <sys/random.h>
-#include <sys/stat.h>
 
-#define TOKEN_FILE  "admin.token"
-#define TOKEN_BYTES 32
-#define WINDOW_NS   (60 * PS_NS_PER_S)
-#define N_CLIENTS   256
-
-struct client {
-    char text[46];
-    uint32_t wrong;
-    uint64_t since_ns;
-};
-
-struct token {
-    unsigned char hash[PS_AUTH_HASH];
-    struct ps_identity identity;
-};
+#include "gateway/token_file.h"
 
 struct ps_auth {
-    struct token tokens[PS_AUTH_MAX_TOKENS];
-    size_t n;
-    struct client clients[N_CLIENTS];
+    char *dir;
+    struct ps_token_file file;
+    struct ps_vault *vault;
 };
-
-/* base64url, without padding. */
-static void encode(const unsigned char *bytes, size_t n, char *text)
-{
-    static const char alphabet[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    uint32_t bits = 0;
-    unsigned int have = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        bits = bits << 8 | bytes[i];
-        for (have += 8; have >= 6; have -= 6)
-            *text++ = alphabet[bits >> (have - 6) & 63];
-    }
-    if (have > 0)
-        *text++ = alphabet[bits << (6 - have) & 63];
-    *text = '\0';
-}
-
-static bool is_token(const char *text)
-{
-    size_t len = strlen(text);
-
-    return len >= PS_AUTH_MIN_TOKEN && len <= PS_AUTH_MAX_TOKEN &&
-           strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-                        "0123456789-_.~+/=") == len;
-}
-
-static void say(char **ret_error, const char *dir, const char *what)
-{
-    if (asprintf(ret_error, "%s/" TOKEN_FILE " %s", dir, what) < 0)
-        *ret_error = NULL;
-}
-
-static int read_token(int dir_fd, const char *dir, char *token,
-                      char **ret_error)
-{
-    _cleanup_close_ int fd =
-        openat(dir_fd, TOKEN_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    struct stat st;
-    ssize_t n;
-
-    if (fd < 0)
-        return -errno;
-    if (fstat(fd, &st) < 0)
-        return -errno;
-    if (!S_ISREG(st.st_mode) || (st.st_mode & 077) ||
-        (st.st_uid != geteuid() && st.st_uid != 0)) {
-        say(ret_error, dir,
-            "must be a file that only its owner can read: chmod 600 it, or "
-            "delete it to have a new one made");
-        return -EPERM;
-    }
-    n = read(fd, token, PS_AUTH_MAX_TOKEN + 1);
-    if (n < 0)
-        return -errno;
-    token[n] = '\0';
-    token[strcspn(token, "\r\n")] = '\0';
-    if (!is_token(token)) {
-        say(ret_error, dir,
-            "holds no token of 32 to 128 letters and digits; delete it to "
-            "have a new one made");
-        return -EBADMSG;
-    }
-    return 0;
-}
-
-static int write_all(int fd, const char *text)
-{
-    size_t len = strlen(text);
-
-    while (len > 0) {
-        ssize_t n = write(fd, text, len);
-
-        if (n < 0)
-            return -errno;
-        text += n;
-        len -= (size_t)n;
-    }
-    return fsync(fd) < 0 ? -errno : 0;
-}
-
-/* Under another name first: a token that is half written never counts, and of
- * two gateways that start at once one makes it. */
-static int make_token(int dir_fd)
-{
-    unsigned char bytes[TOKEN_BYTES];
-    char text[PS_AUTH_MAX_TOKEN], name[64];
-    _cleanup_close_ int fd = -1;
-    int r;
-
-    if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
-        return -EIO;
-    encode(bytes, sizeof(bytes), text);
-    OPENSSL_cleanse(bytes, sizeof(bytes));
-    snprintf(name, sizeof(name), TOKEN_FILE ".%d.new", (int)getpid());
-    unlinkat(dir_fd, name, 0);
-    fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return -errno;
-    strcat(text, "\n");
-    r = write_all(fd, text);
-    OPENSSL_cleanse(text, sizeof(text));
-    if (r == 0 && linkat(dir_fd, name, dir_fd, TOKEN_FILE, 0) < 0 &&
-        errno != EEXIST)
-        r = -errno;
-    unlinkat(dir_fd, name, 0);
-    if (r == 0 && fsync(dir_fd) < 0)
-        r = -errno;
-    return r;
-}
 
 int ps_auth_open(const char *dir, struct ps_auth **ret_auth, char **ret_error)
 {
     _cleanup_(ps_auth_free) struct ps_auth *auth = calloc(1, sizeof(*auth));
-    char token[PS_AUTH_MAX_TOKEN + 2];
-    _cleanup_close_ int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int r;
 
     if (!auth)
         return -ENOMEM;
-    r = dir_fd < 0 ? -errno : read_token(dir_fd, dir, token, ret_error);
-    if (r == -ENOENT && dir_fd >= 0) {
-        r = make_token(dir_fd);
-        if (r == 0)
-            r = read_token(dir_fd, dir, token, ret_error);
-    }
-    if (r == 0)
-        r = ps_auth_add(auth, "admin", PS_ROLE_ADMIN, token);
-    OPENSSL_cleanse(token, sizeof(token));
-    if (r < 0) {
-        if (!*ret_error)
-            say(ret_error, dir, "cannot be read or made");
+    auth->file.dir_fd = -1;
+    auth->dir = strdup(dir);
+    if (!auth->dir)
+        return -ENOMEM;
+    r = ps_token_file_open(dir, &auth->file, ret_error);
+    if (r < 0)
         return r;
-    }
     *ret_auth = TAKE_PTR(auth);
     return 0;
 }
 
+int ps_auth_start(struct ps_auth *auth, uint64_t idle_ns, uint64_t session_ns,
+                  char **ret_error)
+{
+    return ps_vault_open(auth->dir, idle_ns, session_ns, &auth->vault,
+                         ret_error);
+}
+
 void ps_auth_free(struct ps_auth **auth)
 {
-    if (*auth)
-        OPENSSL_cleanse(*auth, sizeof(**auth));
+    if (!*auth)
+        return;
+    ps_vault_free(&(*auth)->vault);
+    ps_token_file_close(&(*auth)->file);
+    free((*auth)->dir);
     free(*auth);
     *auth = NULL;
 }
 
-int ps_auth_add(struct ps_auth *auth, const char *name, enum ps_role role,
-                const char *token)
+void ps_auth_tick(struct ps_auth *auth, char **ret_error)
 {
-    struct token *t = &auth->tokens[auth->n];
-
-    if (auth->n == PS_AUTH_MAX_TOKENS)
-        return -ENOSPC;
-    if (!is_token(token))
-        return -EINVAL;
-    SHA256((const unsigned char *)token, strlen(token), t->hash);
-    snprintf(t->identity.name, sizeof(t->identity.name), "%s", name);
-    t->identity.role = role;
-    auth->n++;
-    return 0;
+    (void)ps_token_file_poll(&auth->file, ret_error);
+    (void)ps_vault_tick(auth->vault);
 }
 
-const struct ps_identity *ps_auth_find(const struct ps_auth *auth,
-                                       const char *header)
+struct ps_vault *ps_auth_vault(struct ps_auth *auth)
+{
+    return auth->vault;
+}
+
+bool ps_auth_file_token(const struct ps_auth *auth,
+                        struct ps_vault_token *ret_token)
+{
+    struct ps_vault_token token = {
+        .id = PS_AUTH_ADMIN,
+        .name = PS_AUTH_ADMIN,
+        .role = PS_ROLE_ADMIN,
+        .payload = true,
+        .created_ns = auth->file.made_ns,
+    };
+
+    memcpy(token.hash, auth->file.hash, sizeof(token.hash));
+    *ret_token = token;
+    return auth->file.valid;
+}
+
+/* ---- what a request says ------------------------------------------------ */
+
+static void take_secret(const char *text, size_t len,
+                        struct ps_credential *credential)
+{
+    char secret[PS_SECRET_MAX + 1];
+
+    credential->malformed |= credential->given || len > PS_SECRET_MAX;
+    credential->given = true;
+    if (len > PS_SECRET_MAX)
+        return;
+    memcpy(secret, text, len);
+    secret[len] = '\0';
+    if (ps_secret_plain(secret))
+        ps_secret_hash(secret, credential->hash);
+    else
+        credential->malformed = true;
+    ps_secret_wipe(secret, sizeof(secret));
+}
+
+static void take_bearer(const char *value, struct ps_credential *credential)
 {
     static const char scheme[] = "Bearer ";
-    unsigned char hash[PS_AUTH_HASH];
-    const struct token *found = NULL;
 
-    if (!header || strncasecmp(header, scheme, sizeof(scheme) - 1) != 0)
-        return NULL;
-    header += sizeof(scheme) - 1;
-    header += strspn(header, " ");
-    if (strlen(header) > PS_AUTH_MAX_TOKEN)
-        return NULL;
-    SHA256((const unsigned char *)header, strlen(header), hash);
-    for (size_t i = 0; i < auth->n; i++)
-        if (CRYPTO_memcmp(hash, auth->tokens[i].hash, sizeof(hash)) == 0)
-            found = &auth->tokens[i];
-    return found ? &found->identity : NULL;
-}
-
-static size_t client_slot(const char *text)
-{
-    uint32_t hash = 2166136261u;
-
-    for (; *text; text++)
-        hash = (hash ^ (unsigned char)*text) * 16777619u;
-    return hash % N_CLIENTS;
-}
-
-bool ps_auth_wrong(struct ps_auth *auth, const char *client, uint64_t now_ns)
-{
-    struct client *c = &auth->clients[client_slot(client)];
-
-    if (!ps_streq(c->text, client) || now_ns - c->since_ns > WINDOW_NS) {
-        snprintf(c->text, sizeof(c->text), "%s", client);
-        c->wrong = 0;
-        c->since_ns = now_ns;
+    if (strncasecmp(value, scheme, sizeof(scheme) - 1) != 0) {
+        credential->given = credential->malformed = true;
+        return;
     }
-    if (c->wrong < UINT32_MAX)
-        c->wrong++;
-    return c->wrong > PS_AUTH_MAX_WRONG;
+    value += sizeof(scheme) - 1;
+    value += strspn(value, " ");
+    take_secret(value, strlen(value), credential);
 }
 
-/* Length of the host part of "host:port" or "[::1]:port"; -1: malformed. */
-static ssize_t host_length(const char *host)
+/* Ours of "a=1; packetscope_session=…; b=2" (RFC 6265, 4.2). */
+static void take_cookies(const char *value, struct ps_credential *credential)
 {
-    const char *end = *host == '[' ? strchr(host, ']') : NULL;
-    const char *colon;
+    static const char name[] = PS_AUTH_COOKIE "=";
 
-    if (*host == '[' && !end)
-        return -1;
-    colon = strchr(end ? end : host, ':');
-    if (!colon)
-        return (ssize_t)strlen(host);
-    if (colon[1 + strspn(colon + 1, "0123456789")] != '\0')
-        return -1;
-    return colon - host;
+    while (*value) {
+        size_t len;
+
+        value += strspn(value, "; ");
+        len = strcspn(value, ";");
+        if (strncmp(value, name, sizeof(name) - 1) == 0)
+            take_secret(value + sizeof(name) - 1, len - (sizeof(name) - 1),
+                        credential);
+        value += len;
+    }
 }
 
-static bool same_host(const char *host, size_t len, const char *name)
+static void read_fields(const struct ps_head *head, const char *name,
+                        void (*take)(const char *value,
+                                     struct ps_credential *credential),
+                        struct ps_credential *credential)
 {
-    return strlen(name) == len && strncasecmp(host, name, len) == 0;
+    for (size_t i = 0; i < head->n; i++)
+        if (strcasecmp(head->fields[i].name, name) == 0)
+            take(head->fields[i].value, credential);
 }
 
-bool ps_auth_host_ok(const char *host, const char *bound, bool loopback,
-                     char *const *allowed, size_t n_allowed)
+void ps_auth_read(const struct ps_head *head,
+                  struct ps_credential *ret_credential)
 {
-    static const char *const own[] = {"localhost", "127.0.0.1", "[::1]"};
-    ssize_t len = host ? host_length(host) : -1;
-    ssize_t bound_len = host_length(bound);
+    *ret_credential = (struct ps_credential){.by = PS_ACCESS_BEARER};
+    read_fields(head, "authorization", take_bearer, ret_credential);
+    if (ret_credential->given)
+        return;
+    ret_credential->by = PS_ACCESS_COOKIE;
+    read_fields(head, "cookie", take_cookies, ret_credential);
+}
 
-    /* HTTP/1.0 may come without: no browser does. */
-    if (!host)
-        return true;
-    if (len <= 0)
+/* ---- who it is ---------------------------------------------------------- */
+
+static bool find_token(const struct ps_auth *auth, const uint8_t *hash,
+                       uint64_t now_ns, struct ps_identity *ret_identity)
+{
+    struct ps_vault_token file;
+    const struct ps_vault_token *token =
+        ps_vault_token_find(auth->vault, hash, now_ns);
+
+    if (ps_auth_file_token(auth, &file) && ps_secret_equal(file.hash, hash))
+        token = &file;
+    if (!token)
         return false;
-    if (!loopback && n_allowed == 0)
-        return true;
-    for (size_t i = 0; loopback && i < ARRAY_SIZE(own); i++)
-        if (same_host(host, (size_t)len, own[i]))
-            return true;
-    for (size_t i = 0; i < n_allowed; i++)
-        if (same_host(host, (size_t)len, allowed[i]))
-            return true;
-    return len == bound_len && strncasecmp(host, bound, (size_t)len) == 0;
+    *ret_identity = (struct ps_identity){
+        .role = token->role,
+        .payload = token->payload,
+        .expires_ns = token->expires_ns,
+        .by = PS_ACCESS_BEARER,
+    };
+    memcpy(ret_identity->name, token->name, sizeof(ret_identity->name));
+    memcpy(ret_identity->token_id, token->id, sizeof(ret_identity->token_id));
+    memcpy(ret_identity->hash, token->hash, sizeof(ret_identity->hash));
+    memcpy(ret_identity->token, token->hash, sizeof(ret_identity->token));
+    return true;
+}
+
+static bool find_session(const struct ps_auth *auth, const uint8_t *hash,
+                         uint64_t now_ns, struct ps_identity *ret_identity)
+{
+    const struct ps_vault_session *session =
+        ps_vault_session_find(auth->vault, hash, now_ns);
+    struct ps_identity who;
+
+    if (!session || !find_token(auth, session->token, now_ns, &who))
+        return false;
+    if (who.expires_ns == 0 || session->expires_ns < who.expires_ns)
+        who.expires_ns = session->expires_ns;
+    who.by = PS_ACCESS_COOKIE;
+    memcpy(who.hash, hash, sizeof(who.hash));
+    *ret_identity = who;
+    return true;
+}
+
+enum ps_auth_result ps_auth_find(const struct ps_auth *auth,
+                                 const struct ps_credential *credential,
+                                 uint64_t now_ns,
+                                 struct ps_identity *ret_identity)
+{
+    bool cookie = credential->by == PS_ACCESS_COOKIE;
+
+    if (!credential->given)
+        return PS_AUTH_NOBODY;
+    if (!credential->malformed &&
+        (cookie ? find_session : find_token)(auth, credential->hash, now_ns,
+                                             ret_identity))
+        return PS_AUTH_KNOWN;
+    return cookie ? PS_AUTH_WRONG_COOKIE : PS_AUTH_WRONG_TOKEN;
+}
+
+bool ps_auth_holds(const struct ps_auth *auth,
+                   const struct ps_identity *identity, uint64_t now_ns)
+{
+    struct ps_credential same = {.by = identity->by, .given = true};
+    struct ps_identity now;
+
+    memcpy(same.hash, identity->hash, sizeof(same.hash));
+    return ps_auth_find(auth, &same, now_ns, &now) == PS_AUTH_KNOWN;
+}
+
+void ps_auth_used(struct ps_auth *auth, const struct ps_identity *identity,
+                  uint64_t now_ns)
+{
+    ps_vault_token_used(auth->vault, identity->token, now_ns);
+    if (identity->by == PS_ACCESS_COOKIE)
+        ps_vault_session_used(auth->vault, identity->hash, now_ns);
+}
+
+/* ---- logins ------------------------------------------------------------- */
+
+enum ps_auth_result ps_auth_token(const struct ps_auth *auth, const char *token,
+                                  uint64_t now_ns,
+                                  struct ps_identity *ret_identity)
+{
+    struct ps_credential credential = {.by = PS_ACCESS_BEARER};
+
+    take_secret(token, strlen(token), &credential);
+    return ps_auth_find(auth, &credential, now_ns, ret_identity);
+}
+
+int ps_auth_login(struct ps_auth *auth, struct ps_identity *who,
+                  uint64_t now_ns, char *cookie)
+{
+    uint8_t hash[PS_SECRET_HASH];
+    int r = ps_secret_make(cookie);
+
+    if (r < 0)
+        return r;
+    ps_secret_hash(cookie, hash);
+    r = ps_vault_session_add(auth->vault, hash, who->token, who->expires_ns,
+                             now_ns);
+    if (r == 0 && !find_session(auth, hash, now_ns, who))
+        r = -EIO;
+    return r;
+}
+
+int ps_auth_logout(struct ps_auth *auth, const struct ps_head *head)
+{
+    struct ps_credential credential = {.by = PS_ACCESS_COOKIE};
+
+    read_fields(head, "cookie", take_cookies, &credential);
+    if (!credential.given || credential.malformed)
+        return 0;
+    return ps_vault_session_remove(auth->vault, credential.hash);
 }

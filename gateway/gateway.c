@@ -4,155 +4,12 @@
 
 #include <sys/resource.h>
 
+#include "gateway/access.h"
 #include "gateway/openapi.h"
 #include "gateway/start.h"
 
 /* Descriptors that are not connections: sockets of the bus, files, the loop. */
 #define OTHER_FDS 256
-
-const struct ps_option ps_gateway_options[] = {
-#define OPT(field) offsetof(struct ps_gateway_config, field)
-    {.name = "http",
-     .type = PS_OPT_STRING,
-     .offset = OPT(http),
-     .def = "127.0.0.1:8080",
-     .arg = "ADDR:PORT",
-     .help = "where HTTP is served; [::1]:8080 for IPv6"},
-    {.name = "console",
-     .type = PS_OPT_STRING,
-     .offset = OPT(console),
-     .arg = "DIR",
-     .help = "the web console's files; default none"},
-    {.name = "allowed-hosts",
-     .type = PS_OPT_LIST,
-     .offset = OPT(allowed_hosts),
-     .max = 32,
-     .arg = "LIST",
-     .help = "names by which this gateway may be asked, beside its own"},
-    {.name = "max-connections",
-     .type = PS_OPT_UINT,
-     .offset = OPT(max_connections),
-     .def = "4096",
-     .min = 1,
-     .max = 65536,
-     .arg = "N",
-     .help = "HTTP connections at once"},
-    {.name = "max-streams",
-     .type = PS_OPT_UINT,
-     .offset = OPT(max_streams),
-     .def = "2048",
-     .min = 1,
-     .max = 65536,
-     .arg = "N",
-     .help = "event streams among them; at most three quarters"},
-    {.name = "max-header",
-     .type = PS_OPT_SIZE,
-     .offset = OPT(max_header),
-     .def = "16K",
-     .min = 1024,
-     .max = 1 << 20,
-     .arg = "SIZE",
-     .help = "request line and headers of a request"},
-    {.name = "max-body",
-     .type = PS_OPT_SIZE,
-     .offset = OPT(max_body),
-     .def = "1M",
-     .min = 1024,
-     .max = 1 << 20,
-     .arg = "SIZE",
-     .help = "body of a request"},
-    {.name = "header-timeout",
-     .type = PS_OPT_DURATION,
-     .offset = OPT(header_timeout),
-     .def = "10s",
-     .min = 100 * PS_NS_PER_MS,
-     .max = 3600 * PS_NS_PER_S,
-     .arg = "TIME",
-     .help = "for a request's headers to come in"},
-    {.name = "body-timeout",
-     .type = PS_OPT_DURATION,
-     .offset = OPT(body_timeout),
-     .def = "10s",
-     .min = 100 * PS_NS_PER_MS,
-     .max = 3600 * PS_NS_PER_S,
-     .arg = "TIME",
-     .help = "for its body"},
-    {.name = "idle-timeout",
-     .type = PS_OPT_DURATION,
-     .offset = OPT(idle_timeout),
-     .def = "60s",
-     .min = 100 * PS_NS_PER_MS,
-     .max = 3600 * PS_NS_PER_S,
-     .arg = "TIME",
-     .help = "between two requests of a connection"},
-    {.name = "reply-timeout",
-     .type = PS_OPT_DURATION,
-     .offset = OPT(reply_timeout),
-     .def = "60s",
-     .min = 100 * PS_NS_PER_MS,
-     .max = 3600 * PS_NS_PER_S,
-     .arg = "TIME",
-     .help = "for a client to take an answer"},
-    {.name = "request-timeout",
-     .type = PS_OPT_DURATION,
-     .offset = OPT(request_timeout),
-     .def = "2s",
-     .min = 10 * PS_NS_PER_MS,
-     .max = 600 * PS_NS_PER_S,
-     .arg = "TIME",
-     .help = "for a daemon to answer"},
-    {.name = "host-timeout",
-     .type = PS_OPT_DURATION,
-     .offset = OPT(host_timeout),
-     .def = "1s",
-     .min = 10 * PS_NS_PER_MS,
-     .max = 600 * PS_NS_PER_S,
-     .arg = "TIME",
-     .help = "for all daemons to answer hosts/{ip}"},
-    {.name = "metrics-timeout",
-     .type = PS_OPT_DURATION,
-     .offset = OPT(metrics_timeout),
-     .def = "500ms",
-     .min = 10 * PS_NS_PER_MS,
-     .max = 600 * PS_NS_PER_S,
-     .arg = "TIME",
-     .help = "for all daemons to give their metrics"},
-    {.name = "service-timeout",
-     .type = PS_OPT_DURATION,
-     .offset = OPT(service_timeout),
-     .def = "2s",
-     .min = 1100 * PS_NS_PER_MS,
-     .max = 600 * PS_NS_PER_S,
-     .arg = "TIME",
-     .help = "without a heartbeat until a daemon is down"},
-    {.name = "stream-buffer",
-     .type = PS_OPT_SIZE,
-     .offset = OPT(stream_buffer),
-     .def = "256K",
-     .min = 128 * 1024,
-     .max = 16 << 20,
-     .arg = "SIZE",
-     .help = "what may wait for one event stream before it is cut off"},
-    {.name = "stream-history",
-     .type = PS_OPT_SIZE,
-     .offset = OPT(stream_history),
-     .def = "16M",
-     .min = 64 * 1024,
-     .max = 256 << 20,
-     .arg = "SIZE",
-     .help = "events kept for streams that come back: a quarter of it as old "
-             "as they may be, all of it for those of stream-keep"},
-    {.name = "stream-keep",
-     .type = PS_OPT_DURATION,
-     .offset = OPT(stream_keep),
-     .def = "60s",
-     .min = PS_NS_PER_S,
-     .max = 86400 * PS_NS_PER_S,
-     .arg = "TIME",
-     .help = "how long events are kept at least, if stream-history suffices"},
-    {0},
-#undef OPT
-};
 
 static int open_listener(struct ps_gateway *gateway)
 {
@@ -231,16 +88,11 @@ static void open_console(struct ps_gateway *gateway)
 
 static int open_all(struct ps_gateway *gateway)
 {
-    _cleanup_free_ char *error = NULL;
     json_t *document;
-    int r = ps_auth_open(ps_daemon_state_dir(gateway->daemon), &gateway->auth,
-                         &error);
+    int r = ps_access_open(gateway);
 
-    if (r < 0) {
-        ps_error("token_failed", "error=" PS_Q " hint=" PS_Q, strerror(-r),
-                 error ? error : "");
+    if (r < 0)
         return r;
-    }
     document = ps_openapi_document();
     gateway->openapi = document ? json_dumps(document, JSON_COMPACT) : NULL;
     json_decref(document);
@@ -349,7 +201,9 @@ int ps_gateway_start(struct ps_daemon *d, void *state)
     struct event_base *base = ps_daemon_base(d);
     int r;
 
-    r = ps_share_new(&share_limits, &gateway->share);
+    r = ps_access_start(gateway);
+    if (r == 0)
+        r = ps_share_new(&share_limits, &gateway->share);
     if (r == 0)
         r = open_streams(gateway);
     if (r == 0)
@@ -380,6 +234,7 @@ void ps_gateway_stop(struct ps_daemon *d _unused_, void *state)
 {
     struct ps_gateway *gateway = state;
 
+    ps_access_stop(gateway);
     /* Calls that are open are answered as canceled, then all is closed. */
     ps_peers_free(&gateway->peers);
     if (gateway->sse)
@@ -395,7 +250,7 @@ void ps_gateway_close(struct ps_daemon *d _unused_, void *state)
 
     if (gateway->listen_fd >= 0)
         close(gateway->listen_fd);
-    ps_auth_free(&gateway->auth);
+    ps_access_close(gateway);
     ps_files_free(&gateway->files);
     free(gateway->openapi);
     free(gateway);

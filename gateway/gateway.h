@@ -7,6 +7,8 @@
 #include "gateway/auth.h"
 #include "gateway/files.h"
 #include "gateway/http.h"
+#include "gateway/limits.h"
+#include "gateway/origin.h"
 #include "gateway/peers.h"
 #include "gateway/problem.h"
 #include "gateway/routes.h"
@@ -23,6 +25,9 @@ struct ps_gateway_config {
     uint64_t request_timeout, host_timeout, metrics_timeout;
     uint64_t service_timeout;
     uint64_t stream_buffer, stream_history, stream_keep, max_streams;
+    uint64_t request_rate, client_connections, client_streams;
+    uint64_t session_idle, session_max;
+    struct ps_strlist cors_origins;
 };
 
 struct ps_gateway {
@@ -31,7 +36,12 @@ struct ps_gateway {
     int listen_fd; /* until start() */
     char address[PS_HTTP_ADDR_TEXT];
     bool loopback;
+    bool secure; /* HTTP is spoken by TLS */
     struct ps_auth *auth;
+    struct event *auth_tick;
+    struct ps_origins *origins;
+    struct ps_limits_config client_limits;
+    struct ps_limits *clients;
     struct ps_files *files; /* NULL: no console */
     char *openapi;          /* the document as text */
     struct ps_http_limits limits;
@@ -53,6 +63,9 @@ void ps_api_ask(struct ps_gateway *gateway, struct ps_http_request *req,
 /* Why a daemon cannot be asked, or did not answer: a sentence in text. */
 void ps_api_reason(const char *service, int result, const Ps__Error *error,
                    char *text, size_t size);
+
+/* Ends the event streams of those who may no longer have one. */
+void ps_gateway_recheck(struct ps_gateway *gateway);
 
 /* Sets the gateway's own losses and metrics. */
 void ps_gateway_sample(struct ps_daemon *d, void *state);

@@ -87,6 +87,7 @@ void ps_http_conn_free(struct ps_http_conn *conn)
     TAILQ_REMOVE(conn->phase == PHASE_IDLE ? &http->idle : &http->busy, conn,
                  link);
     http->stats.conns--;
+    http->ops->disconnect(http->arg, &conn->addr);
     if (conn->req) {
         struct ps_http_request_private *priv = conn->req->priv;
 
@@ -103,7 +104,7 @@ void ps_http_conn_free(struct ps_http_conn *conn)
     free(conn);
 }
 
-static void format_client(const struct sockaddr *sa, char *text)
+static struct ps_addr client_addr(const struct sockaddr *sa)
 {
     struct ps_addr addr = {0};
 
@@ -114,7 +115,7 @@ static void format_client(const struct sockaddr *sa, char *text)
         addr.family = 6;
         memcpy(addr.bytes, &((const struct sockaddr_in6 *)sa)->sin6_addr, 16);
     }
-    ps_addr_format(&addr, text);
+    return addr;
 }
 
 /* A full house: the client that waits longest idle goes, or the new one. */
@@ -146,10 +147,11 @@ static void on_accept(struct evconnlistener *listener _unused_,
                       void *arg)
 {
     struct ps_http *http = arg;
+    const struct ps_addr addr = client_addr(sa);
     struct ps_http_conn *conn;
     int one = 1, timeout = USER_TIMEOUT_MS;
 
-    if (!make_room(http)) {
+    if (!make_room(http) || !http->ops->connect(http->arg, &addr)) {
         http->stats.refused++;
         refuse(fd);
         return;
@@ -161,13 +163,15 @@ static void on_accept(struct evconnlistener *listener _unused_,
     if (!conn || !conn->bev) {
         free(conn);
         close(fd);
+        http->ops->disconnect(http->arg, &addr);
         http->stats.refused++;
         return;
     }
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
     setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof(timeout));
     conn->http = http;
-    format_client(sa, conn->client);
+    conn->addr = addr;
+    ps_addr_format(&addr, conn->client);
     TAILQ_INSERT_TAIL(&http->idle, conn, link);
     http->stats.conns++;
     http->stats.accepted++;

@@ -44,6 +44,10 @@ struct ps_http_request {
     size_t body_len;
     bool body_refused; /* larger than body_limit(): was not read */
     char client[PS_ADDR_TEXT];
+    struct ps_addr addr; /* the same */
+    /* Lines for the head of the answer, each with CRLF, "" none: the
+     * handler's to set; borrowed. */
+    const char *lines;
     const struct ps_identity *who; /* NULL: nobody; else &identity */
     struct ps_identity identity;   /* both are the handler's to set */
     struct ps_http_request_private *priv;
@@ -53,6 +57,10 @@ struct ps_http_ops {
     /* Bytes of body that this request may have; asked when it has one. */
     size_t (*body_limit)(void *arg, const struct ps_http_request *req);
     void (*handle)(void *arg, struct ps_http_request *req);
+    /* Whether a client may have one more connection, and that one of those
+     * that were let in has ended. */
+    bool (*connect)(void *arg, const struct ps_addr *addr);
+    void (*disconnect)(void *arg, const struct ps_addr *addr);
 };
 
 struct ps_http_stats {

@@ -17,6 +17,8 @@ struct ps_http_request *ps_http_request_new(struct ps_http_conn *conn)
     priv->http = conn->http;
     priv->conn = conn;
     memcpy(priv->req.client, conn->client, sizeof(priv->req.client));
+    priv->req.addr = conn->addr;
+    priv->req.lines = "";
     TAILQ_INSERT_TAIL(&conn->http->requests, priv, link);
     conn->req = &priv->req;
     return conn->req;

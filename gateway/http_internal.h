@@ -30,6 +30,7 @@ struct ps_http_conn {
     bool close;     /* after this reply */
     struct ps_http_request *req;
     char client[PS_ADDR_TEXT];
+    struct ps_addr addr;
 };
 TAILQ_HEAD(ps_http_conn_list, ps_http_conn);
 

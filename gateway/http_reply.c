@@ -98,6 +98,7 @@ static void end_head(struct ps_http_conn *conn, struct evbuffer *out)
     if (conn->http->draining)
         conn->close = true;
     evbuffer_add(out, always, sizeof(always) - 1);
+    add_text(out, conn->req->lines);
     if (conn->close)
         add_text(out, "Connection: close\r\n");
     else if (conn->req->head.minor == 0)

@@ -28,6 +28,8 @@ struct ps_identity {
     bool payload;        /* may see what packets carry */
     uint64_t expires_ns; /* Unix time; 0: never */
     enum ps_access by;
+    /* SHA-256 of what was sent, and of the token that it stands for. */
+    uint8_t hash[32], token[32];
 };
 
 /* "viewer"; a constant. */

@@ -58,29 +58,20 @@ void ps_local_openapi(struct ps_gateway *gateway, struct ps_http_request *req,
     ps_http_reply(req, 200, fields, body);
 }
 
-void ps_local_session(struct ps_gateway *gateway _unused_,
-                      struct ps_http_request *req,
-                      const ProtobufCMessage *msg _unused_)
-{
-    Ps__Session session = PS__SESSION__INIT;
-    Ps__Time expires = PS__TIME__INIT;
-    Ps__Role roles[2];
-
-    session.role = (char *)(uintptr_t)ps_role_name(req->who->role);
-    session.version = (char *)(uintptr_t)PS_VERSION;
-    session.name = req->identity.name;
-    session.roles = roles;
-    roles[session.n_roles++] = (Ps__Role)req->who->role;
-    if (req->who->payload)
-        roles[session.n_roles++] = PS__ROLE__payload;
-    expires.unix_ns = req->who->expires_ns;
-    session.expires = req->who->expires_ns ? &expires : NULL;
-    reply_message(req, 200, &session.base);
-}
-
 void ps_local_events(struct ps_gateway *gateway, struct ps_http_request *req,
                      const ProtobufCMessage *msg)
 {
+    uint64_t max = gateway->config->client_streams;
+
+    /* A proxy of this host stands for all who come by it. */
+    if (!ps_limits_loopback(&req->addr) &&
+        ps_sse_streams_of(gateway->sse, &req->addr) >= max) {
+        ps_problem_fail(req, 429, "stream.too_many_of_client", NULL,
+                        "This address has %llu event streams already; end "
+                        "one, or take all topics by one stream.",
+                        (unsigned long long)max);
+        return;
+    }
     ps_sse_open(gateway->sse, req, (const Ps__EventsRequest *)msg);
 }
 

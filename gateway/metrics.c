@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* GET /metrics: all daemons' metrics, losses and capabilities at once. */
+#include "gateway/access.h"
 #include "gateway/gateway.h"
 #include "gateway/local.h"
 #include "gateway/openmetrics.h"
@@ -225,6 +226,7 @@ void ps_gateway_sample(struct ps_daemon *d, void *state)
         sample_peer(d, ps_peers_at(gateway->peers, i));
     ps_loss(d, "stream_cut", "streams", sse->cut);
     ps_loss(d, "stream_replay", "events", sse->lost);
+    ps_access_sample(d, gateway);
     ps_loss(d, "http_refused", "connections", http->refused);
     for (size_t i = 1; i < ARRAY_SIZE(http->requests); i++) {
         const char code[] = {(char)('0' + i), 'x', 'x', '\0'};

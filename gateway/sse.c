@@ -5,6 +5,7 @@
 
 #include "common/json.h"
 #include "common/options.h"
+#include "gateway/limits.h"
 #include "gateway/problem.h"
 #include "gateway/ring.h"
 
@@ -352,6 +353,33 @@ int ps_sse_new(struct event_base *base, const struct ps_sse_config *config,
         return -ENOMEM;
     *ret_sse = TAKE_PTR(sse);
     return 0;
+}
+
+size_t ps_sse_streams_of(const struct ps_sse *sse, const struct ps_addr *addr)
+{
+    const struct stream *s;
+    size_t n = 0;
+
+    TAILQ_FOREACH(s, &sse->streams, link)
+    {
+        n += ps_limits_same(&s->req->addr, addr);
+    }
+    return n;
+}
+
+void ps_sse_recheck(struct ps_sse *sse,
+                    bool (*holds)(void *arg, const struct ps_identity *who),
+                    void *arg)
+{
+    struct stream *s, *next;
+
+    for (s = TAILQ_FIRST(&sse->streams); s; s = next) {
+        next = TAILQ_NEXT(s, link);
+        if (holds(arg, &s->req->identity))
+            continue;
+        ps_http_stream_end(s->req);
+        stream_free(s);
+    }
 }
 
 void ps_sse_drain(struct ps_sse *sse)

@@ -36,6 +36,12 @@ void ps_sse_publish(struct ps_sse *sse, const char *topic,
 /* Makes a stream of the request, or answers it with a problem. */
 void ps_sse_open(struct ps_sse *sse, struct ps_http_request *req,
                  const Ps__EventsRequest *ask);
+/* Streams of one client (see limits.h) now. */
+size_t ps_sse_streams_of(const struct ps_sse *sse, const struct ps_addr *addr);
+/* Ends the streams whose caller may no longer have one. */
+void ps_sse_recheck(struct ps_sse *sse,
+                    bool (*holds)(void *arg, const struct ps_identity *who),
+                    void *arg);
 /* Ends the streams, so that their clients come back elsewhere. */
 void ps_sse_drain(struct ps_sse *sse);
 const struct ps_sse_stats *ps_sse_stats(const struct ps_sse *sse);
