@@ -242,7 +242,6 @@ int ps_ask_send(struct ps_gateway *gateway, const struct ps_http_request *req,
                 const struct ps_route *route, const ProtobufCMessage *msg,
                 const char *key, ps_reply_fn fn, void *arg)
 {
-    const struct ps_peer *peer = ps_peers_find(gateway->peers, route->service);
     const struct ps_ask ask = {
         .method = route->bus_method,
         .request = msg,
@@ -253,9 +252,8 @@ int ps_ask_send(struct ps_gateway *gateway, const struct ps_http_request *req,
         .client = req->client,
     };
 
-    if (!ps_client_connected(peer->client))
-        return -ENOTCONN;
-    return ps_client_call(peer->client, &ask, fn, arg);
+    return ps_spread_call(gateway->peers, route->spread, route->service, &ask,
+                          fn, arg);
 }
 
 static void ask_alone(struct ps_gateway *gateway, struct ps_http_request *req,

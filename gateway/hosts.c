@@ -10,17 +10,18 @@ static const struct question {
     const ProtobufCMessageDescriptor *request, *reply;
     const char *field; /* of the request: the address */
     const char *key;
+    enum ps_spread spread;
 } questions[] = {
     {"tracer", "tracer.list_sockets", &ps__list_sockets_request__descriptor,
-     &ps__socket_list__descriptor, "addr", "sockets"},
+     &ps__socket_list__descriptor, "addr", "sockets", PS_SPREAD_ONE},
     {"analyzer", "analyzer.list_flows", &ps__list_flows_request__descriptor,
-     &ps__flow_list__descriptor, "addr", "flows"},
+     &ps__flow_list__descriptor, "addr", "flows", PS_SPREAD_ONE},
     {"locator", "locator.get_geo", &ps__geo_request__descriptor,
-     &ps__place__descriptor, "ip", "place"},
+     &ps__place__descriptor, "ip", "place", PS_SPREAD_ANY},
     {"locator", "locator.list_paths", &ps__list_paths_request__descriptor,
-     &ps__path_list__descriptor, "target", "paths"},
+     &ps__path_list__descriptor, "target", "paths", PS_SPREAD_MERGE},
     {"guarder", "guarder.list_rules", &ps__list_rules_request__descriptor,
-     &ps__rule_list__descriptor, "addr", "rules"},
+     &ps__rule_list__descriptor, "addr", "rules", PS_SPREAD_ONE},
 };
 
 struct report {
@@ -82,7 +83,6 @@ static int ask_part(struct ps_gateway *gateway, struct part *part,
                     const char *ip)
 {
     const struct question *q = part->question;
-    struct ps_peer *peer = ps_peers_find(gateway->peers, q->service);
     ProtobufCMessage *msg = NULL;
     struct ps_json_error error;
     struct ps_ask ask = {
@@ -94,15 +94,14 @@ static int ask_part(struct ps_gateway *gateway, struct part *part,
     };
     int r;
 
-    if (!ps_client_connected(peer->client))
-        return -ENOTCONN;
     msg = ps_message_new(q->request);
     if (!msg)
         return -ENOMEM;
     r = ps_json_set_field(msg, q->field, ip, &error);
     ask.request = msg;
     if (r == 0)
-        r = ps_client_call(peer->client, &ask, on_part, part);
+        r = ps_spread_call(gateway->peers, q->spread, q->service, &ask, on_part,
+                           part);
     protobuf_c_message_free_unpacked(msg, NULL);
     return r;
 }

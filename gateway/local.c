@@ -25,19 +25,23 @@ void ps_local_ready(struct ps_gateway *gateway, struct ps_http_request *req,
                     const ProtobufCMessage *msg _unused_)
 {
     Ps__Readiness readiness = PS__READINESS__INIT;
-    struct ps_peer_view views[PS_PEERS];
-    Ps__ServiceState states[PS_PEERS], *pointers[PS_PEERS];
+    struct ps_peer_view views[PS_DAEMONS];
+    Ps__ServiceState states[PS_DAEMONS], *pointers[PS_DAEMONS];
 
     readiness.ready = true;
     readiness.services = pointers;
-    readiness.n_services = PS_PEERS;
-    for (size_t i = 0; i < PS_PEERS; i++) {
-        ps_peer_view(ps_peers_at(gateway->peers, i), &views[i]);
+    for (size_t i = 0; i < PS_DAEMONS; i++) {
+        const char *name = ps_peers_name(i);
+        const struct ps_peer *peer = ps_peers_best(gateway->peers, name);
+
+        if (!peer)
+            continue;
+        ps_peer_view(peer, &views[i]);
         ps__service_state__init(&states[i]);
         states[i].name = views[i].status.name;
         states[i].state = views[i].status.state;
         states[i].reason = views[i].status.reason;
-        pointers[i] = &states[i];
+        pointers[readiness.n_services++] = &states[i];
         if (!ps_peer_serves(states[i].state))
             readiness.ready = false;
     }
@@ -78,8 +82,8 @@ void ps_local_events(struct ps_gateway *gateway, struct ps_http_request *req,
 struct services_answer {
     struct ps_http_request *req;
     Ps__ServiceList list;
-    Ps__ServiceStatus *pointers[PS_PEERS + 1];
-    struct ps_peer_view views[PS_PEERS];
+    Ps__ServiceStatus *pointers[PS_PEERS_MAX + 1];
+    struct ps_peer_view views[PS_PEERS_MAX];
 };
 
 /* Its own status is the runtime's, as the others' are. */
@@ -100,11 +104,13 @@ void ps_local_services(struct ps_gateway *gateway, struct ps_http_request *req,
                        const ProtobufCMessage *msg _unused_)
 {
     struct services_answer answer = {.req = req};
+    struct ps_peer *list[PS_PEERS_MAX];
+    size_t n = ps_peers_shown(gateway->peers, list);
 
     ps__service_list__init(&answer.list);
     answer.list.services = answer.pointers;
-    for (size_t i = 0; i < PS_PEERS; i++) {
-        ps_peer_view(ps_peers_at(gateway->peers, i), &answer.views[i]);
+    for (size_t i = 0; i < n; i++) {
+        ps_peer_view(list[i], &answer.views[i]);
         answer.pointers[answer.list.n_services++] = &answer.views[i].status;
     }
     ps_daemon_status(gateway->daemon, answer_services, &answer);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "gateway/announce.h"
 #include "gateway/gateway.h"
 #include "gateway/openapi.h"
 #include "gateway/start.h"
@@ -29,6 +30,7 @@ static const struct ps_service service = {
     .options = ps_gateway_options,
     .config_size = sizeof(struct ps_gateway_config),
     .prints = prints,
+    .methods = ps_gateway_methods,
     .open = ps_gateway_open,
     .start = ps_gateway_start,
     .drain = ps_gateway_drain,

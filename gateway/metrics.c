@@ -11,6 +11,7 @@
 struct source {
     struct scrape *scrape;
     const struct ps_peer *peer; /* NULL: the gateway */
+    uint64_t made;              /* of the peer: its entry may get another */
     char instance[80];
     Ps__MetricList *list; /* a copy; NULL: no answer */
     Ps__Metric *all[PS_SERVICE_MAX_METRICS + MAX_EXTRA];
@@ -24,7 +25,8 @@ struct scrape {
     struct ps_gateway *gateway;
     struct ps_http_request *req;
     size_t open;
-    struct source sources[PS_PEERS + 1];
+    size_t n;
+    struct source sources[];
 };
 
 static Ps__MetricList *copy_list(const ProtobufCMessage *msg)
@@ -115,14 +117,17 @@ static void scrape_write(struct ps_daemon *d _unused_,
          "application/openmetrics-text; version=1.0.0; charset=utf-8"},
         {NULL, NULL}};
     struct scrape *scrape = arg;
-    struct ps_om_source sources[PS_PEERS + 1] = {0};
+    struct ps_om_source sources[PS_PEERS_MAX + 1] = {0};
+    size_t n = 0;
     struct ps_peer_view view;
     struct evbuffer *body = evbuffer_new();
 
-    for (size_t i = 0; i < ARRAY_SIZE(scrape->sources); i++) {
+    for (size_t i = 0; i < scrape->n; i++) {
         struct source *s = &scrape->sources[i];
         const Ps__ServiceStatus *status = &view.status;
 
+        if (s->peer && (!s->peer->used || s->peer->made_mono_ns != s->made))
+            continue;
         if (s->peer)
             ps_peer_view(s->peer, &view);
         else
@@ -130,10 +135,10 @@ static void scrape_write(struct ps_daemon *d _unused_,
         add_list(s);
         add_status(s, status);
         snprintf(s->instance, sizeof(s->instance), "%s", status->instance);
-        sources[i] = (struct ps_om_source){
+        sources[n++] = (struct ps_om_source){
             status->name, s->instance[0] ? s->instance : NULL, s->all, s->n};
     }
-    if (!body || ps_om_write(sources, ARRAY_SIZE(sources), body) < 0) {
+    if (!body || ps_om_write(sources, n, body) < 0) {
         if (body)
             evbuffer_free(body);
         ps_problem_fail(scrape->req, 503, "gateway.no_memory", NULL,
@@ -146,7 +151,7 @@ static void scrape_write(struct ps_daemon *d _unused_,
 static void scrape_end(struct scrape *scrape)
 {
     ps_daemon_status(scrape->gateway->daemon, scrape_write, scrape);
-    for (size_t i = 0; i < ARRAY_SIZE(scrape->sources); i++)
+    for (size_t i = 0; i < scrape->n; i++)
         if (scrape->sources[i].list)
             ps__metric_list__free_unpacked(scrape->sources[i].list, NULL);
     free(scrape);
@@ -173,7 +178,10 @@ static void take_own(struct ps_daemon *d _unused_,
 void ps_local_metrics(struct ps_gateway *gateway, struct ps_http_request *req,
                       const ProtobufCMessage *msg _unused_)
 {
-    struct scrape *scrape = calloc(1, sizeof(*scrape));
+    struct ps_peer *list[PS_PEERS_MAX];
+    size_t n = ps_peers_shown(gateway->peers, list);
+    struct scrape *scrape =
+        calloc(1, sizeof(*scrape) + (n + 1) * sizeof(scrape->sources[0]));
     Ps__Empty empty = PS__EMPTY__INIT;
     const struct ps_ask ask = {
         .method = "service.metrics",
@@ -189,30 +197,35 @@ void ps_local_metrics(struct ps_gateway *gateway, struct ps_http_request *req,
     }
     scrape->gateway = gateway;
     scrape->req = req;
-    scrape->open = ARRAY_SIZE(scrape->sources);
-    for (size_t i = 0; i < PS_PEERS; i++) {
+    scrape->n = scrape->open = n + 1;
+    for (size_t i = 0; i < n; i++) {
         struct source *s = &scrape->sources[i];
 
         s->scrape = scrape;
-        s->peer = ps_peers_at(gateway->peers, i);
-        if (!ps_client_connected(s->peer->client) ||
-            ps_client_call(s->peer->client, &ask, on_list, s) < 0)
+        s->peer = list[i];
+        s->made = list[i]->made_mono_ns;
+        if (!ps_client_connected(list[i]->client) ||
+            ps_client_call(list[i]->client, &ask, on_list, s) < 0)
             on_list(s, -ENOTCONN, NULL, NULL);
     }
-    scrape->sources[PS_PEERS].scrape = scrape;
-    ps_daemon_metrics(gateway->daemon, take_own, &scrape->sources[PS_PEERS]);
+    scrape->sources[n].scrape = scrape;
+    ps_daemon_metrics(gateway->daemon, take_own, &scrape->sources[n]);
 }
 
 /* ---- the gateway's own -------------------------------------------------- */
 
-static void sample_peer(struct ps_daemon *d, const struct ps_peer *peer)
+/* Of all instances of a name. */
+static void sample_peers(struct ps_daemon *d, struct ps_peers *peers,
+                         const char *name)
 {
+    uint64_t gaps, malformed;
     char id[64];
 
-    snprintf(id, sizeof(id), "bus_gap.%s", peer->name);
-    ps_loss(d, id, "messages", ps_sub_gaps(peer->sub));
-    snprintf(id, sizeof(id), "bus_malformed.%s", peer->name);
-    ps_loss(d, id, "messages", ps_sub_malformed(peer->sub) + peer->misnamed);
+    ps_peers_lost(peers, name, &gaps, &malformed);
+    snprintf(id, sizeof(id), "bus_gap.%s", name);
+    ps_loss(d, id, "messages", gaps);
+    snprintf(id, sizeof(id), "bus_malformed.%s", name);
+    ps_loss(d, id, "messages", malformed);
 }
 
 void ps_gateway_sample(struct ps_daemon *d, void *state)
@@ -222,8 +235,8 @@ void ps_gateway_sample(struct ps_daemon *d, void *state)
     const struct ps_sse_stats *sse = ps_sse_stats(gateway->sse);
     const struct ps_share_stats *share = ps_share_stats(gateway->share);
 
-    for (size_t i = 0; i < PS_PEERS; i++)
-        sample_peer(d, ps_peers_at(gateway->peers, i));
+    for (size_t i = 0; i < PS_DAEMONS; i++)
+        sample_peers(d, gateway->peers, ps_peers_name(i));
     ps_loss(d, "stream_cut", "streams", sse->cut);
     ps_loss(d, "stream_replay", "events", sse->lost);
     ps_access_sample(d, gateway);

@@ -1,184 +1,202 @@
 /* SPDX-License-Identifier: MIT */
-#include "gateway/peers.h"
-
-#include "common/unpack.h"
+#include "gateway/peers_internal.h"
 
 #define TICK_US 250000
 
-static const char *const names[PS_PEERS] = {"tracer", "analyzer", "locator",
-                                            "guarder"};
+/* The last may be asked only where it announced itself. */
+static const char *const names[PS_PEER_NAMES] = {
+    "tracer", "analyzer", "locator", "guarder", "gateway"};
 
-/* What travels on which topic; heartbeats are taken apart here. */
-static const struct {
-    const char *topic;
-    const ProtobufCMessageDescriptor *desc;
-} kinds[] = {
-    {"heartbeat", &ps__service_status__descriptor},
-    {"event", &ps__event__descriptor},
-    {"trace", &ps__trace__descriptor},
-    {"path", &ps__path__descriptor},
-    {"ruleset", &ps__guarder_stats__descriptor},
-};
 static const char *const topics[] = {"heartbeat", "event",   "trace",
                                      "path",      "ruleset", NULL};
 
-struct ps_peers {
-    const struct ps_peers_ops *ops;
-    void *arg;
-    uint64_t timeout_ns;
-    struct event *tick;
-    struct ps_peer list[PS_PEERS];
-};
-
-void ps_peer_view(const struct ps_peer *peer, struct ps_peer_view *ret_view)
+const char *ps_peers_name(size_t n)
 {
-    struct ps_peer_view *view = ret_view;
-    uint64_t age = ps_mono_ns() - peer->seen_mono_ns;
-
-    memset(view, 0, sizeof(*view));
-    ps__time__init(&view->last_seen);
-    ps__service_status__init(&view->status);
-    view->status.name = (char *)(uintptr_t)peer->name;
-    view->status.instance = (char *)(uintptr_t)"";
-    view->status.state = PS__SERVICE_STATUS__STATE__down;
-    view->status.reason = view->reason;
-    if (!peer->status) {
-        snprintf(view->reason, sizeof(view->reason),
-                 "No heartbeat since the gateway started. Start ps-%s, with "
-                 "deploy/up or as it is deployed here.",
-                 peer->name);
-        return;
-    }
-    view->last_seen.unix_ns = peer->seen_unix_ns;
-    if (age <= peer->peers->timeout_ns) {
-        view->status = *peer->status;
-    } else {
-        view->status.instance = peer->status->instance;
-        view->status.version = peer->status->version;
-        view->status.started = peer->status->started;
-        snprintf(view->reason, sizeof(view->reason),
-                 "No heartbeat for %llu s. See in its log why ps-%s is "
-                 "silent, and start it again.",
-                 (unsigned long long)(age / PS_NS_PER_S), peer->name);
-    }
-    /* Heartbeats come by another connection than answers do. */
-    if (ps_peer_serves(view->status.state) &&
-        !ps_client_connected(peer->client)) {
-        view->status.state = peer->served ? PS__SERVICE_STATUS__STATE__down
-                                          : PS__SERVICE_STATUS__STATE__starting;
-        view->status.reason = view->reason;
-        snprintf(view->reason, sizeof(view->reason), "%s",
-                 peer->served ? "Its connection was lost. See in its log why."
-                              : "It lives, but takes no requests yet.");
-    }
-    view->status.last_seen = &view->last_seen;
+    return n < PS_PEER_NAMES ? names[n] : NULL;
 }
 
-static void tell_state(struct ps_peer *peer)
-{
-    struct ps_peer_view view;
+/* ---- the table ---------------------------------------------------------- */
 
-    ps_peer_view(peer, &view);
-    if (view.status.state == peer->told)
-        return;
-    peer->told = view.status.state;
-    peer->peers->ops->on_state(peer->peers->arg, &view.status);
+static size_t name_index(const char *name)
+{
+    size_t n = 0;
+
+    while (n < PS_DAEMONS && !ps_streq(names[n], name))
+        n++;
+    return n;
 }
 
-/* It went and came between two looks: that it was down is told all the same. */
-static void tell_restart(struct ps_peer *peer)
+static void disconnect(struct ps_peer *peer)
 {
-    struct ps_peer_view view;
+    size_t n = name_index(peer->name);
 
-    if (!ps_peer_serves(peer->told))
-        return;
-    ps_peer_view(peer, &view);
-    view.status.state = PS__SERVICE_STATUS__STATE__down;
-    view.status.reason = view.reason;
-    snprintf(view.reason, sizeof(view.reason), "It was started anew.");
-    peer->told = view.status.state;
-    peer->peers->ops->on_state(peer->peers->arg, &view.status);
-}
-
-static bool same_life(const Ps__ServiceStatus *a, const Ps__ServiceStatus *b)
-{
-    return a->started && b->started &&
-           a->started->unix_ns == b->started->unix_ns;
-}
-
-static void take_heartbeat(struct ps_peer *peer, ProtobufCMessage *msg)
-{
-    Ps__ServiceStatus *status = (Ps__ServiceStatus *)msg;
-
-    if (!ps_streq(status->name, peer->name)) {
-        peer->misnamed++;
-        protobuf_c_message_free_unpacked(msg, NULL);
-        return;
+    if (peer->sub) {
+        peer->peers->past_gaps[n] += ps_sub_gaps(peer->sub);
+        peer->peers->past_malformed[n] += ps_sub_malformed(peer->sub);
     }
-    if (peer->status && !same_life(peer->status, status))
-        tell_restart(peer);
-    if (!peer->status || !same_life(peer->status, status))
-        peer->served = false;
-    if (ps_client_connected(peer->client))
-        peer->served = true;
+    peer->peers->past_malformed[n] += peer->misnamed;
+    peer->misnamed = 0;
+    /* A snapshot on its way ends with the client, in the sub. */
+    ps_client_free(&peer->client);
+    ps_sub_free(&peer->sub);
     if (peer->status)
         ps__service_status__free_unpacked(peer->status, NULL);
-    /* Ours to say. */
-    if (status->last_seen)
-        ps__time__free_unpacked(TAKE_PTR(status->last_seen), NULL);
-    peer->status = status;
-    peer->seen_mono_ns = ps_mono_ns();
-    peer->seen_unix_ns = ps_now_ns();
-    tell_state(peer);
+    peer->status = NULL;
 }
 
-static void on_message(void *arg, const Ps__Envelope *env,
-                       bool snapshot _unused_)
+static void forget(struct ps_peer *peer)
 {
-    struct ps_peer *peer = arg;
-    ProtobufCMessage *msg = NULL;
+    disconnect(peer);
+    memset(peer, 0, sizeof(*peer));
+}
 
-    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
-        if (ps_streq(kinds[i].topic, env->topic) &&
-            ps_streq(kinds[i].desc->name, env->type))
-            msg = ps_message_unpack(kinds[i].desc, env->body.data,
-                                    env->body.len, PS_UNPACK_MAX);
-    if (!msg) {
-        peer->misnamed++;
-        return;
+static int connect_peer(struct ps_peer *peer, const char *rep, const char *pub)
+{
+    struct ps_bus *bus = peer->peers->bus;
+    int r;
+
+    if (strlen(rep) >= sizeof(peer->rep) || strlen(pub) >= sizeof(peer->pub))
+        return -ENAMETOOLONG;
+    snprintf(peer->rep, sizeof(peer->rep), "%s", rep);
+    snprintf(peer->pub, sizeof(peer->pub), "%s", pub);
+    peer->made_mono_ns = ps_mono_ns();
+    r = ps_client_new(bus, rep, &peer->client);
+    if (r == 0)
+        r = ps_sub_new(bus, pub, topics, peer->client, ps_peer_on_message, peer,
+                       &peer->sub);
+    return r;
+}
+
+/* The longest dead of the announced ones makes room. */
+static struct ps_peer *find_room(struct ps_peers *peers)
+{
+    struct ps_peer *oldest = NULL;
+
+    for (size_t i = 0; i < PS_PEERS_MAX; i++) {
+        struct ps_peer *peer = &peers->list[i];
+
+        if (!peer->used)
+            return peer;
+        if (!peer->fixed && peer->down_mono_ns &&
+            (!oldest || peer->down_mono_ns < oldest->down_mono_ns))
+            oldest = peer;
     }
-    if (msg->descriptor == &ps__service_status__descriptor) {
-        take_heartbeat(peer, msg);
-        return;
+    if (oldest)
+        forget(oldest);
+    return oldest;
+}
+
+static int add_peer(struct ps_peers *peers, const char *name,
+                    const char *instance, const char *rep, const char *pub,
+                    struct ps_peer **ret_peer)
+{
+    struct ps_peer *peer = find_room(peers);
+    int r;
+
+    if (!peer)
+        return -ENOSPC;
+    peer->used = true;
+    peer->peers = peers;
+    peer->told = PS__SERVICE_STATUS__STATE__down;
+    snprintf(peer->name, sizeof(peer->name), "%s", name);
+    snprintf(peer->instance, sizeof(peer->instance), "%s", instance);
+    r = connect_peer(peer, rep, pub);
+    if (r < 0) {
+        forget(peer);
+        return r;
     }
-    peer->peers->ops->on_message(peer->peers->arg, env->topic, msg);
-    protobuf_c_message_free_unpacked(msg, NULL);
+    *ret_peer = peer;
+    return 0;
+}
+
+int ps_peers_add(struct ps_peers *peers, const char *name, const char *instance,
+                 const char *rep, const char *pub)
+{
+    struct ps_peer *peer;
+
+    return add_peer(peers, name, instance, rep, pub, &peer);
+}
+
+int ps_peer_move(struct ps_peer *peer, const char *instance, const char *rep,
+                 const char *pub)
+{
+    int r;
+
+    disconnect(peer);
+    peer->verified = peer->known = peer->asking = peer->left = false;
+    peer->elsewhere[0] = '\0';
+    snprintf(peer->instance, sizeof(peer->instance), "%s", instance);
+    r = connect_peer(peer, rep, pub);
+    if (r < 0)
+        forget(peer);
+    return r;
+}
+
+/* ---- time --------------------------------------------------------------- */
+
+/* The same process by two ways: the one from the start stays. */
+static bool is_double(struct ps_peers *peers, const struct ps_peer *peer)
+{
+    for (size_t i = 0; i < PS_PEERS_MAX; i++) {
+        const struct ps_peer *other = &peers->list[i];
+
+        if (other->used && other->fixed && other->status && peer->status &&
+            other->down_mono_ns == 0 && ps_streq(other->name, peer->name) &&
+            ps_streq(other->status->instance, peer->status->instance) &&
+            ps_peer_same_life(other->status, peer->status))
+            return true;
+    }
+    return false;
+}
+
+static bool is_over(struct ps_peers *peers, const struct ps_peer *peer,
+                    uint64_t now)
+{
+    if (peer->fixed)
+        return false;
+    if (!peer->known)
+        return now - peer->made_mono_ns > PS_PEER_UNHEARD_NS ||
+               is_double(peers, peer);
+    if (peer->down_mono_ns == 0)
+        return is_double(peers, peer);
+    return now - peer->down_mono_ns >
+           (peer->left ? PS_PEER_LEFT_NS : PS_PEER_DEAD_NS);
 }
 
 static void on_tick(evutil_socket_t fd _unused_, short what _unused_, void *arg)
 {
     struct ps_peers *peers = arg;
+    uint64_t now = ps_mono_ns();
 
-    for (size_t i = 0; i < PS_PEERS; i++)
-        tell_state(&peers->list[i]);
+    for (size_t i = 0; i < PS_PEERS_MAX; i++) {
+        struct ps_peer *peer = &peers->list[i];
+
+        if (!peer->used)
+            continue;
+        ps_peer_verify(peer);
+        ps_peer_tell(peer);
+        if (is_over(peers, peer, now))
+            forget(peer);
+    }
 }
 
-static int connect_peer(struct ps_daemon *d, struct ps_peer *peer)
+static int add_fixed(struct ps_peers *peers, struct ps_daemon *d,
+                     const char *name)
 {
     _cleanup_free_ char *rep = NULL, *pub = NULL;
+    struct ps_peer *peer;
     int r;
 
-    r = ps_daemon_peer_url(d, peer->name, "rep", &rep);
+    r = ps_daemon_peer_url(d, name, "rep", &rep);
     if (r == 0)
-        r = ps_daemon_peer_url(d, peer->name, "pub", &pub);
+        r = ps_daemon_peer_url(d, name, "pub", &pub);
     if (r == 0)
-        r = ps_client_new(ps_daemon_bus(d), rep, &peer->client);
-    if (r == 0)
-        r = ps_sub_new(ps_daemon_bus(d), pub, topics, peer->client, on_message,
-                       peer, &peer->sub);
+        r = add_peer(peers, name, "", rep, pub, &peer);
     if (r < 0)
-        ps_error("peer_failed", "peer=%s rep=" PS_Q " error=" PS_Q, peer->name,
+        ps_error("peer_failed", "peer=%s rep=" PS_Q " error=" PS_Q, name,
                  rep ? rep : "", strerror(-r));
+    else
+        peer->fixed = peer->verified = true;
     return r;
 }
 
@@ -192,16 +210,12 @@ int ps_peers_new(struct ps_daemon *d, uint64_t timeout_ns,
 
     if (!peers)
         return -ENOMEM;
+    peers->bus = ps_daemon_bus(d);
     peers->ops = ops;
     peers->arg = arg;
     peers->timeout_ns = timeout_ns;
-    for (size_t i = 0; i < PS_PEERS; i++) {
-        peers->list[i].name = names[i];
-        peers->list[i].peers = peers;
-        peers->list[i].told = PS__SERVICE_STATUS__STATE__down;
-    }
-    for (size_t i = 0; i < PS_PEERS && r == 0; i++)
-        r = connect_peer(d, &peers->list[i]);
+    for (size_t i = 0; i < PS_DAEMONS && r == 0; i++)
+        r = add_fixed(peers, d, names[i]);
     if (r < 0)
         return r;
     peers->tick = event_new(ps_daemon_base(d), -1, EV_PERSIST, on_tick, peers);
@@ -217,28 +231,32 @@ void ps_peers_free(struct ps_peers **peers)
         return;
     if ((*peers)->tick)
         event_free((*peers)->tick);
-    for (size_t i = 0; i < PS_PEERS; i++) {
-        struct ps_peer *peer = &(*peers)->list[i];
-
-        /* A snapshot on its way ends with the client, in the sub. */
-        ps_client_free(&peer->client);
-        ps_sub_free(&peer->sub);
-        if (peer->status)
-            ps__service_status__free_unpacked(peer->status, NULL);
-    }
+    for (size_t i = 0; i < PS_PEERS_MAX; i++)
+        if ((*peers)->list[i].used)
+            forget(&(*peers)->list[i]);
     free(*peers);
     *peers = NULL;
 }
 
 struct ps_peer *ps_peers_at(struct ps_peers *peers, size_t n)
 {
-    return &peers->list[n];
+    return peers->list[n].used ? &peers->list[n] : NULL;
 }
 
-struct ps_peer *ps_peers_find(struct ps_peers *peers, const char *name)
+void ps_peers_lost(struct ps_peers *peers, const char *name, uint64_t *ret_gaps,
+                   uint64_t *ret_malformed)
 {
-    for (size_t i = 0; i < PS_PEERS; i++)
-        if (ps_streq(peers->list[i].name, name))
-            return &peers->list[i];
-    return NULL;
+    size_t n = name_index(name);
+    uint64_t gaps = peers->past_gaps[n], malformed = peers->past_malformed[n];
+
+    for (size_t i = 0; i < PS_PEERS_MAX; i++) {
+        const struct ps_peer *peer = ps_peers_at(peers, i);
+
+        if (!peer || !ps_streq(peer->name, name))
+            continue;
+        gaps += ps_sub_gaps(peer->sub);
+        malformed += ps_sub_malformed(peer->sub) + peer->misnamed;
+    }
+    *ret_gaps = gaps;
+    *ret_malformed = malformed;
 }

@@ -10,6 +10,7 @@
 
 #include "gateway/head.h"
 #include "gateway/identity.h"
+#include "gateway/spread.h"
 #include "gateway/url.h"
 
 #define PS_ROUTE_MAX_PARAMS 2
@@ -28,6 +29,7 @@ struct ps_route {
     const char *id;             /* operationId: "getRule" */
     const char *service;        /* who answers: "guarder"; NULL: local */
     const char *bus_method;     /* "guarder.get_rule" */
+    enum ps_spread spread;      /* to which instances of the service */
     ps_local_fn local;
     const ProtobufCMessageDescriptor *request; /* NULL: no parameters */
     /* Field of request that the JSON body fills: "" the whole message, NULL

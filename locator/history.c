@@ -222,23 +222,31 @@ int ps_history_count(struct ps_history *history, const struct ps_addr *target,
     return r == SQLITE_ROW ? 0 : ps_store_errno(r);
 }
 
+/* Without a place: before all that can be. */
+static void bind_place(sqlite3_stmt *stmt, const struct ps_history_place *after)
+{
+    sqlite3_bind_int64(stmt, 2,
+                       after ? (sqlite3_int64)after->started : INT64_MAX);
+    sqlite3_bind_text(stmt, 3, after ? after->id : "", -1, SQLITE_STATIC);
+}
+
 int ps_history_list(struct ps_history *history, const struct ps_addr *target,
-                    size_t offset, size_t limit,
+                    const struct ps_history_place *after,
                     int (*fn)(void *arg, Ps__Path *path), void *arg)
 {
     sqlite3_stmt *stmt = ps_store_stmt(
-        history->store,
-        target ? "SELECT body FROM paths WHERE target = ?1"
-                 " ORDER BY started DESC, id DESC LIMIT ?2 OFFSET ?3"
-               : "SELECT body FROM paths"
-                 " ORDER BY started DESC, id DESC LIMIT ?2 OFFSET ?3");
+        history->store, target ? "SELECT body FROM paths WHERE target = ?1"
+                                 " AND (started, id) < (?2, ?3)"
+                                 " ORDER BY started DESC, id DESC"
+                               : "SELECT body FROM paths"
+                                 " WHERE (started, id) < (?2, ?3)"
+                                 " ORDER BY started DESC, id DESC");
     int r = 0;
 
     if (!stmt)
         return -EIO;
     bind_target(stmt, target);
-    sqlite3_bind_int64(stmt, 2, (sqlite3_int64)limit);
-    sqlite3_bind_int64(stmt, 3, (sqlite3_int64)offset);
+    bind_place(stmt, after);
     while (r == 0) {
         Ps__Path *path;
         int step = sqlite3_step(stmt);

@@ -28,12 +28,18 @@ int ps_history_get(struct ps_history *history, const char *id,
                    Ps__Path **ret_path);
 int ps_history_count(struct ps_history *history, const struct ps_addr *target,
                      uint64_t *ret_n);
+/* A path's place in the order of lists. */
+struct ps_history_place {
+    uint64_t started; /* Unix nanoseconds */
+    char id[65];
+};
 /*
- * Newest first; target NULL: all. fn takes the path over, and returns 0 to go
- * on, 1 to end, or -errno.
+ * Newest first, by start, then id; target NULL: all; after NULL: from the
+ * first, else what comes after that place, there or not. fn takes the path
+ * over, and returns 0 to go on, 1 to end, or -errno.
  */
 int ps_history_list(struct ps_history *history, const struct ps_addr *target,
-                    size_t offset, size_t limit,
+                    const struct ps_history_place *after,
                     int (*fn)(void *arg, Ps__Path *path), void *arg);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "locator/convert.h"
+#include "locator/cursor.h"
 #include "locator/locator.h"
 
 /* A list ends before its message becomes too large for the bus. */
@@ -95,6 +96,7 @@ struct listing {
     struct ps_locator *locator;
     Ps__PathList list;
     size_t limit, bytes;
+    bool more; /* what follows the last one is there */
 };
 
 static void listing_clear(struct listing *listing)
@@ -112,6 +114,10 @@ static int add_path(void *arg, Ps__Path *stored)
     Ps__Path *now = NULL;
     int r;
 
+    if (listing->list.n_paths == listing->limit) {
+        listing->more = true;
+        return 1;
+    }
     if (path->state == PS__PATH__STATE__running &&
         ps_engine_get(listing->locator->engine, path->id, &now) == 0) {
         path_free(&path);
@@ -121,16 +127,19 @@ static int add_path(void *arg, Ps__Path *stored)
     if (r < 0)
         return r;
     listing->bytes += ps__path__get_packed_size(path) + 16;
-    if (listing->list.n_paths && listing->bytes > MAX_LIST_BYTES)
+    if (listing->list.n_paths && listing->bytes > MAX_LIST_BYTES) {
+        listing->more = true;
         return 1;
+    }
     listing->list.paths[listing->list.n_paths++] = TAKE_PTR(path);
-    return listing->list.n_paths == listing->limit;
+    return 0;
 }
 
 static int fill_list(struct listing *listing, const struct ps_addr *target,
-                     size_t offset)
+                     const struct ps_history_place *after)
 {
     struct ps_history *history = listing->locator->history;
+    const Ps__Path *last;
     int r;
 
     listing->list.paths = calloc(listing->limit, sizeof(Ps__Path *));
@@ -138,15 +147,31 @@ static int fill_list(struct listing *listing, const struct ps_addr *target,
         return -ENOMEM;
     r = ps_history_count(history, target, &listing->list.total);
     if (r == 0)
-        r = ps_history_list(history, target, offset, listing->limit, add_path,
-                            listing);
-    if (r < 0)
+        r = ps_history_list(history, target, after, add_path, listing);
+    if (r < 0 || !listing->more)
         return r;
-    offset += listing->list.n_paths;
-    if (!listing->list.n_paths || offset >= listing->list.total)
-        return 0;
-    listing->list.next_cursor = ps_list_cursor(offset);
+    last = listing->list.paths[listing->list.n_paths - 1];
+    listing->list.next_cursor =
+        ps_path_cursor(last->started->unix_ns, last->id);
     return listing->list.next_cursor ? 0 : -ENOMEM;
+}
+
+/* True with NULL for a list from its first entry. */
+static bool take_cursor(struct ps_call *call, const char *cursor,
+                        struct ps_history_place *place,
+                        const struct ps_history_place **ret_after)
+{
+    *ret_after = NULL;
+    if (!cursor || !*cursor)
+        return true;
+    if (ps_path_cursor_read(cursor, place) < 0) {
+        ps_call_fail(call, "request.cursor", 400, "cursor",
+                     "This cursor was not given by this list; leave it out "
+                     "to start from the first entry.");
+        return false;
+    }
+    *ret_after = place;
+    return true;
 }
 
 static void list_paths(void *arg, const ProtobufCMessage *req,
@@ -158,12 +183,13 @@ static void list_paths(void *arg, const ProtobufCMessage *req,
         .list = PS__PATH_LIST__INIT,
     };
     struct ps_addr target;
+    struct ps_history_place place;
+    const struct ps_history_place *after;
     uint32_t limit;
-    size_t offset;
     int r;
 
     if (ps_list_limit(call, request->has_limit, request->limit, &limit) < 0 ||
-        ps_list_offset(call, request->cursor, &offset) < 0)
+        !take_cursor(call, request->cursor, &place, &after))
         return;
     if (request->target && ps_addr_from_pb(request->target, &target) < 0) {
         ps_call_fail(call, "path.target_invalid", 400, "target",
@@ -171,7 +197,7 @@ static void list_paths(void *arg, const ProtobufCMessage *req,
         return;
     }
     listing.limit = limit;
-    r = fill_list(&listing, request->target ? &target : NULL, offset);
+    r = fill_list(&listing, request->target ? &target : NULL, after);
     if (r < 0)
         ps_call_fail(call, "locator.history_failed", 500, NULL,
                      "the history cannot be read: %s", strerror(-r));

@@ -59,7 +59,7 @@ static void put(struct ps_history *history, const char *id, const char *target,
 
 struct seen {
     char ids[256];
-    size_t n;
+    size_t n, max; /* max: after so many it ends; 0: never */
 };
 
 static int see(void *arg, Ps__Path *path)
@@ -69,13 +69,14 @@ static int see(void *arg, Ps__Path *path)
     strncat(seen->ids, path->id, sizeof(seen->ids) - strlen(seen->ids) - 1);
     seen->n++;
     ps__path__free_unpacked(path, NULL);
-    return 0;
+    return seen->n == seen->max;
 }
 
 static void keeps_and_lists(void **state _unused_)
 {
     struct ps_history *history = open_history(64 << 20);
     struct ps_addr target;
+    struct ps_history_place after = {30, "c"};
     struct seen seen = {};
     Ps__Path *path = NULL;
     uint64_t n = 0;
@@ -86,14 +87,19 @@ static void keeps_and_lists(void **state _unused_)
     put(history, "c", "192.0.2.1", 30, true); /* replaces */
     assert_int_equal(ps_history_count(history, NULL, &n), 0);
     assert_int_equal(n, 3);
-    assert_int_equal(ps_history_list(history, NULL, 0, 10, see, &seen), 0);
+    assert_int_equal(ps_history_list(history, NULL, NULL, see, &seen), 0);
     assert_string_equal(seen.ids, "cba");
-    memset(&seen, 0, sizeof(seen));
-    assert_int_equal(ps_history_list(history, NULL, 1, 1, see, &seen), 0);
+    seen = (struct seen){.max = 1};
+    assert_int_equal(ps_history_list(history, NULL, &after, see, &seen), 0);
     assert_string_equal(seen.ids, "b");
+    seen = (struct seen){};
+    /* A place that nobody holds is one all the same. */
+    after = (struct ps_history_place){20, "bb"};
+    assert_int_equal(ps_history_list(history, NULL, &after, see, &seen), 0);
+    assert_string_equal(seen.ids, "ba");
     memset(&seen, 0, sizeof(seen));
     ps_addr_parse("192.0.2.1", &target);
-    assert_int_equal(ps_history_list(history, &target, 0, 10, see, &seen), 0);
+    assert_int_equal(ps_history_list(history, &target, NULL, see, &seen), 0);
     assert_string_equal(seen.ids, "ca");
     assert_int_equal(ps_history_count(history, &target, &n), 0);
     assert_int_equal(n, 2);
