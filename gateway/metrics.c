@@ -218,14 +218,26 @@ void ps_local_metrics(struct ps_gateway *gateway, struct ps_http_request *req,
 static void sample_peers(struct ps_daemon *d, struct ps_peers *peers,
                          const char *name)
 {
-    uint64_t gaps, malformed;
+    struct ps_sub_stats stats;
     char id[64];
 
-    ps_peers_lost(peers, name, &gaps, &malformed);
+    ps_peers_lost(peers, name, &stats);
     snprintf(id, sizeof(id), "bus_gap.%s", name);
-    ps_loss(d, id, "messages", gaps);
+    ps_loss(d, id, "messages", stats.gaps);
+    snprintf(id, sizeof(id), "bus_late.%s", name);
+    ps_loss(d, id, "messages", stats.late);
     snprintf(id, sizeof(id), "bus_malformed.%s", name);
-    ps_loss(d, id, "messages", malformed);
+    ps_loss(d, id, "messages", stats.malformed);
+    snprintf(id, sizeof(id), "bus_untracked.%s", name);
+    ps_loss(d, id, "messages", stats.untracked);
+    snprintf(id, sizeof(id), "bus_snapshot_failed.%s", name);
+    ps_loss(d, id, "snapshots", stats.snapshots_failed);
+    ps_metric(d, PS__METRIC__KIND__counter, "bus_received_total",
+              "Messages received, by publisher.", "publisher", name,
+              (double)stats.received);
+    ps_metric(d, PS__METRIC__KIND__counter, "bus_before_total",
+              "Messages published before they were first listened to.",
+              "publisher", name, (double)stats.before);
 }
 
 void ps_gateway_sample(struct ps_daemon *d, void *state)

@@ -26,15 +26,26 @@ static size_t name_index(const char *name)
     return n;
 }
 
+static void add_lost(struct ps_sub_stats *sum, const struct ps_peer *peer)
+{
+    struct ps_sub_stats stats = {0};
+
+    if (peer->sub)
+        ps_sub_stats(peer->sub, &stats);
+    sum->received += stats.received;
+    sum->gaps += stats.gaps;
+    sum->late += stats.late;
+    sum->before += stats.before;
+    sum->malformed += stats.malformed + peer->misnamed;
+    sum->untracked += stats.untracked;
+    sum->snapshots_failed += stats.snapshots_failed;
+}
+
 static void disconnect(struct ps_peer *peer)
 {
     size_t n = name_index(peer->name);
 
-    if (peer->sub) {
-        peer->peers->past_gaps[n] += ps_sub_gaps(peer->sub);
-        peer->peers->past_malformed[n] += ps_sub_malformed(peer->sub);
-    }
-    peer->peers->past_malformed[n] += peer->misnamed;
+    add_lost(&peer->peers->past[n], peer);
     peer->misnamed = 0;
     /* A snapshot on its way ends with the client, in the sub. */
     ps_client_free(&peer->client);
@@ -243,20 +254,16 @@ struct ps_peer *ps_peers_at(struct ps_peers *peers, size_t n)
     return peers->list[n].used ? &peers->list[n] : NULL;
 }
 
-void ps_peers_lost(struct ps_peers *peers, const char *name, uint64_t *ret_gaps,
-                   uint64_t *ret_malformed)
+void ps_peers_lost(struct ps_peers *peers, const char *name,
+                   struct ps_sub_stats *ret_stats)
 {
-    size_t n = name_index(name);
-    uint64_t gaps = peers->past_gaps[n], malformed = peers->past_malformed[n];
+    struct ps_sub_stats stats = peers->past[name_index(name)];
 
     for (size_t i = 0; i < PS_PEERS_MAX; i++) {
         const struct ps_peer *peer = ps_peers_at(peers, i);
 
-        if (!peer || !ps_streq(peer->name, name))
-            continue;
-        gaps += ps_sub_gaps(peer->sub);
-        malformed += ps_sub_malformed(peer->sub) + peer->misnamed;
+        if (peer && ps_streq(peer->name, name))
+            add_lost(&stats, peer);
     }
-    *ret_gaps = gaps;
-    *ret_malformed = malformed;
+    *ret_stats = stats;
 }

@@ -104,8 +104,8 @@ Ps__ServiceStatus__State ps_peer_state(const struct ps_peer *peer);
 const char *ps_peers_name(size_t n);
 /* Messages missed, and not understood, of all instances of a name, those that
  * were forgotten included. */
-void ps_peers_lost(struct ps_peers *peers, const char *name, uint64_t *ret_gaps,
-                   uint64_t *ret_malformed);
+void ps_peers_lost(struct ps_peers *peers, const char *name,
+                   struct ps_sub_stats *ret_stats);
 
 /* ---- for announce.c ----------------------------------------------------- */
 

@@ -16,7 +16,7 @@ struct ps_peers {
     size_t turn;
     struct ps_peer list[PS_PEERS_MAX];
     /* Of entries that were forgotten, by name. */
-    uint64_t past_gaps[PS_PEER_NAMES], past_malformed[PS_PEER_NAMES];
+    struct ps_sub_stats past[PS_PEER_NAMES];
 };
 
 /* ---- peer_messages.c ---------------------------------------------------- */

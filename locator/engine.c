@@ -283,8 +283,10 @@ int ps_engine_start(struct ps_engine *engine,
     char id[24];
 
     if (engine->n_runs >=
-        engine->config.max_running + engine->config.max_queued)
+        engine->config.max_running + engine->config.max_queued) {
+        engine->stats.refused++;
         return -EAGAIN;
+    }
     run = calloc(1, sizeof(*run));
     if (!run || !random_bytes(&random, sizeof(random)))
         return -ENOMEM;

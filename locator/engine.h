@@ -45,6 +45,7 @@ struct ps_engine_stats {
     uint64_t hop_overflow;   /* from more addresses than a hop keeps */
     uint64_t queue_overflow; /* the sockets' queues were full */
     uint64_t paths;          /* taken on */
+    uint64_t refused;        /* not: as many run and wait as may */
     uint64_t running, queued;
 };
 

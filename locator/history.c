@@ -10,6 +10,7 @@
 struct ps_history {
     struct ps_store *store;
     uint64_t max_bytes;
+    uint64_t evicted;
 };
 
 static const char *const migrations[] = {
@@ -68,7 +69,17 @@ static int remove_oldest(struct ps_history *history)
         history->store, "DELETE FROM paths WHERE id IN (SELECT id FROM paths"
                         " ORDER BY started, id LIMIT " MAKE_ROOM ")");
 
-    return stmt ? run(stmt) : -EIO;
+    int r = stmt ? run(stmt) : -EIO;
+
+    if (r == 0)
+        history->evicted += (uint64_t)sqlite3_changes64(
+            ps_store_db(history->store));
+    return r;
+}
+
+uint64_t ps_history_evicted(const struct ps_history *history)
+{
+    return history->evicted;
 }
 
 static int make_room(struct ps_history *history)

@@ -16,6 +16,8 @@ struct ps_history;
 int ps_history_open(const char *dir, const char *name, uint64_t max_bytes,
                     struct ps_history **ret_history, char **ret_error);
 void ps_history_free(struct ps_history **history);
+/* Paths that left since then, to make room. */
+uint64_t ps_history_evicted(const struct ps_history *history);
 
 /* Adds or replaces by id; makes room by removing the oldest. */
 int ps_history_put(struct ps_history *history, const Ps__Path *path);

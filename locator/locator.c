@@ -301,7 +301,10 @@ void ps_locator_sample(struct ps_daemon *d, void *state)
     ps_loss(d, "send_errors", "probes", s.send_errors);
     ps_loss(d, "rx_overflow", "packets", s.queue_overflow);
     ps_loss(d, "hop_addresses_full", "packets", s.hop_overflow);
+    ps_loss(d, "queue_full", "paths", s.refused);
     ps_loss(d, "history_write_failed", "paths", locator->history_errors);
+    ps_loss(d, "history_evicted", "paths",
+            ps_history_evicted(locator->history));
     ps_metric(d, PS__METRIC__KIND__counter, "locator_probes_sent_total",
               "Probes sent.", NULL, NULL, (double)s.sent);
     ps_metric(d, PS__METRIC__KIND__counter, "locator_probes_answered_total",
