@@ -23,6 +23,7 @@ static const struct level {
 static _Atomic(const char *) log_name = "packetscope";
 static atomic_bool to_journal;
 static atomic_int log_level = PS_LOG_INFO;
+static atomic_uint_least64_t lines_lost;
 
 /* JOURNAL_STREAM is inherited by children whose standard error is no longer
  * the journal, so it names the stream: device:inode. */
@@ -145,9 +146,13 @@ void ps_log(enum ps_log_level level, const char *event, const char *fmt, ...)
     }
     len = clean(line, len);
     line[len++] = '\n';
-    /* One write: lines of threads and of other daemons do not mix. There is
-     * nowhere to report a failure to. */
-    if (write(STDERR_FILENO, line, len) < 0)
-        errno = saved;
+    /* One write: lines of threads and of other daemons do not mix. */
+    if (write(STDERR_FILENO, line, len) != (ssize_t)len)
+        atomic_fetch_add(&lines_lost, 1);
     errno = saved;
+}
+
+uint64_t ps_log_lost(void)
+{
+    return atomic_load(&lines_lost);
 }

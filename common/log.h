@@ -35,6 +35,9 @@ int ps_log_parse_level(const char *text, enum ps_log_level *ret_level);
 void ps_log(enum ps_log_level level, const char *event, const char *fmt, ...)
     _printf_(3, 4);
 
+/* Lines that could not be written: the disk is full, the reader has gone. */
+uint64_t ps_log_lost(void);
+
 #define PS_Q                   "\"%s\""
 #define ps_error(event, ...)   ps_log(PS_LOG_ERROR, event, __VA_ARGS__)
 #define ps_warning(event, ...) ps_log(PS_LOG_WARNING, event, __VA_ARGS__)

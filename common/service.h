@@ -26,7 +26,7 @@
 #include "common/util.h"
 
 #define PS_SERVICE_MAX_CAPABILITIES 64
-#define PS_SERVICE_MAX_LOSSES       64
+#define PS_SERVICE_MAX_LOSSES       128
 #define PS_SERVICE_MAX_METRICS      256
 #define PS_SERVICE_MAX_INSTANCE     64 /* characters */
 /* Replicas of one daemon in one run directory. */

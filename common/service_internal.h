@@ -61,6 +61,9 @@ struct ps_daemon {
     size_t n_metrics;
     uint64_t bpf_memory;
     uint64_t publish_failed;
+    /* Losses and metrics that the last sample had no place for, and the most
+     * of any; capabilities without a place. */
+    uint64_t figures_refused, figures_most, capabilities_refused;
 };
 
 static inline struct ps_common_config *
@@ -77,6 +80,11 @@ int ps_service_options_make(struct ps_daemon *d);
 void ps_service_options_help(const struct ps_daemon *d);
 /* File, environment, flags; says on stderr what is wrong. */
 int ps_service_options_load(struct ps_daemon *d, int argc, char **argv);
+
+/* ---- service_figures.c -------------------------------------------------- */
+
+/* The losses and metrics that every daemon has. */
+void ps_service_figures_sample(struct ps_daemon *d);
 
 /* ---- service_status.c --------------------------------------------------- */
 

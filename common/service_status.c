@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a daemon says of itself: status, losses, metrics, events. */
+/* What a daemon says of itself: capabilities, status, events. */
 #include <pwd.h>
 #include <stdarg.h>
 
@@ -28,8 +28,10 @@ static Ps__Capability *capability_get(struct ps_daemon *d, const char *id)
         if (strcmp(d->capabilities[i]->id, id) == 0)
             return d->capabilities[i];
     }
-    if (d->n_capabilities == PS_SERVICE_MAX_CAPABILITIES)
+    if (d->n_capabilities == PS_SERVICE_MAX_CAPABILITIES) {
+        d->capabilities_refused++;
         return NULL;
+    }
     c = malloc(sizeof(*c));
     if (!c)
         return NULL;
@@ -74,102 +76,6 @@ int ps_service_selftest_result(const struct ps_daemon *d)
             return 1;
     }
     return 0;
-}
-
-/* ---- losses and metrics ------------------------------------------------- */
-
-void ps_loss(struct ps_daemon *d, const char *id, const char *unit,
-             uint64_t count)
-{
-    Ps__Loss *loss;
-
-    for (size_t i = 0; i < d->n_losses; i++) {
-        if (strcmp(d->losses[i]->id, id) == 0) {
-            d->losses[i]->count = count;
-            return;
-        }
-    }
-    if (d->n_losses == PS_SERVICE_MAX_LOSSES)
-        return;
-    loss = malloc(sizeof(*loss));
-    if (!loss)
-        return;
-    ps__loss__init(loss);
-    loss->id = strdup(id);
-    loss->unit = strdup(unit);
-    loss->count = count;
-    if (!loss->id || !loss->unit)
-        ps__loss__free_unpacked(loss, NULL);
-    else
-        d->losses[d->n_losses++] = loss;
-}
-
-static bool metric_is(const Ps__Metric *m, const char *name, const char *value)
-{
-    if (strcmp(m->name, name) != 0)
-        return false;
-    if (m->n_labels == 0)
-        return !value;
-    return value && strcmp(m->labels[0]->value, value) == 0;
-}
-
-static bool add_label(Ps__Metric *m, const char *label, const char *value)
-{
-    Ps__Param *param = malloc(sizeof(*param));
-
-    m->labels = calloc(1, sizeof(*m->labels));
-    if (!param || !m->labels) {
-        free(param);
-        return false;
-    }
-    ps__param__init(param);
-    param->name = strdup(label);
-    param->value = strdup(value);
-    m->labels[m->n_labels++] = param;
-    return param->name && param->value;
-}
-
-static Ps__Metric *metric_new(const char *name, const char *help,
-                              const char *label, const char *label_value)
-{
-    Ps__Metric *m = malloc(sizeof(*m));
-
-    bool complete;
-
-    if (!m)
-        return NULL;
-    ps__metric__init(m);
-    m->name = strdup(name);
-    m->help = strdup(help);
-    complete = m->name && m->help &&
-               (!label || add_label(m, label, label_value));
-    if (!complete) {
-        ps__metric__free_unpacked(m, NULL);
-        return NULL;
-    }
-    return m;
-}
-
-void ps_metric(struct ps_daemon *d, Ps__Metric__Kind kind, const char *name,
-               const char *help, const char *label, const char *label_value,
-               double value)
-{
-    Ps__Metric *m;
-
-    for (size_t i = 0; i < d->n_metrics; i++) {
-        if (metric_is(d->metrics[i], name, label ? label_value : NULL)) {
-            d->metrics[i]->value = value;
-            return;
-        }
-    }
-    if (d->n_metrics == PS_SERVICE_MAX_METRICS)
-        return;
-    m = metric_new(name, help, label, label_value);
-    if (!m)
-        return;
-    m->kind = kind;
-    m->value = value;
-    d->metrics[d->n_metrics++] = m;
 }
 
 void ps_degraded(struct ps_daemon *d, const char *reason)
@@ -321,10 +227,10 @@ static void with_status(struct ps_daemon *d,
 
 static void sample(struct ps_daemon *d)
 {
+    ps_service_figures_sample(d);
     if (d->service->sample && d->started)
         d->service->sample(d, d->state);
     ps_service_audit_sample(d);
-    ps_loss(d, "publish_failed", "messages", d->publish_failed);
 }
 
 static void publish_status(struct ps_daemon *d, const ProtobufCMessage *status,

@@ -185,6 +185,7 @@ static int make_room(struct ps_history *h, const char *id, uint64_t bytes)
         r = remove_oldest(h, id);
         if (r < 0)
             return r == -ENOENT ? -ENOSPC : r;
+        h->evicting++;
     }
 }
 
@@ -223,10 +224,19 @@ int ps_history_finish(struct ps_history *h, Ps__Trace *trace, uint32_t n,
 
     if (r < 0)
         return r;
+    h->evicting = 0;
     r = put_packets(h, trace, n, packet, arg);
     if (r == 0)
         r = put_trace(h, trace);
-    return ps_store_end(h->store, r);
+    r = ps_store_end(h->store, r);
+    if (r == 0)
+        h->evicted += h->evicting;
+    return r;
+}
+
+uint64_t ps_history_evicted(const struct ps_history *h)
+{
+    return h->evicted;
 }
 
 int ps_history_delete(struct ps_history *h, const char *id)

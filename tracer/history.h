@@ -12,6 +12,8 @@ struct ps_history;
 int ps_history_open(const char *dir, uint64_t max_bytes,
                     struct ps_history **ret_history, char **ret_error);
 void ps_history_free(struct ps_history **history);
+/* Traces that left since then, to make room. */
+uint64_t ps_history_evicted(const struct ps_history *history);
 
 /* Traces that ran when the last process ended: done, "restart". */
 int ps_history_recover(struct ps_history *history, uint64_t now_unix_ns);

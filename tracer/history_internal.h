@@ -8,6 +8,8 @@
 struct ps_history {
     struct ps_store *store;
     uint64_t max_bytes;
+    uint64_t evicted;  /* since it was opened */
+    uint64_t evicting; /* in the transaction that is open */
 };
 
 #endif

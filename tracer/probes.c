@@ -83,6 +83,9 @@ static int try_rung(struct ps_probes *p, const struct rung *rung,
         return -errno;
     bpf_object__for_each_program(prog, p->skel->obj)
         bpf_program__set_autoload(prog, false);
+    r = bpf_map__set_max_entries(p->skel->maps.events, p->ring_bytes);
+    if (r < 0)
+        return r;
     p->skel->rodata->release_from = p->release_from;
     p->skel->rodata->release_to = p->release_to;
     choose_points(p, rung, args);
@@ -157,8 +160,9 @@ static int on_sample(void *ctx, void *data, size_t size)
     return 0;
 }
 
-int ps_probes_open(const struct btf *kernel, struct ps_probes **ret_probes,
-                   char *reason, size_t reason_size)
+int ps_probes_open(const struct btf *kernel, uint32_t ring_bytes,
+                   struct ps_probes **ret_probes, char *reason,
+                   size_t reason_size)
 {
     _cleanup_(ps_probes_free) struct ps_probes *p = NULL;
     int r;
@@ -170,6 +174,7 @@ int ps_probes_open(const struct btf *kernel, struct ps_probes **ret_probes,
     p->links = calloc(p->max_links, sizeof(*p->links));
     if (!p->links)
         return -ENOMEM;
+    p->ring_bytes = ring_bytes;
     raise_files();
     /* Not known: parts of a freed buffer are told as drops. */
     ps_ksyms_range("skb_release_data", &p->release_from, &p->release_to);

@@ -26,6 +26,7 @@ extern const size_t ps_probe_points_n;
 struct ps_probes {
     struct tracer_bpf *skel;
     struct ring_buffer *ring;
+    uint32_t ring_bytes;
     const char *tier;
     struct bpf_program *points[PS_PROBES_MAX]; /* NULL: not loaded */
     struct bpf_program *netfilter, *ingress, *egress;

@@ -7,6 +7,9 @@
 #include "tracer/tracer.h"
 
 static const struct ps_option options[] = {
+    {"ring-size", PS_OPT_SIZE, offsetof(struct tracer_config, ring_size), "4M",
+     4096, 256u << 20, "SIZE",
+     "kernel memory between packets and this daemon, to a power of two"},
     {"history-max", PS_OPT_SIZE, offsetof(struct tracer_config, history_max),
      "64M", 1u << 20, UINT64_C(1) << 40, "SIZE",
      "bytes of finished traces kept on disk; the oldest leave first"},
@@ -153,7 +156,8 @@ static int tracer_open(struct ps_daemon *d, void *config, void **ret_state)
     if (ps_drop_reasons_load(kernel, &t->reasons) < 0)
         t->reasons = NULL;
     ps_sockscan_open(&t->scan, t->no_sockets, sizeof(t->no_sockets));
-    ps_probes_open(kernel, &t->probes, t->no_probes, sizeof(t->no_probes));
+    ps_probes_open(kernel, (uint32_t)t->config->ring_size, &t->probes,
+                   t->no_probes, sizeof(t->no_probes));
     try_probes(t);
     tell_rest(t);
     *ret_state = t;
@@ -215,6 +219,7 @@ static void tracer_sample(struct ps_daemon *d, void *state)
     ps_loss(d, "netns_unreadable", "namespaces", t->netns_missed);
     ps_loss(d, "owners_cut", "owners", t->owners_cut);
     ps_loss(d, "history_write_failed", "traces", t->history_errors);
+    ps_loss(d, "history_evicted", "traces", ps_history_evicted(t->history));
     ps_metric(d, PS__METRIC__KIND__gauge, "tracer_traces_running",
               "Traces that run now.", NULL, NULL, (double)ps_traces_running(t));
     ps_metric(d, PS__METRIC__KIND__gauge, "tracer_sockets_seen",

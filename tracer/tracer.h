@@ -18,6 +18,7 @@
 
 struct tracer_config {
     uint64_t history_max;
+    uint64_t ring_size;
 };
 
 enum ps_trace_phase {

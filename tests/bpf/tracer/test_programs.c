@@ -282,7 +282,9 @@ static void test_stations_attach(void **state _unused_)
     uint64_t sum = 0;
     size_t n;
 
-    assert_int_equal(ps_probes_open(kernel, &p, reason, sizeof(reason)), 0);
+    assert_int_equal(ps_probes_open(kernel, PS_TRACER_RING_BYTES, &p, reason,
+                                    sizeof(reason)),
+                     0);
     assert_false(ps_probes_attached(p));
     assert_int_equal(ps_probes_attach(p), 0);
     states = ps_probes_states(p, &n);
