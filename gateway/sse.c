@@ -5,12 +5,16 @@
 
 #include "common/json.h"
 #include "common/options.h"
+#include "gateway/batch.h"
 #include "gateway/limits.h"
 #include "gateway/problem.h"
 #include "gateway/ring.h"
 
 #define BEAT_S     10
 #define PUMP_BYTES (64 * 1024)
+/* After one flush the next is so much later: of many events at once, each
+ * stream gets some with one write, which costs as much as one event. */
+#define FLUSH_NS (50 * PS_NS_PER_MS)
 
 /* role: the least that sees a topic. */
 static const struct {
@@ -35,7 +39,9 @@ TAILQ_HEAD(stream_list, stream);
 struct ps_sse {
     struct ps_sse_config config;
     struct ps_ring *ring;
-    struct event *beat;
+    struct event *beat, *flush;
+    bool pending; /* events that live streams do not have yet */
+    uint64_t flushed_ns;
     struct stream_list streams;
     struct ps_sse_stats stats;
 };
@@ -291,12 +297,65 @@ void ps_sse_open(struct ps_sse *sse, struct ps_http_request *req,
 
 /* ---- all streams -------------------------------------------------------- */
 
+static void release_batch(const void *data _unused_, size_t len _unused_,
+                          void *arg)
+{
+    ps_batch_unref(arg);
+}
+
+/* All that is new to a live stream; one that does not take it is cut off. */
+static int catch_up(struct stream *s, struct ps_batches *batches)
+{
+    int r = tell_lost(s);
+
+    while (r == 0 && s->cursor < ps_ring_next(s->sse->ring)) {
+        struct ps_batch *batch =
+            ps_batch_get(batches, s->sse->ring, s->cursor, s->topics);
+
+        if (!batch)
+            return -ENOMEM;
+        s->cursor = batch->next;
+        if (batch->len > 0)
+            r = ps_http_stream_add(s->req, batch->text, batch->len,
+                                   release_batch, ps_batch_ref(batch));
+    }
+    return r;
+}
+
+static void on_flush(evutil_socket_t fd _unused_, short what _unused_,
+                     void *arg)
+{
+    struct ps_sse *sse = arg;
+    struct ps_batches batches = {0};
+    struct stream *s, *next;
+
+    sse->pending = false;
+    sse->flushed_ns = ps_mono_ns();
+    for (s = TAILQ_FIRST(&sse->streams); s; s = next) {
+        next = TAILQ_NEXT(s, link);
+        if (s->live && catch_up(s, &batches) < 0)
+            cut(s);
+    }
+    ps_batches_clear(&batches);
+}
+
+static void plan_flush(struct ps_sse *sse)
+{
+    uint64_t age = ps_mono_ns() - sse->flushed_ns;
+    uint64_t wait = age < FLUSH_NS ? FLUSH_NS - age : 0;
+    const struct timeval tv = {.tv_usec = (suseconds_t)(wait / 1000)};
+
+    if (sse->pending)
+        return;
+    sse->pending = true;
+    evtimer_add(sse->flush, &tv);
+}
+
 void ps_sse_publish(struct ps_sse *sse, const char *topic,
                     const ProtobufCMessage *msg)
 {
     _cleanup_free_ char *data = NULL;
     struct ps_ring_event *event = NULL;
-    struct stream *s, *next;
 
     if (ps_json_print(msg, &data, NULL) < 0)
         return;
@@ -306,14 +365,7 @@ void ps_sse_publish(struct ps_sse *sse, const char *topic,
     if (!event)
         return;
     sse->stats.published++;
-    for (s = TAILQ_FIRST(&sse->streams); s; s = next) {
-        next = TAILQ_NEXT(s, link);
-        if (!s->live)
-            continue;
-        s->cursor = event->seq + 1;
-        if (s->topics >> event->topic & 1 && add_event(s, event) < 0)
-            cut(s);
-    }
+    plan_flush(sse);
 }
 
 /* Tells the client, and what lies between, that the stream lives. */
@@ -349,7 +401,8 @@ int ps_sse_new(struct event_base *base, const struct ps_sse_config *config,
     if (r < 0)
         return r;
     sse->beat = event_new(base, -1, EV_PERSIST, on_beat, sse);
-    if (!sse->beat || event_add(sse->beat, &beat) < 0)
+    sse->flush = evtimer_new(base, on_flush, sse);
+    if (!sse->beat || !sse->flush || event_add(sse->beat, &beat) < 0)
         return -ENOMEM;
     *ret_sse = TAKE_PTR(sse);
     return 0;
@@ -400,6 +453,8 @@ void ps_sse_free(struct ps_sse **sse)
     ps_ring_free(&(*sse)->ring);
     if ((*sse)->beat)
         event_free((*sse)->beat);
+    if ((*sse)->flush)
+        event_free((*sse)->flush);
     free(*sse);
     *sse = NULL;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Server-sent events: one ring for all, one cursor for each stream. A stream
- * that has caught up gets each event at once; one that does not take them is
- * cut off when its own buffer is full, and may come back with Last-Event-ID.
+ * that has caught up gets each event at once, or, of many, some with one
+ * write; one that does not take them is cut off when its own buffer is full,
+ * and may come back with Last-Event-ID.
  */
 #ifndef PS_GATEWAY_SSE_H
 #define PS_GATEWAY_SSE_H
