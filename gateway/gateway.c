@@ -5,8 +5,11 @@
 #include <sys/resource.h>
 
 #include "gateway/access.h"
+#include "gateway/certificate.h"
+#include "gateway/content.h"
 #include "gateway/openapi.h"
 #include "gateway/start.h"
+#include "gateway/tls.h"
 
 /* Descriptors that are not connections: sockets of the bus, files, the loop. */
 #define OTHER_FDS 256
@@ -86,21 +89,31 @@ static void open_console(struct ps_gateway *gateway)
                   r < 0 ? reason : NULL, "the web console");
 }
 
+static int make_document(struct ps_gateway *gateway)
+{
+    json_t *document = ps_openapi_document();
+    char *text = document ? json_dumps(document, JSON_COMPACT) : NULL;
+
+    json_decref(document);
+    if (!text)
+        return -ENOMEM;
+    return ps_content_new(text, strlen(text), "application/json", "no-cache",
+                          true, &gateway->openapi);
+}
+
 static int open_all(struct ps_gateway *gateway)
 {
-    json_t *document;
     int r = ps_access_open(gateway);
 
+    if (r == 0)
+        r = make_document(gateway);
     if (r < 0)
         return r;
-    document = ps_openapi_document();
-    gateway->openapi = document ? json_dumps(document, JSON_COMPACT) : NULL;
-    json_decref(document);
-    if (!gateway->openapi)
-        return -ENOMEM;
     open_console(gateway);
     raise_limit(gateway);
-    r = open_listener(gateway);
+    r = ps_certificate_open(gateway);
+    if (r == 0)
+        r = open_listener(gateway);
     if (r == 0)
         ps_capability(gateway->daemon, "gateway.http", true, NULL, NULL, NULL);
     return r;
@@ -216,9 +229,15 @@ int ps_gateway_start(struct ps_daemon *d, void *state)
         ps_gateway_stop(d, state);
         return r;
     }
-    ps_info("http_listening", "address=%s console=%s", gateway->address,
-            gateway->files ? "yes" : "no");
+    ps_certificate_start(gateway);
+    ps_info("http_listening", "address=%s console=%s tls=%s", gateway->address,
+            gateway->files ? "yes" : "no", gateway->secure ? "yes" : "no");
     return 0;
+}
+
+void ps_gateway_reload(struct ps_daemon *d _unused_, void *state)
+{
+    ps_certificate_reload(state);
 }
 
 size_t ps_gateway_drain(struct ps_daemon *d _unused_, void *state)
@@ -252,6 +271,7 @@ void ps_gateway_close(struct ps_daemon *d _unused_, void *state)
         close(gateway->listen_fd);
     ps_access_close(gateway);
     ps_files_free(&gateway->files);
-    free(gateway->openapi);
+    ps_tls_free(&gateway->tls);
+    ps_content_unref(gateway->openapi);
     free(gateway);
 }

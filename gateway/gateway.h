@@ -17,6 +17,7 @@
 
 struct ps_gateway_config {
     char *http;
+    char *http_tls_cert, *http_tls_key;
     char *console;
     struct ps_strlist allowed_hosts;
     uint64_t max_connections;
@@ -36,14 +37,15 @@ struct ps_gateway {
     int listen_fd; /* until start() */
     char address[PS_HTTP_ADDR_TEXT];
     bool loopback;
-    bool secure; /* HTTP is spoken by TLS */
+    bool secure;        /* HTTP is spoken by TLS */
+    struct ps_tls *tls; /* NULL: it is not */
     struct ps_auth *auth;
     struct event *auth_tick;
     struct ps_origins *origins;
     struct ps_limits_config client_limits;
     struct ps_limits *clients;
-    struct ps_files *files; /* NULL: no console */
-    char *openapi;          /* the document as text */
+    struct ps_files *files;     /* NULL: no console */
+    struct ps_content *openapi; /* the document */
     struct ps_http_limits limits;
     struct ps_http *http;
     struct ps_peers *peers;

@@ -70,10 +70,13 @@ static char *trim(char *text)
 /* "http://host/path" as a proxy's client writes it; the host wins. */
 static void take_absolute(struct ps_head *head)
 {
-    static const char scheme[] = "http://";
-    char *host = head->target + sizeof(scheme) - 1, *slash;
+    static const char *const schemes[] = {"http://", "https://"};
+    char *host = NULL, *slash;
 
-    if (strncasecmp(head->target, scheme, sizeof(scheme) - 1) != 0)
+    for (size_t i = 0; i < ARRAY_SIZE(schemes); i++)
+        if (strncasecmp(head->target, schemes[i], strlen(schemes[i])) == 0)
+            host = head->target + strlen(schemes[i]);
+    if (!host)
         return;
     slash = strchr(host, '/');
     if (!slash)

@@ -31,7 +31,11 @@ static void on_event(struct bufferevent *bev _unused_, short what, void *arg)
 {
     struct ps_http_conn *conn = arg;
 
-    if (what & BEV_EVENT_EOF)
+    if (what & BEV_EVENT_CONNECTED)
+        ps_http_conn_phase(conn, PHASE_IDLE);
+    else if (conn->phase == PHASE_HELLO)
+        ps_http_conn_no_tls(conn);
+    else if (what & BEV_EVENT_EOF)
         ps_http_conn_eof(conn);
     else
         ps_http_conn_free(conn);
@@ -52,26 +56,39 @@ static void on_timeout(evutil_socket_t fd _unused_, short what _unused_,
     ps_http_conn_free(conn);
 }
 
+static const enum ps_http_rank ranks[] = {
+    [PHASE_HELLO] = RANK_COMING, [PHASE_IDLE] = RANK_IDLE,
+    [PHASE_HEAD] = RANK_COMING,  [PHASE_BODY] = RANK_BUSY,
+    [PHASE_HANDLE] = RANK_BUSY,  [PHASE_REPLY] = RANK_BUSY,
+    [PHASE_STREAM] = RANK_BUSY,  [PHASE_LINGER] = RANK_COMING,
+};
+
+static struct ps_http_conn_list *list_of(const struct ps_http_conn *conn)
+{
+    return &conn->http->conns[ranks[conn->phase]];
+}
+
 void ps_http_conn_phase(struct ps_http_conn *conn, enum ps_http_phase phase)
 {
     const struct ps_http_limits *limits = conn->http->limits;
     const uint64_t deadline[] = {
-        [PHASE_IDLE] = limits->idle_ns,   [PHASE_HEAD] = limits->head_ns,
-        [PHASE_BODY] = limits->body_ns,   [PHASE_HANDLE] = 0,
-        [PHASE_REPLY] = limits->reply_ns, [PHASE_STREAM] = 0,
+        [PHASE_HELLO] = limits->head_ns,
+        [PHASE_IDLE] = limits->idle_ns,
+        [PHASE_HEAD] = limits->head_ns,
+        [PHASE_BODY] = limits->body_ns,
+        [PHASE_HANDLE] = 0,
+        [PHASE_REPLY] = limits->reply_ns,
+        [PHASE_STREAM] = 0,
         [PHASE_LINGER] = PS_NS_PER_S,
     };
-    bool was_idle = conn->phase == PHASE_IDLE, idle = phase == PHASE_IDLE;
     struct timeval tv = {
         .tv_sec = (time_t)(deadline[phase] / PS_NS_PER_S),
         .tv_usec = (suseconds_t)(deadline[phase] % PS_NS_PER_S / 1000),
     };
 
-    if (was_idle != idle) {
-        TAILQ_REMOVE(was_idle ? &conn->http->idle : &conn->http->busy, conn,
-                     link);
-        TAILQ_INSERT_TAIL(idle ? &conn->http->idle : &conn->http->busy, conn,
-                          link);
+    if (ranks[conn->phase] != ranks[phase]) {
+        TAILQ_REMOVE(list_of(conn), conn, link);
+        TAILQ_INSERT_TAIL(&conn->http->conns[ranks[phase]], conn, link);
     }
     conn->phase = phase;
     if (deadline[phase])
@@ -84,8 +101,7 @@ void ps_http_conn_free(struct ps_http_conn *conn)
 {
     struct ps_http *http = conn->http;
 
-    TAILQ_REMOVE(conn->phase == PHASE_IDLE ? &http->idle : &http->busy, conn,
-                 link);
+    TAILQ_REMOVE(list_of(conn), conn, link);
     http->stats.conns--;
     http->ops->disconnect(http->arg, &conn->addr);
     if (conn->req) {
@@ -118,28 +134,63 @@ static struct ps_addr client_addr(const struct sockaddr *sa)
     return addr;
 }
 
-/* A full house: the client that waits longest idle goes, or the new one. */
+/* A full house: who waits longest without having asked goes, or the new one.
+ * Who sends half a request to many connections so only ends his own. */
 static bool make_room(struct ps_http *http)
 {
-    struct ps_http_conn *oldest = TAILQ_FIRST(&http->idle);
+    struct ps_http_conn *oldest = TAILQ_FIRST(&http->conns[RANK_IDLE]);
 
     if (http->stats.conns < http->limits->max_conns)
         return true;
+    if (!oldest) {
+        oldest = TAILQ_FIRST(&http->conns[RANK_COMING]);
+        http->stats.refused += oldest ? 1 : 0;
+    }
     if (!oldest)
         return false;
     ps_http_conn_free(oldest);
     return true;
 }
 
-static void refuse(int fd)
+/* Who wants TLS would not understand it. */
+static void refuse(const struct ps_http *http, int fd)
 {
     static const char text[] = "HTTP/1.1 503 Service Unavailable\r\n"
                                "Connection: close\r\n"
                                "Retry-After: 1\r\n"
                                "Content-Length: 0\r\n\r\n";
 
-    (void)!send(fd, text, sizeof(text) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (!http->tls)
+        (void)!send(fd, text, sizeof(text) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
     close(fd);
+}
+
+/* NULL: no memory; the descriptor is closed. */
+static struct ps_http_conn *conn_new(struct ps_http *http, int fd,
+                                     const struct ps_addr *addr)
+{
+    struct ps_http_conn *conn = calloc(1, sizeof(*conn));
+
+    if (!conn) {
+        close(fd);
+        return NULL;
+    }
+    conn->http = http;
+    conn->addr = *addr;
+    conn->phase = http->tls ? PHASE_HELLO : PHASE_IDLE;
+    ps_addr_format(addr, conn->client);
+    conn->bev = ps_http_transport(http, fd);
+    if (!conn->bev) {
+        free(conn);
+        return NULL;
+    }
+    conn->timer = evtimer_new(http->base, on_timeout, conn);
+    if (!conn->timer) {
+        bufferevent_free(conn->bev);
+        free(conn);
+        return NULL;
+    }
+    return conn;
 }
 
 static void on_accept(struct evconnlistener *listener _unused_,
@@ -151,40 +202,32 @@ static void on_accept(struct evconnlistener *listener _unused_,
     struct ps_http_conn *conn;
     int one = 1, timeout = USER_TIMEOUT_MS;
 
-    if (!make_room(http) || !http->ops->connect(http->arg, &addr)) {
+    if (!http->ops->connect(http->arg, &addr)) {
         http->stats.refused++;
-        refuse(fd);
-        return;
-    }
-    conn = calloc(1, sizeof(*conn));
-    if (conn)
-        conn->bev =
-            bufferevent_socket_new(http->base, fd, BEV_OPT_CLOSE_ON_FREE);
-    if (!conn || !conn->bev) {
-        free(conn);
-        close(fd);
-        http->ops->disconnect(http->arg, &addr);
-        http->stats.refused++;
+        refuse(http, fd);
         return;
     }
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
     setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof(timeout));
-    conn->http = http;
-    conn->addr = addr;
-    ps_addr_format(&addr, conn->client);
-    TAILQ_INSERT_TAIL(&http->idle, conn, link);
-    http->stats.conns++;
-    http->stats.accepted++;
-    conn->timer = evtimer_new(http->base, on_timeout, conn);
-    if (!conn->timer) {
-        ps_http_conn_free(conn);
+    if (!make_room(http)) {
+        refuse(http, fd);
+        conn = NULL;
+    } else {
+        conn = conn_new(http, fd, &addr);
+    }
+    if (!conn) {
+        http->ops->disconnect(http->arg, &addr);
+        http->stats.refused++;
         return;
     }
+    TAILQ_INSERT_TAIL(list_of(conn), conn, link);
+    http->stats.conns++;
+    http->stats.accepted++;
     bufferevent_setcb(conn->bev, on_read, on_write, on_event, conn);
     /* One byte more than allowed, so that too long is seen. */
     bufferevent_setwatermark(conn->bev, EV_READ, 0,
                              (size_t)http->limits->max_head + 1);
-    ps_http_conn_phase(conn, PHASE_IDLE);
+    ps_http_conn_phase(conn, conn->phase);
     bufferevent_enable(conn->bev, EV_READ | EV_WRITE);
 }
 
@@ -223,8 +266,8 @@ int ps_http_new(struct event_base *base, int fd,
     http->limits = limits;
     http->ops = ops;
     http->arg = arg;
-    TAILQ_INIT(&http->idle);
-    TAILQ_INIT(&http->busy);
+    for (size_t i = 0; i < RANKS; i++)
+        TAILQ_INIT(&http->conns[i]);
     TAILQ_INIT(&http->requests);
     http->out = evbuffer_new();
     http->resume = evtimer_new(base, on_resume, http);
@@ -240,6 +283,11 @@ int ps_http_new(struct event_base *base, int fd,
     return 0;
 }
 
+void ps_http_set_tls(struct ps_http *http, struct ps_tls *tls)
+{
+    http->tls = tls;
+}
+
 void ps_http_drain(struct ps_http *http)
 {
     struct ps_http_conn *conn;
@@ -248,7 +296,7 @@ void ps_http_drain(struct ps_http *http)
     if (http->listener)
         evconnlistener_free(http->listener);
     http->listener = NULL;
-    while ((conn = TAILQ_FIRST(&http->idle)))
+    while ((conn = TAILQ_FIRST(&http->conns[RANK_IDLE])))
         ps_http_conn_free(conn);
 }
 
@@ -257,6 +305,8 @@ static void flush(struct ps_http_conn *conn)
 {
     struct evbuffer *out = bufferevent_get_output(conn->bev);
 
+    if (conn->http->tls)
+        return;
     evbuffer_unfreeze(out, 1);
     (void)evbuffer_write(out, bufferevent_getfd(conn->bev));
 }
@@ -270,10 +320,11 @@ void ps_http_free(struct ps_http **http)
     if (!h)
         return;
     ps_http_drain(h);
-    while ((conn = TAILQ_FIRST(&h->busy))) {
-        flush(conn);
-        ps_http_conn_free(conn);
-    }
+    for (size_t i = 0; i < RANKS; i++)
+        while ((conn = TAILQ_FIRST(&h->conns[i]))) {
+            flush(conn);
+            ps_http_conn_free(conn);
+        }
     while ((priv = TAILQ_FIRST(&h->requests)))
         ps_http_request_free(&priv->req);
     if (h->resume)

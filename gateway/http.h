@@ -24,12 +24,13 @@
 struct ps_content;
 struct ps_http;
 struct ps_http_conn;
+struct ps_tls;
 
 struct ps_http_limits {
     uint64_t max_head, max_body, max_stream; /* bytes */
     uint64_t max_conns;
-    /* From the first byte to the end of the head; of the body; between two
-     * requests; to take the whole reply. */
+    /* From the first byte to the end of the head, and for TLS's handshake; of
+     * the body; between two requests; to take the whole reply. */
     uint64_t head_ns, body_ns, idle_ns, reply_ns;
 };
 
@@ -66,7 +67,8 @@ struct ps_http_ops {
 struct ps_http_stats {
     uint64_t requests[6]; /* by the status's first digit; [0] unused */
     uint64_t accepted, refused, timed_out;
-    uint64_t conns; /* now */
+    uint64_t no_tls; /* ended before TLS was agreed on */
+    uint64_t conns;  /* now */
 };
 
 /* Takes the bound socket, also on error. ops and limits are borrowed. */
@@ -74,6 +76,8 @@ int ps_http_new(struct event_base *base, int fd,
                 const struct ps_http_limits *limits,
                 const struct ps_http_ops *ops, void *arg,
                 struct ps_http **ret_http);
+/* All connections from now on speak TLS. Borrowed. */
+void ps_http_set_tls(struct ps_http *http, struct ps_tls *tls);
 /* No new connections; idle ones are closed, others after their reply. */
 void ps_http_drain(struct ps_http *http);
 /* Frees all connections and requests; on_close() is called for streams. */

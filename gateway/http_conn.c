@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* One connection: its bytes become requests. */
-#include <sys/socket.h>
-
 #include "gateway/http_internal.h"
 #include "gateway/problem.h"
 
@@ -179,7 +177,9 @@ static void read_first(struct ps_http_conn *conn)
     ps_http_conn_phase(conn, PHASE_HEAD);
     if (c < 'A' || c > 'Z')
         ps_http_conn_fail(conn, 400,
-                          "This is not HTTP; TLS is not spoken on this port.");
+                          conn->http->tls ? "This is not HTTP."
+                                          : "This is not HTTP; TLS is not "
+                                            "spoken on this port.");
     else
         read_head(conn);
 }
@@ -220,7 +220,7 @@ void ps_http_conn_sent(struct ps_http_conn *conn)
     if (conn->close || conn->http->draining || (conn->eof && !more)) {
         /* Closing with unread input would reset what was just sent. */
         ps_http_conn_phase(conn, PHASE_LINGER);
-        shutdown(bufferevent_getfd(conn->bev), SHUT_WR);
+        ps_http_conn_shut(conn);
         drop_input(conn);
         if (conn->eof)
             ps_http_conn_free(conn);

@@ -10,6 +10,7 @@
 #include "gateway/http.h"
 
 enum ps_http_phase {
+    PHASE_HELLO,  /* TLS is being agreed on */
     PHASE_IDLE,   /* nothing of a request has come */
     PHASE_HEAD,   /* a head is coming in */
     PHASE_BODY,   /* a body is coming in */
@@ -17,6 +18,15 @@ enum ps_http_phase {
     PHASE_REPLY,  /* the reply goes out */
     PHASE_STREAM, /* a reply without end goes out */
     PHASE_LINGER, /* sent and shut; waiting for the client's end */
+};
+
+/* In this order they make room when the house is full, the oldest first;
+ * the last do not. */
+enum ps_http_rank {
+    RANK_IDLE,   /* between two requests */
+    RANK_COMING, /* of whom nothing is known yet: no request has come whole */
+    RANK_BUSY,
+    RANKS,
 };
 
 struct ps_http_conn {
@@ -57,8 +67,8 @@ struct ps_http {
     const struct ps_http_ops *ops;
     void *arg;
     bool draining;
-    struct ps_http_conn_list idle; /* oldest first */
-    struct ps_http_conn_list busy;
+    struct ps_tls *tls;                    /* NULL: plain; borrowed */
+    struct ps_http_conn_list conns[RANKS]; /* oldest first */
     struct ps_http_request_list requests;
     struct ps_http_stats stats;
     struct evbuffer *out; /* an answer on its way to its connection */
@@ -78,6 +88,13 @@ void ps_http_conn_free(struct ps_http_conn *conn);
 /* Answers an error of the protocol and closes after it. */
 void ps_http_conn_fail(struct ps_http_conn *conn, unsigned int status,
                        const char *detail);
+
+/* A connection's bufferevent, plain or with TLS; takes fd also on error. */
+struct bufferevent *ps_http_transport(struct ps_http *http, int fd);
+/* No more will be sent: tells the client so, in the words of its transport. */
+void ps_http_conn_shut(struct ps_http_conn *conn);
+/* TLS could not be agreed on: who spoke plain HTTP is told. */
+void ps_http_conn_no_tls(struct ps_http_conn *conn);
 
 struct ps_http_request *ps_http_request_new(struct ps_http_conn *conn);
 void ps_http_request_free(struct ps_http_request *req);

@@ -53,6 +53,10 @@ static const char always[] =
     "Referrer-Policy: no-referrer\r\n"
     "Cross-Origin-Resource-Policy: same-origin\r\n";
 
+/* A browser that was here over TLS does not come without again, for a year. */
+static const char always_tls[] =
+    "Strict-Transport-Security: max-age=31536000\r\n";
+
 const char *ps_http_reason(unsigned int status)
 {
     for (size_t i = 0; i < ARRAY_SIZE(reasons); i++)
@@ -98,6 +102,8 @@ static void end_head(struct ps_http_conn *conn, struct evbuffer *out)
     if (conn->http->draining)
         conn->close = true;
     evbuffer_add(out, always, sizeof(always) - 1);
+    if (conn->http->tls)
+        evbuffer_add(out, always_tls, sizeof(always_tls) - 1);
     add_text(out, conn->req->lines);
     if (conn->close)
         add_text(out, "Connection: close\r\n");
@@ -123,7 +129,8 @@ static void add_fields(struct evbuffer *out, const struct ps_http_field *fields)
 static void send_out(struct ps_http_conn *conn, struct evbuffer *out)
 {
     ps_http_request_free(conn->req);
-    if (evbuffer_get_length(bufferevent_get_output(conn->bev)) == 0)
+    if (!conn->http->tls &&
+        evbuffer_get_length(bufferevent_get_output(conn->bev)) == 0)
         (void)evbuffer_write(out, bufferevent_getfd(conn->bev));
     if (evbuffer_get_length(out) == 0) {
         ps_http_conn_sent(conn);

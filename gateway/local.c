@@ -51,15 +51,7 @@ void ps_local_ready(struct ps_gateway *gateway, struct ps_http_request *req,
 void ps_local_openapi(struct ps_gateway *gateway, struct ps_http_request *req,
                       const ProtobufCMessage *msg _unused_)
 {
-    static const struct ps_http_field fields[] = {
-        {"Content-Type", "application/json"},
-        {"Cache-Control", "no-cache"},
-        {NULL, NULL}};
-    struct evbuffer *body = evbuffer_new();
-
-    if (body)
-        evbuffer_add(body, gateway->openapi, strlen(gateway->openapi));
-    ps_http_reply(req, 200, fields, body);
+    ps_http_reply_content(req, gateway->openapi, NULL);
 }
 
 void ps_local_events(struct ps_gateway *gateway, struct ps_http_request *req,

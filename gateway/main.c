@@ -33,6 +33,7 @@ static const struct ps_service service = {
     .methods = ps_gateway_methods,
     .open = ps_gateway_open,
     .start = ps_gateway_start,
+    .reload = ps_gateway_reload,
     .drain = ps_gateway_drain,
     .sample = ps_gateway_sample,
     .stop = ps_gateway_stop,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* GET /metrics: all daemons' metrics, losses and capabilities at once. */
 #include "gateway/access.h"
+#include "gateway/certificate.h"
 #include "gateway/gateway.h"
 #include "gateway/local.h"
 #include "gateway/openmetrics.h"
@@ -263,6 +264,10 @@ void ps_gateway_sample(struct ps_daemon *d, void *state)
     ps_metric(d, PS__METRIC__KIND__counter, "gateway_timeouts_total",
               "Requests that did not come in whole in time.", NULL, NULL,
               (double)http->timed_out);
+    ps_certificate_sample(gateway);
+    ps_metric(d, PS__METRIC__KIND__counter, "gateway_tls_failed_total",
+              "Connections that ended before TLS was agreed on.", NULL, NULL,
+              (double)http->no_tls);
     ps_share_trim(gateway->share, ps_mono_ns());
     ps_metric(d, PS__METRIC__KIND__counter, "gateway_shared_answers_total",
               "Answers given again within their second.", NULL, NULL,

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The gateway's door: tokens, limits, bad requests, files, deadlines."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -300,15 +301,21 @@ def test_security_fields(door):
     assert fields['Cache-Control'] == 'no-store'
 
 
-@with_args('--max-connections', '4')
+@with_args('--max-connections', '8')
 def test_full_house(door):
     # Idle ones make room; busy ones do not.
-    idle = [connect(door) for _ in range(6)]
+    idle = [connect(door) for _ in range(10)]
     assert door.client.get('/healthz')
-    busy = [connect(door) for _ in range(4)]
-    for sock in busy:
+    # A quarter is kept for others than streams.
+    busy = [connect(door) for _ in range(8)]
+    for sock in busy[:6]:
         sock.sendall(head(door, 'GET /api/v1/events HTTP/1.1'))
         assert sock.recv(100).startswith(b'HTTP/1.1 200')
+    for sock in busy[6:]:
+        sock.sendall(head(door, 'POST /api/v1/rules HTTP/1.1',
+                          'Content-Type: application/json',
+                          'Expect: 100-continue', 'Content-Length: 10'))
+        assert sock.recv(100).startswith(b'HTTP/1.1 100')
     with connect(door) as sock:
         assert sock.recv(4096).startswith(b'HTTP/1.1 503 ')
     for sock in busy + idle:
@@ -320,6 +327,37 @@ def test_full_house(door):
         except ApiError:
             return None
     wait_for(lives, 5)
+
+
+@with_args('--max-connections', '8')
+def test_half_requests_do_not_fill_the_house(door):
+    # Whoever sends half a head to each connection ends only his own.
+    halves = [connect(door) for _ in range(20)]
+    for sock in halves:
+        sock.sendall(b'GET /healthz HTTP/1.1\r\nHost: local')
+    assert door.client.get('/healthz') == {'status': 'ok'}
+    halves[-1].sendall(b'host\r\n\r\n')
+    assert halves[-1].recv(4096).startswith(b'HTTP/1.1 200')
+    for sock in halves:
+        sock.close()
+
+
+@pytest.mark.host_only('it measures time')
+def test_requests_sent_ahead_make_nobody_wait(door):
+    one = b'GET /api/v1/openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n'
+
+    def send(sock):
+        with contextlib.suppress(OSError):    # it is cut off at the end
+            sock.sendall(one * 2000)
+    with connect(door, 60) as sock:
+        sender = threading.Thread(target=send, args=(sock,))
+        sender.start()
+        assert sock.recv(100)
+        began = time.monotonic()
+        assert door.client.get('/healthz')
+        assert time.monotonic() - began < 2
+        sock.shutdown(socket.SHUT_RDWR)
+        sender.join()
 
 
 def test_busy_port(lab, door):
