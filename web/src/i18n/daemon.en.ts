@@ -22,6 +22,7 @@ export const enTexts = {
     'locator.asn': 'Autonomous systems',
     'gateway.http': 'HTTP',
     'gateway.console': 'Console',
+    'gateway.tls_reload': 'Renewing the certificate',
     audit: 'Audit log',
   },
   loss: {

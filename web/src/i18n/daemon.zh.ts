@@ -28,6 +28,7 @@ const capability: Same<'capability'> = {
   'locator.asn': '自治系统',
   'gateway.http': 'HTTP',
   'gateway.console': '控制台',
+  'gateway.tls_reload': '更新证书',
   audit: '审计日志',
 }
 
@@ -135,6 +136,7 @@ export const zhTexts: Texts = {
     'locator.geo': '国家、城市与坐标',
     'locator.asn': 'AS 号与名称',
     'gateway.console': '网页控制台',
+    'gateway.tls_reload': '新证书须重启网关才能生效',
     audit: '所有更改：不能记录就不执行',
   },
   event: {
@@ -143,6 +145,8 @@ export const zhTexts: Texts = {
       '追踪 {id} 已结束（{reason}）：{packets} 个包，{drops} 个被丢弃。',
     'analyzer.map_full':
       '分析器的一张表已满：{skbs} 个 skb 未计入任何流；请调大 flows-max、flow-drops-max 或 interfaces-max。',
+    'gateway.tls_reloaded': '证书 {certificate} 已生效。',
+    'gateway.tls_refused': '新证书未被采用，旧证书继续有效：{reason}',
     'guarder.enforcement_attached': '规则已在 {interface} 上执行（{mode}）',
     'guarder.enforcement_detached': '规则不再于 {interface} 上执行',
     'guarder.foreign_xdp': '规则无法在 {interface} 上执行（{reason}）',
