@@ -31,7 +31,7 @@ static bool is_ours(const char *path)
 
     if (fd < 0 || strlen(path) >= sizeof(addr.sun_path))
         return false;
-    strcpy(addr.sun_path, path);
+    memcpy(addr.sun_path, path, strlen(path));
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
     return connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0 &&
            recv(fd, greeting, sizeof(greeting), MSG_WAITALL) > 0 &&

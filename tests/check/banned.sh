@@ -7,7 +7,7 @@ bad=0
 find_calls() { # NAMES FILE...
     local pattern=$1
     shift
-    grep -nHwE "($pattern)[[:space:]]*\(" "$@" |
+    grep -nHE "\<($pattern)[[:space:]]*\(" "$@" |
         grep -vE ':[0-9]+:[[:space:]]*(\*|//|/\*)' && bad=1
 }
 mapfile -t all < <(files '*.c' '*.h')

@@ -243,7 +243,10 @@ static void random_rule(struct ps_rule *r, uint16_t slot)
         random_prefix(&r->dst, &r->dst_len, family),
             r->family = (uint8_t)family;
     if (rnd(8) == 0)
-        strcpy(r->ifname, rnd(2) ? "here" : rnd(2) ? "there" : "nowhere");
+        snprintf(r->ifname, sizeof(r->ifname), "%s",
+                 rnd(2)   ? "here"
+                 : rnd(2) ? "there"
+                          : "nowhere");
     r->has_proto = rnd(8) != 0;
     r->proto = random_proto(family);
     if (!r->has_proto)

@@ -116,17 +116,18 @@ static void test_refused(void **state _unused_)
 
 static void test_too_much(void **state _unused_)
 {
-    _cleanup_free_ char *text = malloc(32768);
+    const size_t size = 32768;
+    _cleanup_free_ char *text = malloc(size);
     struct ps_head head;
     size_t len;
 
-    len = (size_t)sprintf(text, "GET /%0*d HTTP/1.1\r\nHost: h\r\n\r\n",
-                          PS_HEAD_MAX_TARGET, 0);
+    snprintf(text, size, "GET /%0*d HTTP/1.1\r\nHost: h\r\n\r\n",
+             PS_HEAD_MAX_TARGET, 0);
     assert_int_equal(parse(text, &head), 414);
-    len = (size_t)sprintf(text, "GET / HTTP/1.1\r\nHost: h\r\n");
+    len = (size_t)snprintf(text, size, "GET / HTTP/1.1\r\nHost: h\r\n");
     for (size_t i = 0; i < PS_HEAD_MAX_FIELDS; i++)
-        len += (size_t)sprintf(text + len, "X-%zu: y\r\n", i);
-    sprintf(text + len, "\r\n");
+        len += (size_t)snprintf(text + len, size - len, "X-%zu: y\r\n", i);
+    snprintf(text + len, size - len, "\r\n");
     assert_int_equal(parse(text, &head), 431);
 }
 

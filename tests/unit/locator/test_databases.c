@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+#include <glob.h>
+
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -434,20 +436,18 @@ static void survives_a_broken_index(void **state _unused_)
     uint8_t bytes[512], broken[512];
     struct ps_asn_index *index = NULL;
     struct ps_record record;
-    char *reason = NULL, path[128] = "", command[128];
+    char *reason = NULL, pattern[128];
+    const char *path;
+    glob_t found = {};
     size_t len;
-    FILE *found;
 
     assert_int_equal(open_csv("1.0.0.0,1.0.0.9,1,Name\n2001::,2002::,2,B\n",
                               &index, &reason),
                      0);
     ps_asn_free(&index);
-    snprintf(command, sizeof(command), "ls %s/locator.asn-*.idx", dir);
-    found = popen(command, "re");
-    assert_non_null(found);
-    assert_non_null(fgets(path, sizeof(path), found));
-    pclose(found);
-    path[strcspn(path, "\n")] = '\0';
+    snprintf(pattern, sizeof(pattern), "%s/locator.asn-*.idx", dir);
+    assert_int_equal(glob(pattern, 0, NULL, &found), 0);
+    path = found.gl_pathv[0];
     len = get_file(path, bytes, sizeof(bytes));
     for (size_t i = 0; i < 2 * len; i++) {
         memcpy(broken, bytes, len);
@@ -461,6 +461,7 @@ static void survives_a_broken_index(void **state _unused_)
             ps_asn_free(&index);
         }
     }
+    globfree(&found);
 }
 
 /* ---- together ----------------------------------------------------------- */

@@ -66,7 +66,9 @@ static int see(void *arg, Ps__Path *path)
 {
     struct seen *seen = arg;
 
-    strncat(seen->ids, path->id, sizeof(seen->ids) - strlen(seen->ids) - 1);
+    size_t used = strlen(seen->ids);
+
+    snprintf(seen->ids + used, sizeof(seen->ids) - used, "%s", path->id);
     seen->n++;
     ps__path__free_unpacked(path, NULL);
     return seen->n == seen->max;
