@@ -91,6 +91,8 @@ static __always_inline void ps_parse_l4(struct ps_pkt *pkt, void *data,
         pkt->bits.icmp_code = b[1];
         pkt->bits.have |= PS_HAVE_ICMP;
         break;
+    default:
+        break;
     }
     pkt->complete = 1;
 }

@@ -2,6 +2,10 @@
 #ifndef PS_BPF_LIB_PARSE_ABI_H
 #define PS_BPF_LIB_PARSE_ABI_H
 
+#ifndef __bpf__
+#include <linux/types.h>
+#endif
+
 /* What is known of a packet, and what a rule needs to know of it. */
 #define PS_HAVE_PROTO 0x01
 #define PS_HAVE_PORTS 0x02
