@@ -34,6 +34,7 @@ function(bpf_program name source)
         COMMENT "BPF skeleton ${name}.skel.h"
         VERBATIM)
     add_custom_target(bpf_${name}_skel DEPENDS ${skel})
+    set_property(GLOBAL APPEND PROPERTY PS_BPF_SKELETONS bpf_${name}_skel)
     add_library(bpf_${name} INTERFACE)
     add_dependencies(bpf_${name} bpf_${name}_skel)
     target_include_directories(bpf_${name} SYSTEM INTERFACE ${skel_dir})

@@ -13,5 +13,8 @@ if(CLANG_FORMAT)
 endif()
 add_custom_target(check
     COMMAND ${CMAKE_COMMAND} -E env CLANG_FORMAT=${CLANG_FORMAT}
-        ${CMAKE_SOURCE_DIR}/tests/check/run
+        PS_BUILD=${CMAKE_BINARY_DIR} ${CMAKE_SOURCE_DIR}/tests/check/run
     WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} VERBATIM USES_TERMINAL)
+# What the sources include must have been generated.
+get_property(_ps_skeletons GLOBAL PROPERTY PS_BPF_SKELETONS)
+add_dependencies(check ps_proto ${_ps_skeletons})

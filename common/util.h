@@ -54,6 +54,7 @@ static inline void ps_freep(void *p)
     free(*(void **)p);
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): as cleanup wants it */
 static inline void ps_closep(int *fd)
 {
     if (*fd >= 0)

@@ -3,7 +3,7 @@
 # Who may include whom: daemons -> common -> proto; no daemon another's;
 # bpf/ only itself.
 files 'tracer/*.[ch]' 'analyzer/*.[ch]' 'locator/*.[ch]' 'guarder/*.[ch]' \
-    'gateway/*.[ch]' 'common/*.[ch]' 'bpf/*.[ch]' |
+    'gateway/*.[ch]' 'common/*.[ch]' 'bpf/*.[ch]' 'proto/*.[ch]' |
     xargs -r grep -nHE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' |
     awk -F'"' '
         BEGIN {
@@ -16,6 +16,7 @@ files 'tracer/*.[ch]' 'analyzer/*.[ch]' 'locator/*.[ch]' 'guarder/*.[ch]' \
             wrong = 0
             if (to in daemon && to != from) wrong = 1
             if (from == "common" && to == "bpf" && part[2] != "lib") wrong = 1
+            if (from == "proto" && to != "" && to != "proto") wrong = 1
             if (from == "bpf" && (to == "common" || to == "proto")) wrong = 1
             if (from in daemon && to == "bpf" && part[2] in daemon &&
                 part[2] != from) wrong = 1
