@@ -465,7 +465,8 @@ def test_bad_input(lab):
         with pytest.raises(ApiError) as error:
             suite.client.get('paths', **query)
         assert error.value.status == 400, query
-    assert suite.client.get('paths') == {'paths': [], 'total': 0}
+    assert suite.client.get('paths') == \
+        {'paths': [], 'total': 0, 'missing': []}
 
 
 def test_bad_options(lab):
