@@ -10,6 +10,7 @@ export default defineConfig({
     include: ['tests/unit/**/*.test.{ts,tsx}'],
     setupFiles: ['tests/unit/setup.ts'],
     restoreMocks: true,
+    testTimeout: 30_000,
     maxWorkers: 2,
     css: false,
     ...reporters(),

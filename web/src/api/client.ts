@@ -23,10 +23,9 @@ export class OfflineError extends Error {
 }
 
 export interface ClientOptions {
-  token: () => string | undefined
   /** After each request: did the gateway answer? */
   onReach?: (reached: boolean) => void
-  /** The token is not, or no longer, right. */
+  /** The login has ended, or there was none. */
   onUnauthorized?: () => void
   fetch?: typeof fetch
 }
@@ -75,7 +74,8 @@ export class Client {
         signal: options.signal ?? null,
         body: options.body === undefined ? null : JSON.stringify(options.body),
         cache: 'no-store',
-        credentials: 'omit',
+        // The login's cookie, which no script can read.
+        credentials: 'same-origin',
       })
       // A proxy answers in place of a gateway that is gone.
       const reached = !isProxyError(response)
@@ -95,8 +95,6 @@ export class Client {
       Accept: 'application/json, application/problem+json',
       ...options.headers,
     }
-    const token = this.#options.token()
-    if (token !== undefined) headers.Authorization = `Bearer ${token}`
     if (options.body !== undefined) {
       headers['Content-Type'] = 'application/json'
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Server-sent events read by hand: EventSource cannot send a token.
+// Server-sent events read by hand: EventSource cannot say why it ended.
 
 export interface SseMessage {
   event: string

@@ -40,7 +40,12 @@ export async function runStream(
         lastId = parser.lastId
       })
     } catch (error) {
-      if (error instanceof ApiError && error.status < 500) {
+      // 429: as many streams or requests as this address may; later again.
+      if (
+        error instanceof ApiError &&
+        error.status < 500 &&
+        error.status !== 429
+      ) {
         options.onState('stopped')
         return
       }

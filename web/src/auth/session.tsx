@@ -6,21 +6,16 @@ import {
   useContext,
   useEffect,
   useMemo,
+  useRef,
   useState,
   type ReactNode,
 } from 'react'
 import { ApiError, Client, OfflineError } from '../api/client'
 import { ReachStore } from '../api/reach'
 import type { Session } from '../api/types'
-import {
-  forgetToken,
-  loadToken,
-  saveToken,
-  takeTokenFromUrl,
-  TokenHolder,
-} from './token'
+import { takeTokenFromUrl } from './token'
 
-export type LoginFailure = 'wrong' | 'expired' | 'offline'
+export type LoginFailure = 'wrong' | 'expired' | 'offline' | 'still'
 
 type State =
   | { status: 'out'; failure?: LoginFailure; error?: ApiError }
@@ -32,105 +27,114 @@ export interface Auth {
   client: Client
   reach: ReachStore
   login: (token: string) => Promise<void>
-  logout: () => void
+  logout: () => Promise<void>
 }
 
 const Context = createContext<Auth | undefined>(undefined)
 
 const RETRY_MS = 2000
 
+/** What the gateway's answer to a login, or to "who am I?", leads to. */
+function afterFailure(error: unknown, token: string | undefined): State {
+  if (error instanceof OfflineError)
+    return { status: 'out', failure: 'offline' }
+  if (!(error instanceof ApiError)) return { status: 'out', failure: 'wrong' }
+  if (error.status !== 401) return { status: 'out', error }
+  // Not logged in yet is no failure.
+  return token === undefined
+    ? { status: 'out' }
+    : { status: 'out', failure: 'wrong' }
+}
+
 export function AuthProvider({ children }: { children: ReactNode }) {
   const queries = useQueryClient()
-  const [token] = useState(() => new TokenHolder())
   const [state, setState] = useState<State>({ status: 'checking' })
   const [reach] = useState(() => new ReachStore())
-
-  const leave = useCallback(
-    (failure?: LoginFailure, error?: ApiError) => {
-      token.set(undefined)
-      forgetToken()
-      queries.clear()
-      setState({
-        status: 'out',
-        ...(failure && { failure }),
-        ...(error && { error }),
-      })
-    },
-    [queries, token],
-  )
+  // While the gateway does not answer: what is to be tried again.
+  const waiting = useRef<string>(undefined)
 
   const [client] = useState(
     () =>
       new Client({
-        token: token.get,
         onReach: reach.report,
         onUnauthorized: () =>
-          setState((now) => {
-            if (now.status !== 'in') return now
-            token.set(undefined)
-            forgetToken()
-            return { status: 'out', failure: 'expired' }
-          }),
+          setState((now) =>
+            now.status === 'in' ? { status: 'out', failure: 'expired' } : now,
+          ),
       }),
   )
 
-  const login = useCallback(
-    async (candidate: string) => {
-      token.set(candidate)
-      // At once: a reload while it is being checked must not lose it.
-      saveToken(candidate)
-      setState({ status: 'checking' })
+  /** With a token: logs in. Without: asks whether the cookie still counts. */
+  const enter = useCallback(
+    async (token: string | undefined) => {
+      waiting.current = token
       try {
-        const session = await client.get<Session>('session')
+        const session =
+          token === undefined
+            ? await client.get<Session>('session')
+            : await client.request<Session>('session', {
+                method: 'POST',
+                body: { token },
+              })
+        waiting.current = undefined
+        // What was kept may be what another one was allowed to see.
+        queries.clear()
         setState({ status: 'in', session })
       } catch (error) {
-        if (error instanceof OfflineError) {
-          // The token may be right: it is kept, and tried again below.
-          setState({ status: 'out', failure: 'offline' })
-        } else if (error instanceof ApiError && error.status !== 401) {
-          leave(undefined, error)
-        } else {
-          leave('wrong')
-        }
+        if (!(error instanceof OfflineError)) waiting.current = undefined
+        // A question whose answer comes after a login says nothing of it.
+        setState((now) =>
+          now.status === 'in' && token === undefined
+            ? now
+            : afterFailure(error, token),
+        )
       }
     },
-    [client, leave, token],
+    [client, queries],
   )
+
+  const login = useCallback(
+    (token: string) => {
+      setState({ status: 'checking' })
+      return enter(token)
+    },
+    [enter],
+  )
+
+  const logout = useCallback(async () => {
+    try {
+      await client.request('session', { method: 'DELETE' })
+      queries.clear()
+      setState({ status: 'out' })
+    } catch {
+      // The cookie is still there, and only the gateway can take it away.
+      setState({ status: 'out', failure: 'still' })
+    }
+  }, [client, queries])
 
   useEffect(() => {
     function start() {
-      const fromUrl = takeTokenFromUrl(window.location, window.history)
-      const candidate = fromUrl ?? loadToken()
-      if (candidate === undefined) setState({ status: 'out' })
-      else void login(candidate)
+      void enter(takeTokenFromUrl(window.location, window.history))
     }
     function onHash() {
-      if (window.location.hash.includes('token=')) start()
+      const token = takeTokenFromUrl(window.location, window.history)
+      if (token !== undefined) void login(token)
     }
     start()
     window.addEventListener('hashchange', onHash)
     return () => window.removeEventListener('hashchange', onHash)
-  }, [login])
+  }, [enter, login])
 
   const isOffline = state.status === 'out' && state.failure === 'offline'
   useEffect(() => {
     if (!isOffline) return
-    const timer = setInterval(() => {
-      const candidate = loadToken()
-      if (candidate === undefined) return
-      client
-        .get<Session>('session')
-        .then((session) => setState({ status: 'in', session }))
-        .catch((error: unknown) => {
-          if (!(error instanceof OfflineError)) leave('wrong')
-        })
-    }, RETRY_MS)
+    const timer = setInterval(() => void enter(waiting.current), RETRY_MS)
     return () => clearInterval(timer)
-  }, [isOffline, client, leave])
+  }, [isOffline, enter])
 
   const value = useMemo<Auth>(
-    () => ({ state, client, reach, login, logout: () => leave() }),
-    [state, client, reach, login, leave],
+    () => ({ state, client, reach, login, logout }),
+    [state, client, reach, login, logout],
   )
   return <Context value={value}>{children}</Context>
 }

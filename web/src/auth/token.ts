@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The token lives in the tab's session storage alone: not in the URL, which
-// histories and proxies keep, and not in a cookie, which other sites can use.
-
-const KEY = 'packetscope.token'
+// A token is only passed on: from a link or the login's field to the gateway,
+// which gives a cookie for it that no script can read. It is never kept.
 
 /** What a login link carries: "#token=…". Not a token: undefined. */
 export function tokenOfHash(hash: string): string | undefined {
@@ -10,7 +8,7 @@ export function tokenOfHash(hash: string): string | undefined {
   return cleanToken(token ?? '')
 }
 
-/** Trimmed; only what may stand in an Authorization header. */
+/** Trimmed; only what a token can be made of. */
 export function cleanToken(text: string): string | undefined {
   const token = text.trim()
   return /^[\x21-\x7e]{1,512}$/.test(token) ? token : undefined
@@ -25,27 +23,4 @@ export function takeTokenFromUrl(
   const token = tokenOfHash(location.hash)
   history.replaceState(null, '', location.pathname + location.search)
   return token
-}
-
-export function loadToken(storage: Storage = sessionStorage) {
-  return cleanToken(storage.getItem(KEY) ?? '')
-}
-
-export function saveToken(token: string, storage: Storage = sessionStorage) {
-  storage.setItem(KEY, token)
-}
-
-export function forgetToken(storage: Storage = sessionStorage) {
-  storage.removeItem(KEY)
-}
-
-/** The token that requests carry now. */
-export class TokenHolder {
-  #token: string | undefined
-
-  get = (): string | undefined => this.#token
-
-  set = (token: string | undefined) => {
-    this.#token = token
-  }
 }

@@ -88,8 +88,10 @@ export const en = {
   'login.submit': 'Log in',
   'login.wrong': 'The gateway refuses this token.',
   'login.malformed': 'A token has no spaces and only ASCII characters.',
-  'login.expired': 'The token is no longer accepted. Log in again.',
+  'login.expired': 'Your login has ended. Log in again.',
   'login.offline': 'The gateway does not answer. Is it running?',
+  'login.still':
+    'The gateway did not answer: this browser is still logged in. Load the page again to log out.',
 
   'problem.title': 'The request failed',
   'problem.http': 'HTTP {status}',

@@ -87,8 +87,10 @@ export const zh: Record<Key, string> = {
   'login.submit': '登录',
   'login.wrong': '网关拒绝了此令牌。',
   'login.malformed': '令牌不含空格，且只含 ASCII 字符。',
-  'login.expired': '令牌已失效，请重新登录。',
+  'login.expired': '登录已结束，请重新登录。',
   'login.offline': '网关没有应答。它在运行吗？',
+  'login.still':
+    '网关没有应答：此浏览器仍处于登录状态。请重新加载页面后再退出。',
 
   'problem.title': '请求失败',
   'problem.http': 'HTTP {status}',

@@ -13,6 +13,7 @@ const FAILURES = {
   wrong: 'login.wrong',
   expired: 'login.expired',
   offline: 'login.offline',
+  still: 'login.still',
 } as const satisfies Record<LoginFailure, Key>
 
 export function Login() {

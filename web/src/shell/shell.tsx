@@ -149,7 +149,11 @@ function UserMenu() {
           <dd className="ps-mono">{session?.version}</dd>
         </dl>
         <Preferences />
-        <button type="button" className="ps-logout" onClick={logout}>
+        <button
+          type="button"
+          className="ps-logout"
+          onClick={() => void logout()}
+        >
           {t('app.logout')}
         </button>
       </Popover.Dropdown>

@@ -84,9 +84,58 @@ describe('login', () => {
       local: Object.values(localStorage),
       cookie: document.cookie,
     }))
-    expect(kept.session).toEqual([suite.token])
-    expect(kept.local).not.toContain(suite.token)
+    expect(JSON.stringify(kept)).not.toContain(suite.token)
+    // Neither it nor the login's cookie is there for a script.
     expect(kept.cookie).toBe('')
+    const cookies = await page.context().cookies()
+    expect(cookies).toMatchObject([
+      { name: 'packetscope_session', httpOnly: true, sameSite: 'Strict' },
+    ])
+    expect(cookies[0]?.value).not.toBe(suite.token)
+  })
+
+  it('lasts over a reload and in another tab, and ends in all', async () => {
+    await open('/flows')
+    await page.reload()
+    await title('Flows')
+    const other = await page.context().newPage()
+    await other.goto(`${suite.url}/services`)
+    await other.getByRole('heading', { level: 1, name: 'Services' }).waitFor()
+    await page.getByRole('button', { name: 'Settings' }).click()
+    await page.getByRole('button', { name: 'Log out' }).click()
+    await page.getByLabel('Token').waitFor()
+    await other.getByText('Your login has ended').waitFor()
+  })
+
+  it('is of no use to a page of another site', async () => {
+    await open('/services')
+    const there = await page.context().newPage()
+    // Another site for the browser: the same server by its other name.
+    await there.route('http://other.test/**', (route) =>
+      route.fulfill({ contentType: 'text/html', body: '<p>elsewhere</p>' }),
+    )
+    await there.goto('http://other.test/')
+    const seenThere = await there.evaluate(async (url) => {
+      const ask = async (init: RequestInit) => {
+        try {
+          const answer = await fetch(`${url}/api/v1/session`, {
+            credentials: 'include',
+            ...init,
+          })
+          return `${answer.status} ${answer.type}`
+        } catch {
+          return 'refused'
+        }
+      }
+      return [
+        await ask({}),
+        await ask({ method: 'DELETE' }),
+        await ask({ method: 'POST', mode: 'no-cors', body: '{"token":"x"}' }),
+      ]
+    }, suite.url)
+    expect(seenThere).toEqual(['refused', 'refused', 'refused'])
+    await page.reload()
+    await title('Services')
   })
 
   it('refuses a wrong token, takes a right one, logs out', async () => {

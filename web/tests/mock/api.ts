@@ -2,7 +2,7 @@
 // Answers the API from fixtures, as connect middleware. For development and
 // for looking at the console; what the gateway really does is tested with it.
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Problem, Rule } from '../../src/api/types'
+import type { LoginRequest, Problem, Rule } from '../../src/api/types'
 import * as fixtures from './fixtures.ts'
 
 type Next = () => void
@@ -25,8 +25,12 @@ export function mockApi() {
       next()
       return
     }
-    if (req.headers.authorization !== `Bearer ${fixtures.TOKEN}`) {
-      send(res, problem(401, 'The token is wrong.', { id: 'auth.refused' }))
+    if (url.pathname.endsWith('/session') && req.method !== 'GET') {
+      void readBody(req).then((body) => logInOrOut(req.method, body, res))
+      return
+    }
+    if (!req.headers.cookie?.includes(COOKIE)) {
+      send(res, problem(401, 'Log in.', { id: 'auth.no_token' }))
       return
     }
     const parts = url.pathname.slice(8).split('/').map(decodeURIComponent)
@@ -40,6 +44,24 @@ export function mockApi() {
         answer(req.method ?? 'GET', parts, url.searchParams, body, rules),
       )
     })
+  }
+}
+
+const COOKIE = 'packetscope_session=mock'
+
+function logInOrOut(
+  method: string | undefined,
+  body: unknown,
+  res: ServerResponse,
+) {
+  if (method === 'DELETE') {
+    res.setHeader('Set-Cookie', `${COOKIE}; Path=/; Max-Age=0`)
+    send(res, [204, undefined])
+  } else if ((body as LoginRequest).token !== fixtures.TOKEN) {
+    send(res, problem(401, 'Wrong token.', { id: 'auth.wrong_token' }))
+  } else {
+    res.setHeader('Set-Cookie', `${COOKIE}; Path=/; HttpOnly; SameSite=Strict`)
+    send(res, [200, fixtures.session])
   }
 }
 
@@ -58,7 +80,7 @@ function answer(
   if (method === 'DELETE') return [204, undefined]
   switch (resource) {
     case 'session':
-      return [200, { role: 'admin', version: '0.1.0' }]
+      return [200, fixtures.session]
     case 'services':
       return [200, fixtures.services()]
     case 'flows': {

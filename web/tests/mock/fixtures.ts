@@ -3,6 +3,14 @@
 import type * as T from '../../src/api/types'
 
 export const TOKEN = 'mock-token'
+
+export const session: T.Session = {
+  role: 'admin',
+  roles: ['admin'],
+  name: 'admin',
+  version: '1.2.3',
+}
+
 const START = Date.now()
 
 export function timeAt(ms: number, ns = 123_456): T.Time {

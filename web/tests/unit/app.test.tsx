@@ -3,9 +3,8 @@
 import { render, screen, waitFor, within } from '@testing-library/react'
 import userEvent from '@testing-library/user-event'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
-import type { Problem, Rule } from '../../src/api/types'
+import type { LoginRequest, Problem, Rule } from '../../src/api/types'
 import { App } from '../../src/app'
-import { saveToken } from '../../src/auth/token'
 import { UNKNOWN } from '../../src/lib/format'
 import * as fixtures from '../mock/fixtures'
 
@@ -13,7 +12,9 @@ type Answer = [status: number, body: unknown] | 'offline'
 type Handler = (url: URL, init: RequestInit) => Answer
 
 const handlers = new Map<string, Handler>()
-const calls: { method: string; url: URL; body: unknown; auth: string }[] = []
+const calls: { method: string; url: URL; body: unknown }[] = []
+/** What the cookie would say, which no script sees. */
+let isLoggedIn = false
 
 /** "GET /flows" → its answer; the rest is 404. */
 function on(route: string, handler: Handler) {
@@ -24,16 +25,14 @@ function respond(input: string, init: RequestInit = {}) {
   const url = new URL(input, 'http://console')
   const method = init.method ?? 'GET'
   const path = url.pathname.replace('/api/v1', '')
-  const headers = init.headers as Record<string, string>
-  calls.push({
-    method,
-    url,
-    body: typeof init.body === 'string' ? JSON.parse(init.body) : undefined,
-    auth: headers.Authorization ?? '',
-  })
+  const body: unknown =
+    typeof init.body === 'string' ? JSON.parse(init.body) : undefined
+  calls.push({ method, url, body })
   if (path === '/events') return new Promise<Response>(() => undefined)
-  const auth = headers.Authorization
-  if (auth !== `Bearer ${fixtures.TOKEN}`) {
+  if (method === 'POST' && path === '/session') {
+    isLoggedIn = (body as LoginRequest).token === fixtures.TOKEN
+  }
+  if (!isLoggedIn) {
     return Promise.resolve(answer(401, { detail: 'Wrong token.' }))
   }
   const found = handlers.get(`${method} ${path}`)
@@ -51,9 +50,16 @@ function answer(status: number, body: unknown): Response {
   })
 }
 
+/** Whatever a script could read back. */
+const keptTexts = () =>
+  [localStorage, sessionStorage]
+    .flatMap((kept) => Object.keys(kept).map((key) => kept.getItem(key)))
+    .concat(document.cookie)
+    .join(' ')
+
 function open(path: string, { token = fixtures.TOKEN, language = 'en' } = {}) {
   localStorage.setItem('packetscope.language', language)
-  if (token !== '') saveToken(token)
+  isLoggedIn = token !== ''
   window.history.replaceState(null, '', path)
   return render(<App />)
 }
@@ -62,7 +68,12 @@ beforeEach(() => {
   handlers.clear()
   calls.length = 0
   vi.stubGlobal('fetch', respond)
-  on('GET /session', () => [200, { role: 'admin', version: '1.2.3' }])
+  on('GET /session', () => [200, fixtures.session])
+  on('POST /session', () => [200, fixtures.session])
+  on('DELETE /session', () => {
+    isLoggedIn = false
+    return [204, undefined]
+  })
   on('GET /services', () => [200, fixtures.services()])
   on('GET /flows', (url) => [200, fixtures.flows(url.searchParams)])
   on('GET /rules', () => [
@@ -79,19 +90,32 @@ describe('login', () => {
     const field = await screen.findByLabelText('Token')
     await user.type(field, 'wrong-token{Enter}')
     expect((await screen.findByRole('alert')).textContent).toMatch(/refuses/)
-    expect(sessionStorage).toHaveLength(0)
     await user.clear(await screen.findByLabelText('Token'))
     await user.type(screen.getByLabelText('Token'), `${fixtures.TOKEN}{Enter}`)
     expect(
       await screen.findByRole('heading', { name: 'Services' }),
     ).toBeTruthy()
+    expect(keptTexts()).not.toContain(fixtures.TOKEN)
   })
 
-  it('takes the token of a link and hides it', async () => {
+  it('needs no token while the cookie counts', async () => {
+    open('/flows')
+    await screen.findByRole('heading', { name: 'Flows' })
+    expect(calls[0]).toMatchObject({ method: 'GET', body: undefined })
+    expect(calls.some((call) => call.method === 'POST')).toBe(false)
+  })
+
+  it('takes the token of a link, hides it, and keeps it nowhere', async () => {
     open(`/flows#token=${fixtures.TOKEN}`, { token: '' })
     await screen.findByRole('heading', { name: 'Flows' })
     expect(window.location.hash).toBe('')
     expect(window.location.href).not.toContain(fixtures.TOKEN)
+    expect(keptTexts()).not.toContain(fixtures.TOKEN)
+    const sent = calls.filter((call) =>
+      JSON.stringify(call).includes(fixtures.TOKEN),
+    )
+    expect(sent).toHaveLength(1)
+    expect(sent[0]).toMatchObject({ method: 'POST' })
   })
 
   it('does not send what cannot be a token', async () => {
@@ -99,7 +123,7 @@ describe('login', () => {
     open('/', { token: '' })
     await user.type(await screen.findByLabelText('Token'), 'a b{Enter}')
     expect(await screen.findByText(/no spaces/)).toBeTruthy()
-    expect(calls).toEqual([])
+    expect(calls.some((call) => call.method === 'POST')).toBe(false)
   })
 
   it('ends by logging out', async () => {
@@ -108,19 +132,40 @@ describe('login', () => {
     await user.click(await screen.findByRole('button', { name: 'Settings' }))
     await user.click(await screen.findByRole('button', { name: 'Log out' }))
     expect(await screen.findByLabelText('Token')).toBeTruthy()
-    expect(sessionStorage).toHaveLength(0)
+    expect(isLoggedIn).toBe(false)
+    expect(screen.queryByRole('alert')).toBeNull()
   })
 
-  it('says when the token is no longer accepted', async () => {
+  it('says that it could not log out', async () => {
+    on('DELETE /session', () => 'offline')
+    const user = userEvent.setup()
+    open('/services')
+    await user.click(await screen.findByRole('button', { name: 'Settings' }))
+    await user.click(await screen.findByRole('button', { name: 'Log out' }))
+    expect(await screen.findByText(/still logged in/)).toBeTruthy()
+  })
+
+  it('says when the login has ended', async () => {
     on('GET /flows', () => [401, { detail: 'Revoked.' }])
     open('/flows')
-    expect(await screen.findByText(/no longer accepted/)).toBeTruthy()
+    expect(await screen.findByText(/login has ended/)).toBeTruthy()
   })
 
-  it('says when nobody answers', async () => {
-    on('GET /session', () => 'offline')
-    open('/flows')
+  it('says why a login is refused', async () => {
+    const user = userEvent.setup()
+    open('/flows', { token: '' })
+    on('POST /session', () => [429, { detail: 'Too many wrong tokens.' }])
+    const field = await screen.findByLabelText('Token')
+    await user.type(field, `${fixtures.TOKEN}{Enter}`)
+    expect(await screen.findByText('Too many wrong tokens.')).toBeTruthy()
+  })
+
+  it('says when nobody answers, and goes on when somebody does', async () => {
+    on('POST /session', () => 'offline')
+    open(`/flows#token=${fixtures.TOKEN}`, { token: '' })
     expect(await screen.findByText(/Is it running/)).toBeTruthy()
+    on('POST /session', () => [200, fixtures.session])
+    expect(await screen.findByRole('heading', { name: 'Flows' })).toBeTruthy()
   })
 })
 
@@ -327,7 +372,10 @@ describe('rules', () => {
   })
 
   it('offers a viewer no change', async () => {
-    on('GET /session', () => [200, { role: 'viewer', version: '1' }])
+    on('GET /session', () => [
+      200,
+      { ...fixtures.session, role: 'viewer', roles: ['viewer'] },
+    ])
     open('/rules')
     expect(await screen.findByText('null scans')).toBeTruthy()
     expect(screen.queryByRole('link', { name: 'New rule' })).toBeNull()

@@ -3,7 +3,7 @@ import { describe, expect, it, vi } from 'vitest'
 import { ApiError, Client, OfflineError } from '../../src/api/client'
 import { buildQuery, compact } from '../../src/api/query'
 
-function make(response: Response | Error, token?: string) {
+function make(response: Response | Error) {
   const fetch = vi.fn<typeof globalThis.fetch>(() =>
     response instanceof Error
       ? Promise.reject(response)
@@ -12,7 +12,6 @@ function make(response: Response | Error, token?: string) {
   const onReach = vi.fn()
   const onUnauthorized = vi.fn()
   const client = new Client({
-    token: () => token,
     fetch,
     onReach,
     onUnauthorized,
@@ -29,18 +28,12 @@ const json = (body: unknown, status = 200, type = 'application/json') =>
   })
 
 describe('Client', () => {
-  it('sends the token in the header, and nowhere else', async () => {
-    const { client, fetch, headers } = make(json({ a: 1 }), 'secret')
+  it('sends the login’s cookie to its own gateway, and no token', async () => {
+    const { client, fetch, headers } = make(json({ a: 1 }))
     expect(await client.get('flows')).toEqual({ a: 1 })
-    expect(headers().Authorization).toBe('Bearer secret')
-    expect(fetch.mock.calls[0]?.[0]).toBe('/api/v1/flows')
-    expect(fetch.mock.calls[0]?.[1]?.credentials).toBe('omit')
-  })
-
-  it('sends no header without a token', async () => {
-    const { client, headers } = make(json({}))
-    await client.get('session')
     expect(headers()).not.toHaveProperty('Authorization')
+    expect(fetch.mock.calls[0]?.[0]).toBe('/api/v1/flows')
+    expect(fetch.mock.calls[0]?.[1]?.credentials).toBe('same-origin')
   })
 
   it('gives each change its own key', async () => {
@@ -87,7 +80,7 @@ describe('Client', () => {
     },
   )
 
-  it('tells of a refused token', async () => {
+  it('tells of a login that has ended', async () => {
     const { client, onUnauthorized } = make(json({}, 401))
     await expect(client.get('x')).rejects.toBeInstanceOf(ApiError)
     expect(onUnauthorized).toHaveBeenCalledTimes(1)

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 // What a browser has and jsdom has not.
-import { cleanup } from '@testing-library/react'
+import { cleanup, configure } from '@testing-library/react'
 import { afterEach, vi } from 'vitest'
+
+// What is waited for comes; how soon depends on what else the machine does.
+configure({ asyncUtilTimeout: 10_000 })
 
 class NoObserver implements ResizeObserver {
   observe() {

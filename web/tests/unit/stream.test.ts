@@ -71,6 +71,17 @@ describe('runStream', () => {
     expect(messages).toHaveLength(1)
   })
 
+  it('waits while there are too many', async () => {
+    const { done, messages } = run([
+      () => {
+        throw new ApiError(429, {})
+      },
+      () => body('data: x\n\n'),
+    ])
+    await done
+    expect(messages).toHaveLength(1)
+  })
+
   it('stops when the gateway refuses it', async () => {
     const { done, open, states } = run([
       () => {

@@ -1,13 +1,6 @@
 // SPDX-License-Identifier: MIT
 import { describe, expect, it, vi } from 'vitest'
-import {
-  cleanToken,
-  forgetToken,
-  loadToken,
-  saveToken,
-  takeTokenFromUrl,
-  tokenOfHash,
-} from '../../src/auth/token'
+import { cleanToken, takeTokenFromUrl, tokenOfHash } from '../../src/auth/token'
 
 const at = (hash: string) => ({ hash, pathname: '/flows', search: '?sort=x' })
 
@@ -57,15 +50,5 @@ describe('a token', () => {
     ['x'.repeat(513), undefined],
   ])('%j is %s', (text, token) => {
     expect(cleanToken(text)).toBe(token)
-  })
-
-  it('lives in the session storage alone', () => {
-    saveToken('abc')
-    expect(loadToken()).toBe('abc')
-    expect(localStorage).toHaveLength(0)
-    expect(document.cookie).toBe('')
-    forgetToken()
-    expect(loadToken()).toBeUndefined()
-    expect(sessionStorage).toHaveLength(0)
   })
 })
