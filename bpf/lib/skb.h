@@ -2,15 +2,10 @@
 /*
  * What an sk_buff is: flow identity, lengths, packets on the wire.
  *
- * Every function is inlined and takes `direct`, a constant: true where the
- * verifier knows the skb as a BTF pointer (tp_btf, netfilter links, tcx with
- * bpf_cast_to_kern_ctx) and its dev is alive, so that fields are plain loads;
- * false for raw_tp, and where fields may hold something else (kfree_skb:
- * queues keep their own data in skb->dev and _skb_refdst), so that each load
- * is a checked bpf_probe_read_kernel.
+ * Every function is inlined and takes `direct`, a constant (bpf/lib/load.h).
  *
- * Header bytes are read from skb->head + offset: one read for Ethernet type,
- * IP header and the first eight bytes of L4, one more only for IP options,
+ * Header bytes are read from skb->head + offset: once for Ethernet type, IP
+ * header and the first eight bytes of L4, once more only for IP options,
  * extension headers, VLAN tags or GSO. A read of this size stays in the
  * buffer, which ends with skb_shared_info; what lies behind the linear data
  * is not believed.
@@ -18,7 +13,7 @@
 #ifndef PS_BPF_SKB_H
 #define PS_BPF_SKB_H
 
-#include "bpf/lib/compat.h"
+#include "bpf/lib/load.h"
 #include "bpf/lib/skb_info.h"
 
 #define PS_ARPHRD_ETHER    1
@@ -38,31 +33,6 @@ struct sk_buff___vlan_present {
     __u8 vlan_present : 1;
 } __attribute__((preserve_access_index));
 
-#define ps_load(direct, p, field) \
-    ((direct) ? (p)->field : BPF_CORE_READ((p), field))
-
-/*
- * Ethernet type, then the longest fixed IP header and eight bytes of L4; with
- * two bytes in front, so that fields are read as words.
- */
-struct ps_l3_head {
-    __u16 pad;
-    __be16 ethertype;
-    union {
-        struct iphdr v4;
-        struct ipv6hdr v6;
-        struct {
-            __u8 version_ihl;
-            __u8 pad4[19];
-            __be16 l4_v4[4];
-        };
-        struct {
-            __u8 pad6[40];
-            __be16 l4_v6[4];
-        };
-    };
-};
-
 /* The skb's fields that the rest needs, loaded once. */
 struct ps_skb_view {
     const unsigned char *head;
@@ -73,15 +43,6 @@ struct ps_skb_view {
     __u32 l3_off;     /* 0: not known */
     __u16 dev_type;   /* ARPHRD_* */
 };
-
-static __always_inline long ps_l3_read(const struct ps_skb_view *v,
-                                       struct ps_l3_head *h)
-{
-    return bpf_probe_read_kernel(
-        &h->ethertype,
-        sizeof(*h) - __builtin_offsetof(struct ps_l3_head, ethertype),
-        v->head + v->l3_off - 2);
-}
 
 static __always_inline bool ps_has_ports(__u8 proto)
 {
@@ -320,26 +281,6 @@ static __always_inline __u32 ps_skb_gso_headers(struct sk_buff *skb,
     return l4 - l2 + (doff >> 4) * 4u;
 }
 
-struct ps_skb_gso {
-    __u16 size, segs;
-};
-
-/* One read where the kernel has the two side by side, as all known ones do. */
-static __always_inline struct ps_skb_gso
-ps_skb_gso(const struct skb_shared_info *shinfo)
-{
-    struct ps_skb_gso gso = {0};
-
-    if (bpf_core_field_offset(struct skb_shared_info, gso_segs) ==
-        bpf_core_field_offset(struct skb_shared_info, gso_size) + 2) {
-        bpf_core_read(&gso, sizeof(gso), &shinfo->gso_size);
-        return gso;
-    }
-    gso.size = BPF_CORE_READ(shinfo, gso_size);
-    gso.segs = BPF_CORE_READ(shinfo, gso_segs);
-    return gso;
-}
-
 /*
  * bytes, packets and wire_bytes. bytes are what the interface's own counters
  * count: with the Ethernet header on Ethernet devices (both ways), without
@@ -354,7 +295,7 @@ static __always_inline void ps_skb_lengths(struct sk_buff *skb,
         (void *)(v->head + ps_load(direct, skb, end));
     __u32 l2_len = v->dev_type == PS_ARPHRD_ETHER ? ETH_HLEN : 0;
     __u32 l3 = l3_outer ? l3_outer : v->data_off;
-    struct ps_skb_gso gso = ps_skb_gso(shinfo);
+    struct ps_gso gso = ps_gso_read(shinfo, direct);
     __u32 headers;
 
     info->bytes = v->len + v->data_off - l3 + l2_len;
@@ -421,7 +362,7 @@ ps_skb_parse_dev(struct sk_buff *skb, struct net_device *dev,
                  enum ps_skb_where where, bool direct, struct ps_skb_info *info)
 {
     struct ps_skb_view v;
-    struct ps_l3_head h;
+    struct ps_l3_head h = {};
     __u32 l3_outer;
 
     __builtin_memset(info, 0, sizeof(*info));
@@ -429,7 +370,7 @@ ps_skb_parse_dev(struct sk_buff *skb, struct net_device *dev,
     ps_skb_view(skb, dev, where, direct, &v);
     l3_outer = v.l3_off;
     info->ethertype = bpf_ntohs(ps_load(direct, skb, protocol));
-    if (!v.l3_off || ps_l3_read(&v, &h)) {
+    if (!v.l3_off || !ps_l3_read(v.head + v.l3_off, direct, &h)) {
         info->flags |= PS_SKB_UNPARSED;
         ps_skb_lengths(skb, &v, l3_outer, direct, info);
         return;
@@ -447,7 +388,7 @@ ps_skb_parse_dev(struct sk_buff *skb, struct net_device *dev,
         info->ethertype = PS_ETH_P_802_2;
     }
     ps_skb_vlan(skb, direct, &v, info);
-    if (v.l3_off != l3_outer && ps_l3_read(&v, &h))
+    if (v.l3_off != l3_outer && !ps_l3_read(v.head + v.l3_off, direct, &h))
         info->flags |= PS_SKB_UNPARSED;
     info->l3_off = (__u16)v.l3_off;
     info->flags |= PS_SKB_HAS_L3;
