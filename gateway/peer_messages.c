@@ -121,6 +121,14 @@ static bool fits(struct ps_peer *peer, const Ps__ServiceStatus *status)
     return true;
 }
 
+/* A newer daemon's state: it lives, more is not known. */
+static void know_state(Ps__ServiceStatus *status)
+{
+    if (!protobuf_c_enum_descriptor_get_value(
+            &ps__service_status__state__descriptor, (int)status->state))
+        status->state = PS__SERVICE_STATUS__STATE__degraded;
+}
+
 static void take_heartbeat(struct ps_peer *peer, ProtobufCMessage *msg)
 {
     Ps__ServiceStatus *status = (Ps__ServiceStatus *)msg;
@@ -143,6 +151,7 @@ static void take_heartbeat(struct ps_peer *peer, ProtobufCMessage *msg)
     /* Ours to say. */
     if (status->last_seen)
         ps__time__free_unpacked(TAKE_PTR(status->last_seen), NULL);
+    know_state(status);
     peer->status = status;
     peer->left = status->state == PS__SERVICE_STATUS__STATE__draining;
     peer->seen_mono_ns = ps_mono_ns();

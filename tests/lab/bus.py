@@ -53,6 +53,13 @@ def envelope(publisher='test', instance='test', epoch=1, **fields):
             'time_ns': time.time_ns(), 'schema': SCHEMA_VERSION, **fields}
 
 
+def listen(sock):
+    """The messages of a publisher, as a subscriber to all gets them."""
+    _greet(sock, SUB)
+    while True:
+        yield _receive(sock)
+
+
 class Request:
     """Asks a daemon: call('service.status', 'ps.Empty', {}).
 
