@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "common/bpf.h"
 
+#include <cap-ng.h>
 #include <stdarg.h>
 #include <sys/resource.h>
 
@@ -72,14 +73,43 @@ bool ps_bpf_has_type(const struct btf *kernel, const char *name)
 
 /* ---- attaching ---------------------------------------------------------- */
 
+/* What bpf() asks for; CAP_SYS_ADMIN is all three. */
+static const unsigned int bpf_caps[] = {CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN};
+
+#define WITHOUT(which) "refused by the kernel: without " which
+static const char *const without_caps[1u << ARRAY_SIZE(bpf_caps)] = {
+    [1] = WITHOUT("CAP_BPF"),
+    [2] = WITHOUT("CAP_PERFMON"),
+    [3] = WITHOUT("CAP_BPF and CAP_PERFMON"),
+    [4] = WITHOUT("CAP_NET_ADMIN"),
+    [5] = WITHOUT("CAP_BPF and CAP_NET_ADMIN"),
+    [6] = WITHOUT("CAP_PERFMON and CAP_NET_ADMIN"),
+    [7] = WITHOUT("CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN"),
+};
+
+/* Bit i: bpf_caps[i] is not there. */
+static unsigned int missing_caps(void)
+{
+    unsigned int missing = 0;
+
+    if (capng_get_caps_process() < 0 ||
+        capng_have_capability(CAPNG_EFFECTIVE, CAP_SYS_ADMIN))
+        return 0;
+    for (unsigned int i = 0; i < ARRAY_SIZE(bpf_caps); i++) {
+        if (!capng_have_capability(CAPNG_EFFECTIVE, bpf_caps[i]))
+            missing |= 1u << i;
+    }
+    return missing;
+}
+
 const char *ps_bpf_reason(int err)
 {
     static const struct {
         int err;
         const char *text;
     } reasons[] = {
-        {EPERM, "refused by the kernel: missing privilege, or compiled out "
-                "or locked down"},
+        {EPERM, "refused by the kernel: compiled out or locked down, or a "
+                "security module forbids it"},
         {EACCES, "refused by the kernel's verifier or by a security module"},
         {EINVAL, "this kernel does not know this kind of program"},
         {EOPNOTSUPP, "this kernel does not support it"},
@@ -94,6 +124,8 @@ const char *ps_bpf_reason(int err)
 
     if (err < 0)
         err = -err;
+    if ((err == EPERM || err == EACCES) && missing_caps() > 0)
+        return without_caps[missing_caps()];
     for (size_t i = 0; i < ARRAY_SIZE(reasons); i++) {
         if (reasons[i].err == err)
             return reasons[i].text;

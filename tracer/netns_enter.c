@@ -16,6 +16,7 @@ int ps_netns_visit_open(struct ps_netns_visit *ret_visit)
     if (fd < 0 || fstat(fd, &st) < 0)
         return -errno;
     ret_visit->home = (uint32_t)st.st_ino;
+    ret_visit->away = false;
     ret_visit->home_fd = TAKE_FD(fd);
     return 0;
 }
@@ -26,8 +27,7 @@ void ps_netns_visit_close(struct ps_netns_visit *visit)
     visit->home_fd = -1;
 }
 
-int ps_netns_enter(const struct ps_netns_visit *visit,
-                   const struct ps_netns *ns)
+int ps_netns_enter(struct ps_netns_visit *visit, const struct ps_netns *ns)
 {
     _cleanup_close_ int fd = -1;
     struct stat st;
@@ -42,13 +42,19 @@ int ps_netns_enter(const struct ps_netns_visit *visit,
         return -errno;
     if ((uint32_t)st.st_ino != ns->inum)
         return -ESRCH;
-    return setns(fd, CLONE_NEWNET) < 0 ? -errno : 0;
+    if (setns(fd, CLONE_NEWNET) < 0)
+        return -errno;
+    visit->away = true;
+    return 0;
 }
 
-void ps_netns_leave(const struct ps_netns_visit *visit)
+void ps_netns_leave(struct ps_netns_visit *visit)
 {
-    if (setns(visit->home_fd, CLONE_NEWNET) == 0)
+    /* Without CAP_SYS_ADMIN even the way to where we are is refused. */
+    if (!visit->away || setns(visit->home_fd, CLONE_NEWNET) == 0) {
+        visit->away = false;
         return;
+    }
     ps_error("netns_return_failed", "errno=%d", errno);
     abort();
 }

@@ -9,8 +9,9 @@
 #define PS_NETNS_MAX 1024u
 
 struct ps_netns_visit {
-    int home_fd; /* -1: we are at home, and need not return */
+    int home_fd; /* the way back; -1: not open */
     uint32_t home;
+    bool away;
 };
 
 /* Opens the way back. */
@@ -21,10 +22,10 @@ void ps_netns_visit_close(struct ps_netns_visit *visit);
  * Goes to ns, or stays where it is home already. -errno where it is gone or
  * refused; then the thread is where it was. Every enter needs a leave.
  */
-int ps_netns_enter(const struct ps_netns_visit *visit,
-                   const struct ps_netns *ns);
-/* Goes home. A thread that cannot return must not go on: it aborts. */
-void ps_netns_leave(const struct ps_netns_visit *visit);
+int ps_netns_enter(struct ps_netns_visit *visit, const struct ps_netns *ns);
+/* Goes home, where it is not. A thread that cannot return must not go on: it
+ * aborts. */
+void ps_netns_leave(struct ps_netns_visit *visit);
 
 /* All namespaces, at most PS_NETNS_MAX; ret_missed: how many more there are. */
 int ps_netns_all(struct ps_netns **ret_list, size_t *ret_n, size_t *ret_missed);

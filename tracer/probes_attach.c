@@ -105,7 +105,8 @@ static int attach_hooks(struct ps_probes *p)
 
 static int attach_everywhere(struct ps_probes *p, char *reason, size_t size)
 {
-    _cleanup_(ps_netns_visit_close) struct ps_netns_visit visit = {-1, 0};
+    _cleanup_(ps_netns_visit_close) struct ps_netns_visit visit = {
+        .home_fd = -1};
     _cleanup_free_ struct ps_netns *list = NULL;
     size_t n = 0, missed = 0, done = 0;
     int r, last = -ENOENT;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The daemon as common/service.h wants it. */
-#include <linux/capability.h>
+#include <cap-ng.h>
 
 #include "common/bpf.h"
 #include "tracer/station.h"
@@ -94,8 +94,27 @@ static void try_probes(struct tracer *t)
     ps_probes_detach(t->probes);
 }
 
+/* Other namespaces, and those that only a process holds (containers). */
+static void tell_namespaces(struct tracer *t)
+{
+    bool enter, find;
+
+    capng_get_caps_process();
+    enter = capng_have_capability(CAPNG_EFFECTIVE, CAP_SYS_ADMIN);
+    find = capng_have_capability(CAPNG_EFFECTIVE, CAP_SYS_PTRACE);
+    ps_capability(t->daemon, "tracer.namespaces", enter, find ? "all" : "named",
+                  !enter  ? "without CAP_SYS_ADMIN"
+                  : !find ? "without CAP_SYS_PTRACE: only namespaces with a "
+                            "name in /run/netns"
+                          : NULL,
+                  enter ? NULL
+                        : "sockets and netfilter steps in other network "
+                          "namespaces");
+}
+
 static void tell_rest(struct tracer *t)
 {
+    tell_namespaces(t);
     ps_capability(t->daemon, "tracer.sockets", t->scan != NULL, "iter",
                   t->scan ? NULL : t->no_sockets,
                   t->scan ? NULL : "the list of sockets");

@@ -157,7 +157,8 @@ static int scan_here(struct ps_sockscan *scan, uint32_t netns,
 static int scan_namespaces(struct ps_sockscan *scan,
                            struct ps_sockscan_result *result)
 {
-    _cleanup_(ps_netns_visit_close) struct ps_netns_visit visit = {-1, 0};
+    _cleanup_(ps_netns_visit_close) struct ps_netns_visit visit = {
+        .home_fd = -1};
     int r;
 
     r = ps_netns_visit_open(&visit);

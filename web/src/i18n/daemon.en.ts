@@ -8,6 +8,7 @@ export const enTexts = {
     'tracer.cgroup': 'Socket filters (cgroup)',
     'tracer.sockets': 'Socket list',
     'tracer.drop_reasons': 'Drop reasons',
+    'tracer.namespaces': 'Other network namespaces',
     'tracer.symbols': 'Kernel symbols',
     'tracer.station.*': 'Station {rest}',
     'analyzer.flows_rx': 'Flows, received',

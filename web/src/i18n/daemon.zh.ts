@@ -14,6 +14,7 @@ const capability: Same<'capability'> = {
   'tracer.cgroup': '套接字过滤器（cgroup）',
   'tracer.sockets': '套接字列表',
   'tracer.drop_reasons': '丢包原因',
+  'tracer.namespaces': '其他网络命名空间',
   'tracer.symbols': '内核符号',
   'tracer.station.*': '观测点 {rest}',
   'analyzer.flows_rx': '接收的流',
@@ -118,6 +119,7 @@ export const zhTexts: Texts = {
   loss,
   unit,
   without: {
+    'tracer.namespaces': '其他网络命名空间中的套接字与 netfilter 步骤',
     'tracer.tracepoints': '追踪',
     'tracer.drops': '包在何处被丢弃',
     'tracer.netfilter': 'netfilter 钩子处的步骤',
