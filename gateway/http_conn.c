@@ -72,12 +72,15 @@ static void read_body(struct ps_http_conn *conn)
 {
     struct ps_http_request *req = conn->req;
     struct ps_http_request_private *priv = req->priv;
-    int n = evbuffer_remove(bufferevent_get_input(conn->bev),
+    int n;
+
+    do {
+        n = evbuffer_remove(bufferevent_get_input(conn->bev),
                             req->body + priv->body_have,
                             req->body_len - priv->body_have);
-
-    if (n > 0)
-        priv->body_have += (size_t)n;
+        if (n > 0)
+            priv->body_have += (size_t)n;
+    } while (priv->body_have < req->body_len && ps_http_conn_pull(conn));
     if (priv->body_have == req->body_len)
         dispatch(conn);
     else if (conn->eof)
@@ -215,7 +218,8 @@ void ps_http_conn_read(struct ps_http_conn *conn)
 
 void ps_http_conn_sent(struct ps_http_conn *conn)
 {
-    bool more = evbuffer_get_length(bufferevent_get_input(conn->bev)) > 0;
+    bool more = ps_http_conn_pull(conn) ||
+                evbuffer_get_length(bufferevent_get_input(conn->bev)) > 0;
 
     if (conn->close || conn->http->draining || (conn->eof && !more)) {
         /* Closing with unread input would reset what was just sent. */

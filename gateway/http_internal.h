@@ -91,6 +91,8 @@ void ps_http_conn_fail(struct ps_http_conn *conn, unsigned int status,
 
 /* A connection's bufferevent, plain or with TLS; takes fd also on error. */
 struct bufferevent *ps_http_transport(struct ps_http *http, int fd);
+/* Takes what TLS holds of the input; false: nothing. */
+bool ps_http_conn_pull(struct ps_http_conn *conn);
 /* No more will be sent: tells the client so, in the words of its transport. */
 void ps_http_conn_shut(struct ps_http_conn *conn);
 /* TLS could not be agreed on: who spoke plain HTTP is told. */

@@ -34,6 +34,30 @@ struct bufferevent *ps_http_transport(struct ps_http *http, int fd)
     return bev;
 }
 
+/* libevent (2.1) waits for the socket, also when its high watermark has kept
+ * it from what is decrypted already and nothing more will come. */
+bool ps_http_conn_pull(struct ps_http_conn *conn)
+{
+    struct evbuffer *in = bufferevent_get_input(conn->bev);
+    SSL *ssl = conn->http->tls ? bufferevent_openssl_get_ssl(conn->bev) : NULL;
+    char part[4096];
+    bool pulled = false;
+    int n;
+
+    while (ssl && SSL_pending(ssl) > 0 &&
+           evbuffer_get_length(in) <= conn->http->limits->max_head) {
+        n = SSL_read(ssl, part, sizeof(part));
+        if (n <= 0)
+            break;
+        evbuffer_unfreeze(in, 0);
+        evbuffer_add(in, part, (size_t)n);
+        evbuffer_freeze(in, 0);
+        pulled = true;
+    }
+    ERR_clear_error();
+    return pulled;
+}
+
 void ps_http_conn_shut(struct ps_http_conn *conn)
 {
     SSL *ssl = conn->http->tls ? bufferevent_openssl_get_ssl(conn->bev) : NULL;
