@@ -151,7 +151,7 @@ static void route_request(struct ps_gateway *gateway,
         ps_http_reply(req, 204, NULL, NULL);
         return;
     }
-    if (!ps_doors_admit(gateway, req, role_needed(plan)))
+    if (!ps_doors_admit(gateway, req, role_needed(plan), route))
         return;
     if (plan->match.allowed == 0 && plan->api)
         ps_problem_fail(req, 404, "request.not_found", NULL,

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/doors.h"
 
+#include "gateway/audit.h"
+
 #define WRONG_TOKEN_DELAY_NS (200 * PS_NS_PER_MS)
 
 static const struct ps_http_field challenge[] = {
@@ -76,6 +78,8 @@ void ps_doors_wrong_token(struct ps_gateway *gateway,
                           struct ps_http_request *req)
 {
     ps_limits_wrong(gateway->clients, &req->addr, ps_mono_ns());
+    ps_gateway_audit_refused(gateway, req, "gateway.authenticate", 401,
+                             "auth.wrong_token");
     if (ps_http_defer(req, WRONG_TOKEN_DELAY_NS, fail_token, NULL) < 0)
         fail_token(NULL, req);
 }
@@ -139,7 +143,7 @@ static void refuse(struct ps_gateway *gateway, struct ps_http_request *req,
 }
 
 bool ps_doors_admit(struct ps_gateway *gateway, struct ps_http_request *req,
-                    enum ps_role needed)
+                    enum ps_role needed, const struct ps_route *route)
 {
     uint64_t now_ns = ps_now_ns();
     struct ps_credential credential;
@@ -165,6 +169,7 @@ bool ps_doors_admit(struct ps_gateway *gateway, struct ps_http_request *req,
     if (credential.by == PS_ACCESS_BEARER)
         ps_limits_right(gateway->clients, &req->addr, credential.hash);
     if (req->who->role < needed) {
+        ps_gateway_audit_role(gateway, req, route);
         fail_role(req, needed);
         return false;
     }

@@ -8,10 +8,11 @@
 /*
  * Whether the caller may have needed; sets req->who. False: it has been
  * answered (a wrong token late, so that guessing is slow). Nobody is asked
- * for where needed is PS_ROLE_NONE.
+ * for where needed is PS_ROLE_NONE. route (may be NULL) is what is asked for:
+ * a change for which the role is too low is recorded.
  */
 bool ps_doors_admit(struct ps_gateway *gateway, struct ps_http_request *req,
-                    enum ps_role needed);
+                    enum ps_role needed, const struct ps_route *route);
 /* The same without answering, counting or setting anything. */
 bool ps_doors_would_admit(struct ps_gateway *gateway,
                           const struct ps_http_request *req,

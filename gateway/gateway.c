@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 
 #include "gateway/access.h"
+#include "gateway/audit.h"
 #include "gateway/certificate.h"
 #include "gateway/content.h"
 #include "gateway/openapi.h"
@@ -219,6 +220,7 @@ int ps_gateway_start(struct ps_daemon *d, void *state)
         r = ps_share_new(&share_limits, &gateway->share);
     if (r == 0)
         r = open_streams(gateway);
+    ps_gateway_audit_start(gateway);
     if (r == 0)
         r = ps_peers_new(d, gateway->config->service_timeout, &peers_ops,
                          gateway, &gateway->peers);

@@ -4,6 +4,7 @@
 #define PS_GATEWAY_GATEWAY_H
 
 #include "common/service.h"
+#include "gateway/audit_limit.h"
 #include "gateway/auth.h"
 #include "gateway/files.h"
 #include "gateway/http.h"
@@ -50,6 +51,7 @@ struct ps_gateway {
     struct ps_http *http;
     struct ps_peers *peers;
     struct ps_sse *sse;
+    struct ps_audit_limit audit_limit;
     struct ps_share *share;
 };
 

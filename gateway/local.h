@@ -22,5 +22,6 @@ PS_LOCAL(ps_local_delete_token);
 PS_LOCAL(ps_local_services);
 PS_LOCAL(ps_local_events);
 PS_LOCAL(ps_local_host);
+PS_LOCAL(ps_local_audit);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Logins: a token is changed into a cookie, for browsers. */
 #include "common/json.h"
+#include "gateway/audit.h"
 #include "gateway/doors.h"
 #include "gateway/local.h"
 
@@ -96,6 +97,7 @@ static void log_in(struct ps_gateway *gateway, struct ps_http_request *req)
     }
     req->who = &req->identity;
     ps_auth_used(gateway->auth, req->who, now_ns);
+    ps_gateway_audit_note(gateway, req, "gateway.login", req->who->name);
     ps_info("login", "name=%s client=%s", req->who->name, req->client);
     reply_login(gateway, req, req->who, cookie, now_ns);
     ps_secret_wipe(cookie, sizeof(cookie));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Tokens: listed, made and revoked by administrators. */
 #include "common/json.h"
+#include "gateway/audit.h"
 #include "gateway/doors.h"
 #include "gateway/local.h"
 
@@ -68,6 +69,65 @@ void ps_local_tokens(struct ps_gateway *gateway, struct ps_http_request *req,
     }
     ps_json_reply(req, 200, "application/json",
                   ps_json_from_message(&list.base));
+}
+
+/* ---- in the audit log --------------------------------------------------- */
+
+static void end_failed(struct ps_gateway *gateway, uint64_t seq, int r)
+{
+    static const struct {
+        int result;
+        uint32_t status;
+        const char *error;
+    } kinds[] = {
+        {-EEXIST, 409, "token.name_taken"},
+        {-EDQUOT, 409, "token.too_many"},
+        {-ENOENT, 404, "token.not_found"},
+    };
+    struct ps_audit_end end = {.status = 503, .error = "gateway.store"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+        if (kinds[i].result != r)
+            continue;
+        end.status = kinds[i].status;
+        end.error = kinds[i].error;
+    }
+    (void)ps_gateway_audit_end(gateway, seq, &end); /* counted */
+}
+
+/* What is recorded of a token holds neither its secret nor a hash. */
+static int end_made(struct ps_gateway *gateway, uint64_t seq,
+                    const struct ps_vault_token *token)
+{
+    struct row row;
+    const struct ps_audit_end end = {.target = token->id,
+                                     .after = &row.token.base};
+
+    fill_row(&row, token, 0);
+    return ps_gateway_audit_end(gateway, seq, &end);
+}
+
+static int end_revoked(struct ps_gateway *gateway, uint64_t seq,
+                       const struct ps_vault_token *token)
+{
+    struct ps_audit_end end = {0};
+    struct row row;
+    int r;
+
+    fill_row(&row, token, 0);
+    end.before = ps_json_from_message(&row.token.base);
+    r = ps_gateway_audit_end(gateway, seq, &end);
+    json_decref(end.before);
+    return r;
+}
+
+static void fail_record(struct ps_http_request *req, const char *what)
+{
+    ps_problem_fail(req, 500, "audit.not_recorded", NULL,
+                    "%s, but the audit log holds only that it was begun: what "
+                    "came of it cannot be written. Make room on the disk, or "
+                    "see the gateway's log for why.",
+                    what);
 }
 
 /* ---- making ------------------------------------------------------------- */
@@ -188,9 +248,12 @@ void ps_local_create_token(struct ps_gateway *gateway,
 {
     struct ps_vault_token token = {.created_ns = ps_now_ns()};
     char secret[PS_SECRET_TEXT];
+    uint64_t seq;
     int r;
 
-    if (!take_request(req, (const Ps__CreateTokenRequest *)msg, &token))
+    if (!take_request(req, (const Ps__CreateTokenRequest *)msg, &token) ||
+        !ps_gateway_audit_begin(gateway, req, "gateway.create_token",
+                                token.name, &seq))
         return;
     snprintf(token.created_by, sizeof(token.created_by), "%s", req->who->name);
     r = ps_secret_make(secret);
@@ -201,7 +264,15 @@ void ps_local_create_token(struct ps_gateway *gateway,
                 : ps_vault_token_add(ps_auth_vault(gateway->auth), &token);
     }
     if (r < 0) {
+        end_failed(gateway, seq, r);
         fail_add(req, r, &token);
+        return;
+    }
+    if (end_made(gateway, seq, &token) < 0) {
+        /* Nobody has its secret yet. */
+        (void)ps_vault_token_remove(ps_auth_vault(gateway->auth), token.id);
+        ps_secret_wipe(secret, sizeof(secret));
+        fail_record(req, "The token was made and revoked again");
         return;
     }
     ps_info("token_made", "name=%s role=%s payload=%s by=%s client=%s",
@@ -213,11 +284,25 @@ void ps_local_create_token(struct ps_gateway *gateway,
 
 /* ---- revoking ----------------------------------------------------------- */
 
+static void find_token(const struct ps_gateway *gateway, const char *id,
+                       struct ps_vault_token *ret_token)
+{
+    size_t n;
+    const struct ps_vault_token *tokens =
+        ps_vault_tokens(ps_auth_vault(gateway->auth), &n);
+
+    for (size_t i = 0; i < n; i++)
+        if (ps_streq(tokens[i].id, id))
+            *ret_token = tokens[i];
+}
+
 void ps_local_delete_token(struct ps_gateway *gateway,
                            struct ps_http_request *req,
                            const ProtobufCMessage *msg)
 {
     const char *id = ((const Ps__TokenId *)msg)->id;
+    struct ps_vault_token old = {0};
+    uint64_t seq;
     int r;
 
     if (ps_streq(id, PS_AUTH_ADMIN)) {
@@ -227,7 +312,12 @@ void ps_local_delete_token(struct ps_gateway *gateway,
                         "one with a new token, and the old one ends.");
         return;
     }
+    if (!ps_gateway_audit_begin(gateway, req, "gateway.delete_token", id, &seq))
+        return;
+    find_token(gateway, id, &old);
     r = ps_vault_token_remove(ps_auth_vault(gateway->auth), id);
+    if (r < 0)
+        end_failed(gateway, seq, r);
     if (r == -ENOENT) {
         ps_problem_fail(req, 404, "token.not_found", NULL,
                         "There is no such token; GET tokens lists all.");
@@ -240,5 +330,8 @@ void ps_local_delete_token(struct ps_gateway *gateway,
     ps_info("token_revoked", "id=%.32s by=%s client=%s", id, req->who->name,
             req->client);
     ps_gateway_recheck(gateway);
-    ps_http_reply(req, 204, NULL, NULL);
+    if (end_revoked(gateway, seq, &old) < 0)
+        fail_record(req, "The token was revoked");
+    else
+        ps_http_reply(req, 204, NULL, NULL);
 }

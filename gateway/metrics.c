@@ -250,6 +250,7 @@ void ps_gateway_sample(struct ps_daemon *d, void *state)
 
     for (size_t i = 0; i < PS_DAEMONS; i++)
         sample_peers(d, gateway->peers, ps_peers_name(i));
+    ps_loss(d, "audit_flood", "entries", gateway->audit_limit.dropped);
     ps_loss(d, "stream_cut", "streams", sse->cut);
     ps_loss(d, "stream_replay", "events", sse->lost);
     ps_access_sample(d, gateway);

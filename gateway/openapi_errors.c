@@ -69,6 +69,13 @@ static bool is_change(const struct ps_route *route)
     return route->change;
 }
 
+/* In the audit log: without it, nothing is changed. */
+static bool is_recorded(const struct ps_route *route)
+{
+    return route->change ||
+           (route->role == PS_ROLE_ADMIN && route->method != PS_HTTP_GET);
+}
+
 static bool asks_service(const struct ps_route *route)
 {
     return route->service != NULL;
@@ -124,6 +131,8 @@ static const struct error_row {
     {401, "auth.no_token", "The request has no token.", wants_token, NULL},
     {401, "auth.wrong_token", "The token is not known.", wants_token, NULL},
     {403, "auth.role", "The token's role is too low.", wants_role, NULL},
+    {403, "auth.role", "The topic audit needs the role admin.", NULL,
+     "streamEvents"},
     {404, "flow.not_found", "No such flow.", NULL, "getFlow"},
     {404, "path.not_found", "No such path.", NULL, "getPath"},
     {404, "rule.not_found", "No such rule.", NULL,
@@ -158,6 +167,9 @@ static const struct error_row {
      NULL, "createRule updateRule deleteRule putRuleset"},
     {500, "guarder.not_in_force", "The kernel refused what is stored.", NULL,
      "createRule updateRule deleteRule putRuleset"},
+    {500, "audit.not_recorded",
+     "The change was made; what came of it is not in the audit log.",
+     is_recorded, NULL},
     {501, "sockets.unavailable", "This kernel has no socket iterators.", NULL,
      "listSockets"},
     {501, "trace.unavailable", "This kernel takes no program of the tracer's.",
@@ -174,6 +186,11 @@ static const struct error_row {
      NULL},
     {503, "gateway.ending", "The gateway ends.", asks_service, NULL},
     {503, "gateway.no_memory", "The gateway has no memory left.", always, NULL},
+    {503, "audit.not_writable",
+     "The audit log cannot be written; nothing was changed.", is_recorded,
+     NULL},
+    {503, "stream.too_many", "As many streams are open as may be.", NULL,
+     "streamEvents"},
     {503, "path.unavailable", "This host cannot send such probes.", NULL,
      "measurePath"},
     {503, "guarder.cannot_enforce", "This host cannot enforce rules.", NULL,
@@ -181,6 +198,8 @@ static const struct error_row {
     {504, "service.timeout", "The daemon did not answer in time.", asks_service,
      NULL},
     {507, "trace.store", "The history has no room.", NULL, "createTrace"},
+    {507, "audit.not_writable", "The disk is full; nothing was changed.",
+     is_recorded, NULL},
     {507, "store.full", "The disk is full; nothing was changed.", NULL,
      "createRule updateRule deleteRule putRuleset"},
 };

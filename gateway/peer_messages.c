@@ -15,6 +15,7 @@ static const struct {
     {"trace", &ps__trace__descriptor},
     {"path", &ps__path__descriptor},
     {"ruleset", &ps__guarder_stats__descriptor},
+    {"audit", &ps__audit_entry__descriptor},
 };
 
 /* ---- its state ---------------------------------------------------------- */

@@ -131,6 +131,20 @@ static const struct ps_route routes[] = {
                     "not answer, and why."},
 
     {.method = PS_HTTP_GET,
+     .path = V1 "/audit",
+     .id = "listAudit",
+     .local = ps_local_audit,
+     .request = &ps__list_audit_request__descriptor,
+     .reply = &ps__audit_report__descriptor,
+     .status = 200,
+     .role = PS_ROLE_ADMIN,
+     .summary = "Who changed what: the audit logs of all services",
+     .description =
+         "Newest first. An action that ends in a dot stands for all that "
+         "begin with it (`guarder.`). `missing` names the services that did "
+         "not answer, and why."},
+
+    {.method = PS_HTTP_GET,
      .path = V1 "/sockets",
      .id = "listSockets",
      .service = "tracer",

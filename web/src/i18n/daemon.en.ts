@@ -29,6 +29,7 @@ export const enTexts = {
   loss: {
     apply_failed: 'not applied',
     audit_evicted: 'left the full audit log',
+    audit_flood: 'refused requests beyond what is recorded',
     audit_failed: 'not written to the audit log',
     bus_answer_lost: 'answers that could not be sent',
     bus_answer_too_large: 'answers too large',

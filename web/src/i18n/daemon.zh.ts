@@ -36,6 +36,7 @@ const capability: Same<'capability'> = {
 const loss: Same<'loss'> = {
   apply_failed: '未能应用',
   audit_evicted: '因审计日志已满而移出',
+  audit_flood: '被拒绝的请求过多而未记录',
   audit_failed: '未能写入审计日志',
   bus_answer_lost: '未能发出的应答',
   bus_answer_too_large: '过大的应答',
