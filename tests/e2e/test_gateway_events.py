@@ -11,6 +11,7 @@ from lab import ApiError, Suite, wait_for
 
 pytestmark = pytest.mark.daemons('gateway', 'locator')
 
+ALL = 'event,service,trace,path,ruleset,audit'
 ASK = {'target': '127.0.0.1', 'probes': 1, 'max_hops': 1}
 
 
@@ -116,8 +117,8 @@ def test_loss_is_told(lab):
     assert got[0]['data']['reason'] == 'too_old'
     count = got[0]['data']['count']
     assert count > 0
-    # Exactly what lies between, since only paths made events here.
-    everything = take(suite, 1, topics='event,service,trace,path,ruleset',
+    # Exactly what lies between.
+    everything = take(suite, 1, topics=ALL,
                       last_id=first['id'])[0]['data']['count']
     assert int(got[1]['id']) == int(first['id']) + everything + 1
     assert count <= everything
@@ -179,6 +180,74 @@ def test_stalled_client_harms_nobody(lab):
     assert take(suite, 1, last_id=ident)[0]['event'] in ('path', 'lost')
     stalled.close()
     stream.close()
+
+
+def losses(suite, name):
+    """A loss of the gateway, as it counts it."""
+    text = suite.client.get('/metrics').decode()
+    line = next(line for line in text.splitlines()
+                if f'id="{name}"' in line and 'service="gateway"' in line)
+    return int(line.rpartition(' ')[2])
+
+
+def open_streams(suite):
+    """How many the gateway has."""
+    text = suite.client.get('/metrics').decode()
+    return float(next(line for line in text.splitlines() if
+                      line.startswith('packetscope_gateway_streams')
+                      ).rpartition(' ')[2])
+
+
+def raw_stream(suite, buffer=4096):
+    """A stream on a socket that nobody reads."""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+    sock.connect(('127.0.0.1', suite.port))
+    sock.sendall((f'GET /api/v1/events?topics={ALL} HTTP/1.1\r\n'
+                  f'Host: localhost\r\nAuthorization: Bearer '
+                  f'{suite.token()}\r\n\r\n').encode())
+    return sock
+
+
+def test_stalled_client_learns_what_it_missed(lab):
+    suite = start(lab, '--stream-buffer', '128K', '--stream-history', '64K')
+    stalled = raw_stream(suite)
+    for _ in range(3000):
+        ask(suite)
+        if losses(suite, 'stream_cut'):
+            break
+    assert losses(suite, 'stream_cut') == 1
+    stalled.settimeout(5)
+    data = b''
+    while part := stalled.recv(1 << 20):
+        data += part
+    stalled.close()
+    ids = [int(line[4:]) for line in
+           data[:data.rindex(b'\n\n')].split(b'\n') if line[:4] == b'id: ']
+    assert ids == list(range(ids[0], ids[-1] + 1))
+    # What it was sent and could not take is as lost as what came later.
+    lost, first = take(suite, 2, topics=ALL, last_id=str(ids[-1]))
+    assert lost['event'] == 'lost'
+    assert lost['data'] == {'count': int(first['id']) - ids[-1] - 1,
+                            'reason': 'too_old'}
+    assert losses(suite, 'stream_replay') == lost['data']['count']
+
+
+def test_streams_leave_room_for_requests(lab):
+    suite = start(lab, '--max-connections', '40', '--max-streams', '1000')
+    streams = [raw_stream(suite) for _ in range(30)]
+    wait_for(lambda: open_streams(suite) == 30, 10)
+    for _ in range(5):
+        with pytest.raises(ApiError) as info:
+            Stream(suite)
+        assert info.value.status == 503
+        assert info.value.problem['id'] == 'stream.too_many'
+        assert suite.client.get('paths')['total'] == 0
+    streams.pop().close()
+    wait_for(lambda: open_streams(suite) == 29, 10)
+    Stream(suite).close()
+    for sock in streams:
+        sock.close()
 
 
 @pytest.mark.host_only('it measures time')
