@@ -617,14 +617,15 @@ def test_openapi_is_the_door(door):
         for method, operation in item.items():
             if '{' in path or operation['operationId'] == 'streamEvents':
                 continue
+            body = b'{}' if 'requestBody' in operation else None
             try:
-                status = door.client.open(method.upper(), path,
-                                          b'{}' if method != 'get'
-                                          else None).status
+                status = door.client.open(method.upper(), path, body).status
             except ApiError as error:
                 status = error.status
+                if error.problem.get('id') == 'request.invalid':
+                    status = 200
             # Found and understood: its daemon is missing, at worst.
-            assert status in (200, 503), (method, path)
+            assert status in (200, 204, 503), (method, path)
 
 
 @pytest.mark.daemons('tracer', 'analyzer', 'locator', 'guarder')
