@@ -5,7 +5,7 @@
 #include <nng/supplemental/tls/tls.h>
 
 #define RECONNECT_MIN 100 /* ms */
-#define RECONNECT_MAX 1000
+#define RECONNECT_MAX 400
 
 int ps_bus_errno(int rc)
 {

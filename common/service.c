@@ -157,7 +157,8 @@ static int listen_bus(struct ps_daemon *d, const char *kind,
     _cleanup_free_ char *url = NULL;
     int r = 0;
 
-    if (configured && *configured)
+    /* The address that was given is the active one's. */
+    if (configured && *configured && !d->standby)
         url = strdup(configured);
     else
         r = ps_daemon_peer_url(d, d->place, kind, &url);
@@ -193,7 +194,7 @@ static int start_bus(struct ps_daemon *d)
                  "are the tls files readable?");
         return r;
     }
-    r = ps_service_audit_open(d);
+    r = d->standby ? 0 : ps_service_audit_open(d);
     if (r == 0)
         r = ps_bus_serve(d->bus, ps_service_methods, d);
     if (r == 0)
@@ -201,8 +202,7 @@ static int start_bus(struct ps_daemon *d)
     if (r == 0 && d->service->methods)
         r = ps_bus_serve(d->bus, d->service->methods, d->state);
     if (r == 0)
-        r = listen_bus(d, "pub", config->pub, ps_bus_listen_pub,
-                       &d->pub_url);
+        r = listen_bus(d, "pub", config->pub, ps_bus_listen_pub, &d->pub_url);
     return r;
 }
 
@@ -228,7 +228,8 @@ static int start_service(struct ps_daemon *d)
     if (!d->tick || event_add(d->tick, &second) < 0)
         return -ENOMEM;
     ps_service_heartbeat(d);
-    ps_info("ready", "version=%s pid=%d user=%s instance=" PS_Q, PS_VERSION,
+    ps_info(d->standby ? "seen" : "ready",
+            "version=%s pid=%d user=%s instance=" PS_Q, PS_VERSION,
             (int)getpid(), d->user_name, ps_daemon_instance(d));
     return 0;
 }
@@ -246,6 +247,15 @@ static void note_user(struct ps_daemon *d)
         snprintf(d->user_name, sizeof(d->user_name), "%u", geteuid());
 }
 
+int ps_service_join_bus(struct ps_daemon *d)
+{
+    int r;
+
+    note_user(d);
+    r = start_bus(d);
+    return r < 0 ? r : start_service(d);
+}
+
 static int take_place(struct ps_daemon *d)
 {
     int pid = 0;
@@ -255,14 +265,19 @@ static int take_place(struct ps_daemon *d)
         r = ps_service_lock(d, 1, &pid);
     else
         r = ps_service_lock_free(d, 1, &pid);
+    if (r == -EEXIST && d->service->single && ps_daemon_common(d)->standby &&
+        !ps_daemon_common(d)->selftest)
+        r = ps_service_stand_by(d, pid);
     if (r == -EEXIST) {
         ps_error("place_taken", "pid=%d run_dir=" PS_Q " hint=" PS_Q, pid,
-                 ps_daemon_run_dir(d), "end it, or use another --run-dir");
+                 ps_daemon_run_dir(d),
+                 "end it, use another --run-dir, or wait for its end with "
+                 "--standby");
         d->exit_code = EXIT_PLACE_TAKEN;
-    } else if (r < 0) {
+    } else if (r < 0 && r != -ECANCELED) {
         ps_error("lock_failed", "run_dir=" PS_Q " error=" PS_Q,
                  ps_daemon_run_dir(d), strerror(-r));
-    } else {
+    } else if (r == 0) {
         ps_service_name_instance(d);
     }
     return r;
@@ -296,21 +311,18 @@ static int run(struct ps_daemon *d)
     if (r == 0)
         r = open_service(d);
     if (r < 0)
-        return r;
+        return r == -ECANCELED ? 0 : r;
     if (ps_daemon_common(d)->selftest) {
         ps_service_print_capabilities(d);
         d->exit_code = ps_service_selftest_result(d);
         return 0;
     }
     r = ps_service_drop(d);
-    note_user(d);
     if (r < 0) {
         ps_error("drop_failed", "error=" PS_Q, strerror(-r));
         return r;
     }
-    r = start_bus(d);
-    if (r == 0)
-        r = start_service(d);
+    r = ps_service_join_bus(d);
     if (r < 0)
         return r;
     event_base_dispatch(d->base);

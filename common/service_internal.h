@@ -22,6 +22,7 @@ struct ps_common_config {
     char *tls_key;
     char *seccomp;
     uint64_t audit_size;
+    bool standby;
     bool selftest;
     bool healthcheck;
 };
@@ -39,6 +40,7 @@ struct ps_daemon {
     int exit_code;
     bool draining;
     bool started;
+    bool standby; /* stands on the bus for its parent; see service_standby.c */
     uint64_t drain_deadline_ns;
     int lock_fd;
     unsigned int slot; /* of the run directory, from 1 */
@@ -125,6 +127,16 @@ int ps_service_lock(struct ps_daemon *d, unsigned int slot, int *ret_pid);
 int ps_service_lock_free(struct ps_daemon *d, unsigned int first, int *ret_pid);
 /* The name of this instance: that given, with -k in slot k > 1. */
 void ps_service_name_instance(struct ps_daemon *d);
+
+/* ---- service_standby.c -------------------------------------------------- */
+
+/*
+ * Waits until slot 1, which process `holder` has, is ours. Before open(), on
+ * the loop. -ECANCELED: asked to end.
+ */
+int ps_service_stand_by(struct ps_daemon *d, int holder);
+/* The bus, start() and the first heartbeat; service.c. */
+int ps_service_join_bus(struct ps_daemon *d);
 
 /* ---- service_health.c --------------------------------------------------- */
 

@@ -102,6 +102,11 @@ static const struct ps_option common_options[] = {
      .max = UINT64_C(16) << 30,
      .arg = "SIZE",
      .help = "of the audit log: the oldest changes leave it first"},
+    {.name = "standby",
+     .type = PS_OPT_BOOL,
+     .offset = offsetof(struct ps_common_config, standby),
+     .help = "where another holds the place of a tracer, analyzer or guarder, "
+             "wait for its end and take it, instead of leaving with 3"},
     {.name = "selftest",
      .type = PS_OPT_BOOL,
      .offset = offsetof(struct ps_common_config, selftest),

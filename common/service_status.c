@@ -155,6 +155,8 @@ Ps__ServiceStatus__State ps_service_state(const struct ps_daemon *d)
 {
     if (d->draining)
         return PS__SERVICE_STATUS__STATE__draining;
+    if (d->standby)
+        return PS__SERVICE_STATUS__STATE__standby;
     if (!d->started)
         return PS__SERVICE_STATUS__STATE__starting;
     if (d->degraded[0])
@@ -196,7 +198,7 @@ static void with_status(struct ps_daemon *d,
     s.state = ps_service_state(d);
     s.version = (char *)(uintptr_t)PS_VERSION;
     s.has_pid = 1;
-    s.pid = (uint32_t)getpid();
+    s.pid = (uint32_t)(d->standby ? getppid() : getpid());
     since.unix_ns = d->epoch;
     s.started = &since;
     s.has_uptime_ns = 1;

@@ -416,3 +416,87 @@ def test_readers_go_on_while_a_replica_dies(lab):
     assert len(done) > 50
     # At most the one that was on its way to it.
     assert len(failed) <= 3
+
+
+# ---- standby ---------------------------------------------------------------
+
+def stand_by(suite, name, active):
+    """A second one that waits for the place of the first."""
+    daemon = Daemon(suite.lab, name, '--standby', run_dir=suite.run_dir,
+                    state_dir=suite.state_dir, ns=suite.ns)
+    daemon.log_path = daemon.log_path.with_name(f'{name}-standby.log')
+    suite.lab.on_close(daemon.stop)
+    daemon.start(wait=False)
+    until(suite.client, name, {HOST: 'ready', f'{HOST}-2': 'standby'}, 8)
+    status = services(suite.client, name)[f'{HOST}-2']
+    assert status['pid'] == daemon.proc.pid
+    assert str(active.proc.pid) in status['reason']
+    return daemon
+
+
+@pytest.mark.parametrize('how', [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize('name', ['tracer', 'analyzer', 'guarder'])
+@pytest.mark.daemons('tracer', 'analyzer', 'guarder')
+@pytest.mark.host_only('it measures time')
+def test_standby_takes_the_place(lab, name, how):
+    suite = start(lab, name, 'gateway')
+    read = {'tracer': 'traces', 'analyzer': 'flows', 'guarder': 'rules'}[name]
+    if name == 'guarder':
+        suite.client.post('rules', {'id': 'kept', 'action': 'drop',
+                                    'proto': 'udp', 'dport': '9'})
+    second = stand_by(suite, name, suite[name])
+    assert suite.client.get(read) is not None
+    assert not list(suite.state_dir.glob(f'{name}-2*'))
+
+    suite[name].stop(how)
+    ended = time.monotonic()
+    wait_for(lambda: ' place_free ' in second.log(), 10)
+    assert time.monotonic() - ended < 1
+    # To load and attach takes a sanitized one its time.
+    wait_for(lambda: ' ready ' in second.log(), 10)
+    ready = time.monotonic()
+    wait_for(lambda: services(suite.client, name)[HOST]['state'] in READY and
+             services(suite.client, name)[HOST]['pid'] == second.proc.pid,
+             10, what='the second is the active one')
+    assert time.monotonic() - ready < 2
+    assert time.monotonic() - ended < 6
+    assert suite.client.get(read) is not None
+    if name == 'guarder':
+        assert [r['id'] for r in suite.client.get('rules')['rules']] == \
+            ['kept']
+    # The one that waited is no more shown as such, and the place behind it is
+    # free for the next.
+    third = stand_by(suite, name, second)
+    assert third.stop() == 0
+    until(suite.client, name, {HOST: 'ready'}, 20)
+    assert not (suite.run_dir / f'{name}-2.rep').exists()
+    assert second.stop() == 0
+
+
+@pytest.mark.daemons('analyzer')
+def test_standby_that_is_killed_leaves_nothing(lab):
+    suite = start(lab, 'analyzer', 'gateway')
+    second = stand_by(suite, 'analyzer', suite['analyzer'])
+    child, = _children(second.proc.pid)
+    for line in ('CapEff', 'CapPrm', 'CapBnd', 'CapAmb'):
+        assert _status(child)[line].strip('0') == '', line
+    assert _status(child)['NoNewPrivs'] == '1'
+    assert _status(child)['Seccomp'] == '2'
+    # Without its child it waits unseen.
+    second.kill()
+    wait_for(lambda: not os.path.exists(f'/proc/{child}'), 5)
+    until(suite.client, 'analyzer', {HOST: 'ready'}, 20)
+    assert suite['analyzer'].proc.poll() is None
+
+
+def _children(pid):
+    """The processes that a process made."""
+    with open(f'/proc/{pid}/task/{pid}/children', encoding='ascii') as file:
+        return [int(word) for word in file.read().split()]
+
+
+def _status(pid):
+    """/proc/PID/status as a dict."""
+    with open(f'/proc/{pid}/status', encoding='ascii') as file:
+        return dict(line.rstrip('\n').replace('\t', '').split(':', 1)
+                    for line in file)

@@ -145,6 +145,7 @@ class Killing:
         self.sent = 0
         self.held = set()
         self.readers, self.streams = {}, []
+        self.argv = {}
         self.qdiscs = self._qdiscs()
         self.namespaces = set(os.listdir('/run/netns'))
         self.client = None
@@ -154,6 +155,9 @@ class Killing:
     def __enter__(self):
         self.lab.on_close(self._down_quietly)
         self._deploy('up', '--detach', '--no-geo')
+        for name in DAEMONS:
+            words = Path(f'/proc/{self.pid(name)}/cmdline').read_text('utf-8')
+            self.argv[name] = words.split('\0')[:-1]
         token = (self.state / 'admin.token').read_text('ascii').strip()
         self.client = Client(self.url, token)
         self._load(token)
@@ -247,13 +251,19 @@ class Killing:
         """Notes it."""
         self.failures.append(f'{name} #{self.rounds[name]}: {what}')
 
+    def _tail(self, name):
+        """The last lines that a daemon said."""
+        log = self.state / 'log' / f'{name}.log'
+        return log.read_text('utf-8', errors='replace')[-1500:]
+
     def _timed(self, name, what, check, bound):
         """Seconds until it is so; more than the bound is a failure."""
         begin = time.monotonic()
         try:
             wait_for(check, 15, interval=0.02)
         except TimeoutError:
-            self.fail(name, f'not {what} in 15 s')
+            self.fail(name, f'not {what} in 15 s; its log ends with '
+                      f'{self._tail(name)!r}')
             return time.monotonic() - begin
         seconds = time.monotonic() - begin
         if seconds > bound * SLOW:
@@ -269,10 +279,22 @@ class Killing:
         return services is not None and services[name].get('pid') == pid and \
             all(services[n]['state'] in READY for n in DAEMONS)
 
-    def _start(self, name, argv):
+    def _all_are_there(self):
+        """Their status; one that ended meanwhile is a failure, and is started
+        for the rounds to come."""
+        for name in DAEMONS:
+            if not Path(f'/proc/{self.pid(name)}').exists():
+                self.fail(name, f'it ended by itself: {self._tail(name)!r}')
+                pid = self._start(name)
+                self._timed(name, 'ready again',
+                            lambda n=name, p=pid: self._is_ready(n, p),
+                            READY_S)
+        return self.services()
+
+    def _start(self, name):
         """As it ran, by nobody's child."""
         log = self.state / 'log' / f'{name}.log'
-        line = (f'setsid {shlex.join(argv)} </dev/null >>{log} 2>&1 & '
+        line = (f'setsid {shlex.join(self.argv[name])} </dev/null >>{log} 2>&1 & '
                 f'echo $! >{self.run}/{name}.pid')
         self.ns.run('bash', '-c', line, env=self.env)
         return self.pid(name)
@@ -280,9 +302,8 @@ class Killing:
     def round(self, name):
         """Kills it once and checks all that must hold."""
         self.rounds[name] += 1
-        before = self.services()
+        before = self._all_are_there()
         pids = {n: self.pid(n) for n in DAEMONS}
-        argv = Path(f'/proc/{pids[name]}/cmdline').read_text().split('\0')[:-1]
         self._acknowledge(name)
         self.held |= set().union(*(held(pid) for pid in pids.values()))
 
@@ -292,7 +313,7 @@ class Killing:
             self.down_s[name].append(self._timed(
                 name, 'down', lambda: self._is_down(name), DOWN_S))
         self.send()
-        pid = self._start(name, argv)
+        pid = self._start(name)
         self.ready_s[name].append(self._timed(
             name, 'ready', lambda: self._is_ready(name, pid), READY_S))
         if name == 'gateway':
