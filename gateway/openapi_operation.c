@@ -104,20 +104,53 @@ static json_t *success_content(const struct ps_route *route, json_t *example)
     return json_pack("{s:o}", type, media);
 }
 
+/* Whether its answers have an entity tag: those whose end is known. */
+static bool has_tag(const struct ps_route *route)
+{
+    return route->method == PS_HTTP_GET && route->status == 200 &&
+           (!route->type || ps_streq(route->type, "application/json"));
+}
+
+static json_t *success_headers(const struct ps_route *route)
+{
+    json_t *headers = json_object();
+
+    if (route->status == 201 || route->status == 202)
+        json_object_set_new(
+            headers, "Location",
+            ps_openapi_header("Where what was made can be found.", "string"));
+    if (has_tag(route))
+        json_object_set_new(
+            headers, "ETag",
+            ps_openapi_header("Of these bytes: with it as If-None-Match, the "
+                              "same answer is only a 304.",
+                              "string"));
+    if (route->share) {
+        json_object_set_new(
+            headers, "Age",
+            ps_openapi_header("Whole seconds since the daemon was asked: an "
+                              "answer may be given again for one. Ask with "
+                              "\"Cache-Control: no-cache\" for a new one.",
+                              "integer"));
+        json_object_set_new(
+            headers, "Packetscope-Age-Ms",
+            ps_openapi_header("The same in milliseconds.", "integer"));
+    }
+    return headers;
+}
+
 static json_t *success(const struct ps_route *route, json_t *example)
 {
-    json_t *response;
+    json_t *response, *headers;
 
     if (route->status == 204)
         return json_pack("{s:s}", "description", "Done; there is no body.");
     response = json_pack("{s:s, s:o}", "description", route->summary, "content",
                          success_content(route, example));
-    if (route->status == 201 || route->status == 202)
-        json_object_set_new(
-            response, "headers",
-            json_pack("{s:o}", "Location",
-                      ps_openapi_header("Where what was made can be found.",
-                                        "string")));
+    headers = success_headers(route);
+    if (json_object_size(headers) > 0)
+        json_object_set(response, "headers", headers);
+    json_decref(headers);
     return response;
 }
 
@@ -129,6 +162,11 @@ static json_t *responses(const struct ps_route *route, json_t *examples)
 
     snprintf(status, sizeof(status), "%u", route->status);
     json_object_set_new(list, status, success(route, example));
+    if (has_tag(route))
+        json_object_set_new(
+            list, "304",
+            json_pack("{s:s}", "description",
+                      "It is what If-None-Match names; there is no body."));
     ps_openapi_errors(route, list);
     /* Its answer is the same when a daemon is not ready. */
     if (ps_streq(route->id, "getReadiness"))
