@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: MIT
-"""Debian's kernels, fetched and unpacked in a cache, never installed.
-
-apt works in a private directory, from copies of this machine's own Debian
-source with the suite changed: the machine's apt is not touched.
-"""
+"""Debian's kernels, fetched and unpacked in a cache, never installed."""
 
 import fcntl
 import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / 'tests'))
+
+from lab.debian import Apt  # noqa: E402
+
 CACHE = Path(os.environ.get('XDG_CACHE_HOME') or
              Path(os.environ.get('HOME', '/var/tmp')) / '.cache')
 CACHE = CACHE / 'packetscope' / 'vm'
@@ -66,44 +67,16 @@ def _name(path):
     return Path(path).name.split('.ko')[0].replace('-', '_')
 
 
-def _apt(work, tool, *args):
-    opts = {
-        'Dir::Etc::sourcelist': '/dev/null',
-        'Dir::Etc::sourceparts': f'{work}/sources',
-        'Dir::Etc::preferencesparts': '/dev/null',
-        'Dir::State::lists': f'{work}/lists',
-        'Dir::Cache': f'{work}/cache',
-        'APT::Sandbox::User': 'root',
-        'Acquire::Retries': '3',
-    }
-    argv = [tool, '-q']
-    for key, value in opts.items():
-        argv += ['-o', f'{key}={value}']
-    res = subprocess.run([*argv, *args], cwd=work, capture_output=True,
-                         text=True, check=False, stdin=subprocess.DEVNULL)
-    if res.returncode:
-        raise RuntimeError(f'{tool} {" ".join(args)}: {res.stderr.strip()}')
-    return res.stdout
-
-
 def _fetch(version, dest):
     work = dest.with_name(dest.name + '.tmp')
     shutil.rmtree(work, ignore_errors=True)
-    for sub in ('sources', 'lists/partial', 'cache/archives/partial'):
-        (work / sub).mkdir(parents=True)
-    stanza = subprocess.run(
-        [ROOT / 'deploy/setup', '--source', SUITES[version]], check=True,
-        capture_output=True, text=True).stdout
-    (work / 'sources/one.sources').write_text(stanza, encoding='ascii')
-    _apt(work, 'apt-get', 'update')
+    apt = Apt(work, SUITES[version])
     found = re.findall(r'Depends: (linux-image-\S+)',
-                       _apt(work, 'apt-cache', 'depends', META))
+                       apt.run('apt-cache', 'depends', META))
     if not found:
         raise RuntimeError(f'{META} of {SUITES[version]} names no kernel')
-    _apt(work, 'apt-get', 'download', found[0])
-    (deb,) = work.glob('*.deb')
     tree = work / 'tree'
-    subprocess.run(['dpkg', '-x', deb, tree], check=True)
+    apt.unpack(tree, found[0])
     lib = tree / 'lib/modules'
     if not lib.exists():
         lib = tree / 'usr/lib/modules'
