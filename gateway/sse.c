@@ -9,22 +9,13 @@
 #include "gateway/limits.h"
 #include "gateway/problem.h"
 #include "gateway/ring.h"
+#include "gateway/topics.h"
 
 #define BEAT_S     10
 #define PUMP_BYTES (64 * 1024)
 /* After one flush the next is so much later: of many events at once, each
  * stream gets some with one write, which costs as much as one event. */
 #define FLUSH_NS (50 * PS_NS_PER_MS)
-
-/* role: the least that sees a topic. */
-static const struct {
-    const char *name;
-    enum ps_role role;
-} kinds[] = {
-    {"event", PS_ROLE_VIEWER},   {"service", PS_ROLE_VIEWER},
-    {"trace", PS_ROLE_VIEWER},   {"path", PS_ROLE_VIEWER},
-    {"ruleset", PS_ROLE_VIEWER}, {"audit", PS_ROLE_ADMIN},
-};
 
 struct stream {
     TAILQ_ENTRY(stream) link;
@@ -159,53 +150,6 @@ static const struct ps_http_stream_ops stream_ops = {
 
 /* ---- opening ------------------------------------------------------------ */
 
-/* All that this caller may see, where it names none. -EINVAL, -EACCES. */
-static int parse_topics(const Ps__EventsRequest *ask, enum ps_role role,
-                        uint32_t *ret_topics, const char **ret_wrong)
-{
-    uint32_t topics = 0, seen = 0;
-
-    for (uint32_t k = 0; k < ARRAY_SIZE(kinds); k++)
-        if (role >= kinds[k].role)
-            seen |= 1u << k;
-    for (size_t i = 0; i < ask->n_topics; i++) {
-        uint32_t bit = 0;
-
-        for (uint32_t k = 0; k < ARRAY_SIZE(kinds); k++)
-            if (ps_streq(kinds[k].name, ask->topics[i]))
-                bit = 1u << k;
-        *ret_wrong = ask->topics[i];
-        if (!bit)
-            return -EINVAL;
-        if (!(bit & seen))
-            return -EACCES;
-        topics |= bit;
-    }
-    *ret_topics = topics ? topics : seen;
-    return 0;
-}
-
-/* Says what is wrong with the request; false: it was answered so. */
-static bool check_topics(struct ps_http_request *req,
-                         const Ps__EventsRequest *ask, uint32_t *ret_topics)
-{
-    const char *wrong = NULL;
-    int r = parse_topics(ask, req->who ? req->who->role : PS_ROLE_NONE,
-                         ret_topics, &wrong);
-
-    if (r == -EINVAL)
-        ps_problem_fail(req, 400, "request.invalid", "topics",
-                        "There is no topic \"%.64s\"; use event, service, "
-                        "trace, path, ruleset or audit.",
-                        wrong);
-    else if (r < 0)
-        ps_problem_fail(req, 403, "auth.role", "topics",
-                        "The topic \"%.64s\" needs the role admin; leave it "
-                        "out, or use another token.",
-                        wrong);
-    return r == 0;
-}
-
 /* Ordinary requests must get through when the streams are at their bound. */
 static bool check_room(const struct ps_sse *sse, struct ps_http_request *req)
 {
@@ -266,7 +210,7 @@ void ps_sse_open(struct ps_sse *sse, struct ps_http_request *req,
     uint64_t cursor = 0;
     bool restart = false;
 
-    if (!check_topics(req, ask, &topics))
+    if (!ps_topics_ask(req, ask, &topics))
         return;
     if (find_cursor(sse, req, &cursor, &restart) < 0) {
         ps_problem_fail(req, 400, "request.invalid", "Last-Event-ID",
@@ -355,13 +299,12 @@ void ps_sse_publish(struct ps_sse *sse, const char *topic,
                     const ProtobufCMessage *msg)
 {
     _cleanup_free_ char *data = NULL;
-    struct ps_ring_event *event = NULL;
+    struct ps_ring_event *event;
+    int number = ps_topics_find(topic);
 
-    if (ps_json_print(msg, &data, NULL) < 0)
+    if (number < 0 || ps_json_print(msg, &data, NULL) < 0)
         return;
-    for (uint32_t i = 0; i < ARRAY_SIZE(kinds); i++)
-        if (ps_streq(kinds[i].name, topic))
-            event = ps_ring_add(sse->ring, ps_mono_ns(), i, topic, data);
+    event = ps_ring_add(sse->ring, ps_mono_ns(), (uint32_t)number, topic, data);
     if (!event)
         return;
     sse->stats.published++;
