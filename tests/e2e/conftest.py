@@ -14,6 +14,8 @@ from lab import Lab, Suite, clean_stale, missing  # noqa: E402
 
 
 def pytest_configure(config):
+    # A daemon that makes a system call it may not make ends at once.
+    os.environ.setdefault('PACKETSCOPE_SECCOMP', 'abort')
     config.addinivalue_line(
         'markers', 'daemons(*names): skipped unless these are built')
     config.addinivalue_line('markers', 'full: only with tests/run --full')
