@@ -106,7 +106,8 @@ static int make_file(int dir_fd)
     fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
         return -errno;
-    strcat(text, "\n");
+    /* The last letter's NUL; the array has one byte more. */
+    memcpy(text + PS_SECRET_TEXT - 1, "\n", sizeof("\n"));
     r = write_all(fd, text);
     ps_secret_wipe(text, sizeof(text));
     if (r == 0)

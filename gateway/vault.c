@@ -39,10 +39,7 @@ static bool take_text(sqlite3_stmt *stmt, int column, char *text, size_t size)
 {
     const char *value = (const char *)sqlite3_column_text(stmt, column);
 
-    if (!value || strlen(value) >= size)
-        return false;
-    strcpy(text, value);
-    return true;
+    return value && snprintf(text, size, "%s", value) < (int)size;
 }
 
 static bool take_time(sqlite3_stmt *stmt, int column, uint64_t *ret_ns)
