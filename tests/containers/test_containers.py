@@ -27,6 +27,10 @@ HELD = {
     'locator': set(),
     'gateway': set(),
 }
+# Of those that occur; see capabilities(7).
+BITS = {0: 'chown', 1: 'dac_override', 6: 'setgid', 7: 'setuid',
+        12: 'net_admin', 13: 'net_raw', 19: 'sys_ptrace', 21: 'sys_admin',
+        34: 'syslog', 38: 'perfmon', 39: 'bpf'}
 # What no image of a daemon needs.
 TOOLS = ('cc', 'gcc', 'g++', 'clang', 'ld', 'as', 'make', 'ninja', 'cmake',
          'git', 'npm', 'node', 'bpftool', 'python3', 'packetscope-setup')
@@ -45,10 +49,9 @@ def status(pid, task=None):
 
 def names(mask):
     """Names of the capabilities of a mask of /proc."""
-    out = subprocess.run(['capsh', f'--decode={mask}'], check=True,
-                         capture_output=True, text=True).stdout
-    return {name.removeprefix('cap_') for name in
-            out.strip().partition('=')[2].split(',') if name}
+    mask = int(mask, 16)
+    return {BITS.get(bit, f'capability {bit}')
+            for bit in range(mask.bit_length()) if mask >> bit & 1}
 
 
 # ---- images -----------------------------------------------------------------
