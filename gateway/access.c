@@ -65,7 +65,7 @@ static void on_tick(evutil_socket_t fd _unused_, short what _unused_, void *arg)
 
 int ps_access_start(struct ps_gateway *gateway)
 {
-    const struct timeval tick = {.tv_usec = TICK_MS * 1000};
+    const struct timeval tick = {.tv_usec = TICK_MS * 1000L};
     _cleanup_free_ char *error = NULL;
     int r = ps_auth_start(gateway->auth, gateway->config->session_idle,
                           gateway->config->session_max, &error);

@@ -144,7 +144,10 @@ void ps_limits_disconnect(struct ps_limits *limits, const struct ps_addr *addr)
 {
     struct client *client = find_client(limits, addr);
 
-    if (!client || client->conns == 0 || --client->conns > 0)
+    if (!client || client->conns == 0)
+        return;
+    client->conns--;
+    if (client->conns > 0)
         return;
     TAILQ_INSERT_TAIL(&limits->away, client, away);
     if (++limits->n_away > PS_LIMITS_REMEMBERED)

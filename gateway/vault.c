@@ -176,7 +176,7 @@ int ps_vault_load(struct ps_vault *vault)
 
 bool ps_vault_tick(struct ps_vault *vault)
 {
-    int64_t version;
+    int64_t version = 0;
 
     (void)ps_vault_flush(vault);
     if (data_version(vault, &version) < 0 || version == vault->version)
