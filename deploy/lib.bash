@@ -43,6 +43,41 @@ take_common() {
     esac
 }
 
+# The gateway's certificate, if its options make it speak TLS.
+gateway_cert() {
+    local file=/etc/packetscope/gateway.yaml
+    if [[ -n ${PACKETSCOPE_HTTP_TLS_CERT:-} ]]; then
+        echo "$PACKETSCOPE_HTTP_TLS_CERT"
+    elif [[ -r $file ]]; then
+        sed -n "s/^http_tls_cert:[[:space:]]*[\"']\{0,1\}\([^\"'#]*[^\"'# ]\).*/\1/p" \
+            "$file"
+    fi
+}
+
+gateway_url() {
+    if [[ -n $(gateway_cert) ]]; then
+        echo "https://$HTTP"
+    else
+        echo "http://$HTTP"
+    fi
+}
+
+# Asks this suite's gateway. With TLS it must have the key of the certificate
+# that is configured; the address need not be among its names.
+gateway_curl() { # PATH [CURL OPTION]...
+    local path=$1 cert pin
+    local -a tls=()
+    shift
+    cert=$(gateway_cert)
+    if [[ -n $cert ]]; then
+        pin=$(openssl x509 -in "$cert" -noout -pubkey |
+            openssl pkey -pubin -outform der |
+            openssl dgst -sha256 -binary | base64) || return 1
+        tls=(--insecure --pinnedpubkey "sha256//$pin")
+    fi
+    curl -sS --noproxy '*' "${tls[@]}" "$@" "$(gateway_url)$path"
+}
+
 need_root() {
     ((EUID == 0)) && return
     die "needs root: to load eBPF programs, open raw sockets and read other \

@@ -17,7 +17,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from lab import ApiError, Daemon, Suite, free_port, wait_for
+from lab import ApiError, Daemon, Suite, deploy_up, free_port, wait_for
 
 pytestmark = pytest.mark.daemons('gateway')
 
@@ -649,6 +649,22 @@ def test_does_not_start_without_its_certificate(lab, tmp_path, wrong):
                     *args).start(wait=False)
     assert daemon.proc.wait(20) == 1
     assert named in daemon.log()
+
+
+@pytest.mark.daemons('guarder', 'tracer', 'analyzer', 'locator')
+@pytest.mark.host_only('it builds')
+def test_deploy_up_with_tls(lab, tmp_path, monkeypatch):
+    for parent in (tmp_path, *tmp_path.parents[:2]):
+        parent.chmod(0o755)
+    cert, key = make_cert(tmp_path)
+    monkeypatch.setenv('PACKETSCOPE_HTTP_TLS_CERT', str(cert))
+    monkeypatch.setenv('PACKETSCOPE_HTTP_TLS_KEY', str(key))
+    # It comes back once it has asked the gateway, whose key it checks.
+    client, _, _ = deploy_up(lab, '--no-geo')
+    url = client.base.replace('http://', 'https://')
+    out = lab.host.run('curl', '-sS', '--noproxy', '*', '--cacert', cert,
+                       f'{url}/healthz').stdout
+    assert json.loads(out) == {'status': 'ok'}
 
 
 def test_plain_gateway_says_no_tls(lab):
