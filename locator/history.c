@@ -72,8 +72,8 @@ static int remove_oldest(struct ps_history *history)
     int r = stmt ? run(stmt) : -EIO;
 
     if (r == 0)
-        history->evicted += (uint64_t)sqlite3_changes64(
-            ps_store_db(history->store));
+        history->evicted +=
+            (uint64_t)sqlite3_changes64(ps_store_db(history->store));
     return r;
 }
 

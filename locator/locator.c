@@ -168,10 +168,9 @@ static int open_history(struct ps_locator *locator)
     size_t n = 0;
     int r;
 
-    r = ps_history_open(ps_daemon_state_dir(locator->daemon),
-                        ps_daemon_place(locator->daemon),
-                        locator->config->history_size, &locator->history,
-                        &error);
+    r = ps_history_open(
+        ps_daemon_state_dir(locator->daemon), ps_daemon_place(locator->daemon),
+        locator->config->history_size, &locator->history, &error);
     if (r < 0) {
         ps_error("history_failed", "error=" PS_Q, error ? error : strerror(-r));
         return r;

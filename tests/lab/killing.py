@@ -91,6 +91,16 @@ class Stream:
                     return
 
 
+def has_ended(pid):
+    """Its files are closed: it is gone, or a zombie. As whoever starts it
+    again would wait."""
+    try:
+        stat = Path(f'/proc/{pid}/stat').read_text('utf-8')
+    except OSError:
+        return True
+    return stat.rpartition(')')[2].split()[0] == 'Z'
+
+
 def held(pid):
     """(kind, id) of the BPF objects that a process has open."""
     found = set()
@@ -230,7 +240,8 @@ class Killing:
         return self.api('GET', 'rules/drop-9999')['hit_packets']
 
     def _new_trace(self):
-        body = {'filter': {'proto': 'icmp'}, 'max_packets': 1000,
+        # Small: the tracer keeps a size, not a number.
+        body = {'filter': {'proto': 'icmp'}, 'max_packets': 200,
                 'duration_ns': 4 * 10**9}
         self.traces.append(self.api('POST', 'traces', body)['id'])
 
@@ -254,7 +265,7 @@ class Killing:
     def _tail(self, name):
         """The last lines that a daemon said."""
         log = self.state / 'log' / f'{name}.log'
-        return log.read_text('utf-8', errors='replace')[-1500:]
+        return log.read_text('utf-8', errors='replace')[-600:]
 
     def _timed(self, name, what, check, bound):
         """Seconds until it is so; more than the bound is a failure."""
@@ -283,7 +294,7 @@ class Killing:
         """Their status; one that ended meanwhile is a failure, and is started
         for the rounds to come."""
         for name in DAEMONS:
-            if not Path(f'/proc/{self.pid(name)}').exists():
+            if has_ended(self.pid(name)):
                 self.fail(name, f'it ended by itself: {self._tail(name)!r}')
                 pid = self._start(name)
                 self._timed(name, 'ready again',
@@ -294,8 +305,8 @@ class Killing:
     def _start(self, name):
         """As it ran, by nobody's child."""
         log = self.state / 'log' / f'{name}.log'
-        line = (f'setsid {shlex.join(self.argv[name])} </dev/null >>{log} 2>&1 & '
-                f'echo $! >{self.run}/{name}.pid')
+        line = (f'setsid {shlex.join(self.argv[name])} </dev/null >>{log} '
+                f'2>&1 & echo $! >{self.run}/{name}.pid')
         self.ns.run('bash', '-c', line, env=self.env)
         return self.pid(name)
 
@@ -309,6 +320,7 @@ class Killing:
 
         begin = time.monotonic()
         os.kill(pids[name], signal.SIGKILL)
+        wait_for(lambda: has_ended(pids[name]), 10, interval=0.005)
         if name != 'gateway':
             self.down_s[name].append(self._timed(
                 name, 'down', lambda: self._is_down(name), DOWN_S))
@@ -343,7 +355,7 @@ class Killing:
         for other in DAEMONS:
             if other == name:
                 continue
-            if not Path(f'/proc/{pids[other]}').exists():
+            if has_ended(pids[other]):
                 self.fail(name, f'{other} has ended')
             elif after.get(other, {}).get('started') != \
                     before[other]['started']:

@@ -41,10 +41,12 @@ static void expect(const struct ps_merge *merge, const char *ids,
 {
     Ps__PathList *list = NULL;
     char got[64] = "";
+    size_t len = 0;
 
     assert_int_equal(ps_merge_paths(merge, &list), 0);
     for (size_t i = 0; i < list->n_paths; i++)
-        strcat(got, list->paths[i]->id);
+        len += (size_t)snprintf(got + len, sizeof(got) - len, "%s",
+                                list->paths[i]->id);
     assert_string_equal(got, ids);
     if (cursor)
         assert_string_equal(list->next_cursor, cursor);
