@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/openapi.h"
 
+#include "gateway/auth.h"
 #include "gateway/comments.h"
 #include "gateway/openapi_internal.h"
 
@@ -39,12 +40,15 @@ const ProtobufCMessageDescriptor *ps_openapi_body(const struct ps_route *route)
 static json_t *components(const json_t *comments)
 {
     return json_pack(
-        "{s:o, s:o, s:{s:{s:s, s:s, s:s}}}", "schemas",
+        "{s:o, s:o, s:{s:{s:s, s:s, s:s}, s:{s:s, s:s, s:s, s:s}}}", "schemas",
         ps_openapi_schemas(comments), "responses", ps_openapi_responses(),
         "securitySchemes", "bearer", "type", "http", "scheme", "bearer",
         "description",
         "A token. The first administrator's is in admin.token in the state "
-        "directory.");
+        "directory.",
+        "cookie", "type", "apiKey", "in", "cookie", "name", PS_AUTH_COOKIE,
+        "description",
+        "A login, from the gateway's own pages alone: see POST session.");
 }
 
 static json_t *paths(const json_t *comments, const json_t *examples)
@@ -105,12 +109,12 @@ json_t *ps_openapi_document(void)
     json_t *document = NULL;
 
     if (comments && examples)
-        document = json_pack("{s:s, s:o, s:[{s:s, s:s}], s:o, s:[{s:[]}], s:o,"
-                             " s:o}",
+        document = json_pack("{s:s, s:o, s:[{s:s, s:s}], s:o,"
+                             " s:[{s:[]}, {s:[]}], s:o, s:o}",
                              "openapi", "3.1.0", "info", info(), "servers",
                              "url", "/", "description", "this gateway", "tags",
-                             tag_list(), "security", "bearer", "paths",
-                             paths(comments, examples), "components",
+                             tag_list(), "security", "bearer", "cookie",
+                             "paths", paths(comments, examples), "components",
                              components(comments));
     json_decref(comments);
     json_decref(examples);

@@ -95,8 +95,9 @@ static const struct error_row {
     unsigned int status;
     const char *id;
     const char *when;
+    /* Either is enough. */
     applies_fn applies; /* NULL: by ops */
-    const char *ops;    /* operations, divided by spaces */
+    const char *ops;    /* operations, divided by spaces; NULL: none */
 } rows[] = {
     {400, "request.malformed",
      "The path or the query is not in its plain form.", always, NULL},
@@ -129,7 +130,12 @@ static const struct error_row {
      "measurePath"},
     {400, "rule.too_many", "More rules than can be kept.", NULL, "putRuleset"},
     {401, "auth.no_token", "The request has no token.", wants_token, NULL},
-    {401, "auth.wrong_token", "The token is not known.", wants_token, NULL},
+    {401, "auth.wrong_token", "The token is not known, or has expired.",
+     wants_token, "logIn"},
+    {401, "auth.session_ended", "The cookie's login has ended.", wants_token,
+     NULL},
+    {403, "auth.foreign_page", "A cookie, from another site's page.",
+     wants_token, "logIn logOut"},
     {403, "auth.role", "The token's role is too low.", wants_role, NULL},
     {403, "auth.role", "The topic audit needs the role admin.", NULL,
      "streamEvents"},
@@ -137,6 +143,7 @@ static const struct error_row {
     {404, "path.not_found", "No such path.", NULL, "getPath"},
     {404, "rule.not_found", "No such rule.", NULL,
      "getRule updateRule deleteRule"},
+    {404, "token.not_found", "No such token.", NULL, "deleteToken"},
     {404, "trace.not_found", "No such trace.", NULL,
      "getTrace deleteTrace listTracePackets"},
     {409, "rule.exists", "There is a rule of this id.", NULL, "createRule"},
@@ -144,6 +151,12 @@ static const struct error_row {
      "createRule"},
     {409, "ruleset.generation_conflict",
      "Somebody changed a rule since if_generation.", NULL, "putRuleset"},
+    {409, "token.name_taken", "There is a token of this name.", NULL,
+     "createToken"},
+    {409, "token.too_many", "There are as many tokens as can be kept.", NULL,
+     "createToken"},
+    {409, "token.file", "It is the token of the file admin.token.", NULL,
+     "deleteToken"},
     {409, "trace.too_many", "As many traces run as can.", NULL, "createTrace"},
     {413, "request.too_large", "The body is too large.", takes_body, NULL},
     {415, "request.content_type", "The body is not said to be JSON.",
@@ -153,7 +166,10 @@ static const struct error_row {
     {422, "request.idempotency_conflict",
      "The key was used for another request.", is_change, NULL},
     {429, "auth.too_many", "Too many wrong tokens of this client.", wants_token,
-     NULL},
+     "logIn"},
+    {429, "request.rate", "Too many requests of this client.", always, NULL},
+    {429, "stream.too_many_of_client", "Too many streams of this client.", NULL,
+     "streamEvents"},
     {429, "path.too_many", "As many measurements wait as can.", NULL,
      "measurePath"},
     {500, "sockets.failed", "The kernel's sockets cannot be read.", NULL,
@@ -191,6 +207,8 @@ static const struct error_row {
      NULL},
     {503, "stream.too_many", "As many streams are open as may be.", NULL,
      "streamEvents"},
+    {503, "gateway.store", "gateway.db cannot be written.", NULL,
+     "logIn logOut createToken deleteToken"},
     {503, "path.unavailable", "This host cannot send such probes.", NULL,
      "measurePath"},
     {503, "guarder.cannot_enforce", "This host cannot enforce rules.", NULL,
@@ -198,6 +216,8 @@ static const struct error_row {
     {504, "service.timeout", "The daemon did not answer in time.", asks_service,
      NULL},
     {507, "trace.store", "The history has no room.", NULL, "createTrace"},
+    {507, "gateway.store", "The disk is full; nothing was changed.", NULL,
+     "logIn logOut createToken deleteToken"},
     {507, "audit.not_writable", "The disk is full; nothing was changed.",
      is_recorded, NULL},
     {507, "store.full", "The disk is full; nothing was changed.", NULL,
@@ -230,7 +250,8 @@ static bool among(const char *ops, const char *id)
 static bool row_applies(const struct error_row *row,
                         const struct ps_route *route)
 {
-    return row->applies ? row->applies(route) : among(row->ops, route->id);
+    return (row->applies && row->applies(route)) ||
+           (row->ops && among(row->ops, route->id));
 }
 
 /* ---- responses ---------------------------------------------------------- */
