@@ -184,7 +184,7 @@ const struct ps_probe_status *ps_probe_status(const struct ps_probe *probe,
 
 bool ps_probe_has_reasons(const struct ps_probe *probe)
 {
-    return probe->has_reasons;
+    return probe && probe->has_reasons;
 }
 
 const struct ps_map *ps_probe_flows(const struct ps_probe *probe)

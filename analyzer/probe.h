@@ -40,7 +40,7 @@ int ps_probe_open(const struct btf *kernel, const struct ps_probe_sizes *sizes,
 void ps_probe_free(struct ps_probe **probe);
 const struct ps_probe_status *ps_probe_status(const struct ps_probe *probe,
                                               enum ps_probe_hook hook);
-/* Whether this kernel says why it drops. */
+/* Whether this kernel says why it drops. NULL: it does not. */
 bool ps_probe_has_reasons(const struct ps_probe *probe);
 
 /* Keys and values are those of abi.h; ifaces' values are one for each CPU. */

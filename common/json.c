@@ -139,7 +139,8 @@ static bool is_unknown(const ProtobufCMessage *msg,
 static json_t *any_to_json(const Ps__Json *any)
 {
     json_error_t where;
-    json_t *json = ps_json_load(any->text, strlen(any->text), &where);
+    json_t *json =
+        any->text ? ps_json_load(any->text, strlen(any->text), &where) : NULL;
 
     return json ? json : json_string_nocheck("invalid");
 }

@@ -255,7 +255,7 @@ int ps_asn_import(FILE *csv, const struct ps_asn_source *source,
     if (!import.seen)
         return -ENOMEM;
     for (size_t i = 0; i < NAME_SLOTS; i++)
-        import.seen[i].name = NO_NAME;
+        import.seen[i] = (struct seen_name){.name = NO_NAME};
     r = read_csv(csv, &import, ret_reason);
     if (r < 0)
         return r;

@@ -55,6 +55,8 @@ static uint32_t *bucket(uint32_t *buckets, uint64_t key)
 
 static bool is_shown(const struct ps_tracer_sock *rec)
 {
+    if (rec->family != 4 && rec->family != 6)
+        return false;
     if (rec->type == SOCK_STREAM)
         return rec->state != TCP_CLOSE;
     return rec->type == SOCK_RAW || rec->lport != 0;

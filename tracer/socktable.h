@@ -37,7 +37,7 @@ void ps_socktable_free(struct ps_socktable **table);
  * Adds what an iterator said. The same socket (kernel address and ports, or
  * inode where the address is not known) is kept once, with each of its owners.
  * A socket that is neither bound nor connected is left out, as `ss` does: no
- * packet can come to it. -ENOSPC, -ENOMEM.
+ * packet can come to it. So is one of neither IPv4 nor IPv6. -ENOSPC, -ENOMEM.
  */
 int ps_socktable_add(struct ps_socktable *table,
                      const struct ps_tracer_sock *rec);

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* The configuration file of ps-guarder. */
+#include "guarder/guarder.h"
+#include "tests/fuzz/yaml_of.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    void *config = calloc(1, sizeof(struct ps_guarder_config));
+
+    REQUIRE(config);
+    load_yaml(ps_guarder_options, config, data, size);
+    free(config);
+    return 0;
+}
