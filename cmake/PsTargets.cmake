@@ -10,7 +10,17 @@ function(ps_daemon name)
     target_link_libraries(ps-${name} PRIVATE ps_${name}_core)
 endfunction()
 
-# ps_tests(DIR LABEL LIBS...): each DIR/test_*.c is a cmocka program.
+# ps_tests(DIR LABEL LIBS...): each DIR/test_*.c is a cmocka program. With
+# PS_VALGRIND it runs in memcheck: only what is certainly lost is an error.
+set(_ps_valgrind valgrind -q --error-exitcode=9 --leak-check=full
+    --show-leak-kinds=definite --errors-for-leak-kinds=definite
+    --suppressions=${CMAKE_SOURCE_DIR}/tests/unit/valgrind.supp)
+set(_ps_test_seconds 120)
+if(PS_VALGRIND)
+    set(_ps_test_seconds 600)
+endif()
+set(_ps_no_valgrind_test_seccomp
+    "skip: the filters under test end valgrind's own calls")
 function(ps_tests dir label)
     file(GLOB sources CONFIGURE_DEPENDS ${dir}/test_*.c)
     get_filename_component(group ${dir} NAME)
@@ -22,9 +32,15 @@ function(ps_tests dir label)
         target_include_directories(${test} PRIVATE ${dir})
         set_target_properties(${test} PROPERTIES
             RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
-        add_test(NAME ${label}/${group}/${base} COMMAND ${test}
+        set(command $<TARGET_FILE:${test}>)
+        if(PS_VALGRIND AND DEFINED _ps_no_valgrind_${base})
+            set(command printf "${_ps_no_valgrind_${base}}\nok 1 # SKIP all\n")
+        elseif(PS_VALGRIND)
+            list(PREPEND command ${_ps_valgrind})
+        endif()
+        add_test(NAME ${label}/${group}/${base} COMMAND ${command}
             WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
         set_tests_properties(${label}/${group}/${base} PROPERTIES
-            LABELS ${label} TIMEOUT 120)
+            LABELS ${label} TIMEOUT ${_ps_test_seconds})
     endforeach()
 endfunction()

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from lab import Lab, clean_stale, packet, traffic, wait_for
+from lab import Daemon, Lab, clean_stale, packet, traffic, wait_for
 from lab.stale import NAME
 
 BOTH = pytest.mark.parametrize('version', [4, 6])
@@ -163,3 +163,17 @@ def test_popen_ends_with_the_lab():
         time.sleep(0.05)
         assert proc.poll() is None
     assert proc.poll() is not None
+
+
+@pytest.mark.parametrize('line', [
+    '==1==ERROR: AddressSanitizer: heap-use-after-free on address 0x1',
+    'a.c:1:2: runtime error: index 4 out of bounds',
+    'WARNING: ThreadSanitizer: data race (pid=1)',
+    '==1==ERROR: LeakSanitizer: detected memory leaks'])
+def test_a_report_in_a_log_fails_the_test(lab, line):
+    inner = Lab('reports')
+    daemon = Daemon(inner, 'locator')
+    daemon.log_path.write_text(f'first\n{line}\nlast\n', encoding='ascii')
+    with pytest.raises(AssertionError, match='a sanitizer reported'):
+        inner.close()
+    inner.close()

@@ -228,6 +228,7 @@ class Lab:
         self._cleanups = []
         self.scratch = None     # made by suite.py when asked for
         self.last = None        # removes it, after the processes ended
+        self.reports = []       # of sanitizers, in the daemons' logs
         self._subnets = 0
         self._ifaces = 0
         clean_stale()
@@ -270,6 +271,8 @@ class Lab:
             _quietly(self.last)
             self.last = None
         Lab._live.discard(self)
+        reports, self.reports = self.reports, []
+        assert not reports, 'a sanitizer reported:\n' + '\n'.join(reports)
 
     def ns(self, label):
         """A new namespace with lo up, both IP versions, no DAD, no RS."""

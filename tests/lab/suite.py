@@ -2,6 +2,7 @@
 """The daemons, as a test starts them: one (Daemon) or all (Suite)."""
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -17,6 +18,9 @@ from .wait import SLOW, free_port, wait_for
 ROOT = Path(__file__).resolve().parents[2]
 PRESET = os.environ.get('PACKETSCOPE_TEST_PRESET', 'dev')
 BUILD = ROOT / 'build' / PRESET
+# TSan stops at nothing, so that all is seen; the others end the daemon.
+SANITIZERS = {'TSAN_OPTIONS':
+              f'suppressions={ROOT / "tests/unit/tsan.supp"}'}
 ORDER = ('guarder', 'tracer', 'analyzer', 'locator', 'gateway')
 
 
@@ -46,7 +50,7 @@ class Daemon:
         self.run_dir = Path(run_dir or base / 'run')
         self.state_dir = Path(state_dir or base / 'state')
         self.args = [str(a) for a in args]
-        self.env = {**os.environ, **{k: str(v)
+        self.env = {**SANITIZERS, **os.environ, **{k: str(v)
                                      for k, v in (env or {}).items()}}
         self.log_path = base / f'{name}.log'
         self.proc = None
@@ -275,12 +279,29 @@ def _scratch(lab):
                                 ignore_dangling_symlinks=True,
                                 ignore=_only_files)
             _flush(lab.scratch)
+            lab.reports += sanitizer_reports(lab.scratch)
             shutil.rmtree(lab.scratch, ignore_errors=True)
             lab.scratch = None
 
         # After the processes: close() runs these before ending them.
         lab.last = remove
     return lab.scratch
+
+
+REPORT = re.compile(
+    r'(ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|: runtime error:)')
+
+
+def sanitizer_reports(folder):
+    """What the sanitizers wrote into the logs below a folder."""
+    found = []
+    for path in sorted(Path(folder).rglob('*.log')):
+        lines = path.read_text(errors='replace').splitlines()
+        for i, line in enumerate(lines):
+            if REPORT.search(line):
+                found += [f'{path.name}:{i + 1}:', *lines[i:i + 40]]
+                break
+    return found
 
 
 def _only_files(folder, names):
