@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "common/bus_internal.h"
+#include "tests/unit/common/loop.h"
 
 #include <nng/protocol/pubsub0/pub.h>
 #include <sys/stat.h>
@@ -37,35 +38,17 @@ struct end {
     size_t n_snapshot;
 };
 
-static void stop_loop(evutil_socket_t fd _unused_, short what _unused_,
-                      void *arg)
-{
-    event_base_loopbreak(arg);
-}
-
-/* Runs the loop until *what is at least want, at most two seconds. */
+/* Until *what is at least want, at most two seconds. */
 static void run_until(struct end *e, const volatile unsigned int *what,
                       unsigned int want)
 {
-    uint64_t end = ps_mono_ns() + 2 * PS_NS_PER_S;
-    const struct timeval step = {.tv_usec = 10000};
-
-    while (*what < want && ps_mono_ns() < end) {
-        event_base_once(e->base, -1, EV_TIMEOUT, stop_loop, e->base, &step);
-        event_base_dispatch(e->base);
-    }
+    loop_run(e->base, 2 * PS_NS_PER_S, what, want);
     assert_true(*what >= want);
 }
 
 static void run_for(struct end *e, uint64_t ns)
 {
-    uint64_t end = ps_mono_ns() + ns;
-    const struct timeval step = {.tv_usec = 10000};
-
-    while (ps_mono_ns() < end) {
-        event_base_once(e->base, -1, EV_TIMEOUT, stop_loop, e->base, &step);
-        event_base_dispatch(e->base);
-    }
+    loop_run(e->base, ns, NULL, 0);
 }
 
 /* ---- methods of the server ---------------------------------------------- */
@@ -359,8 +342,9 @@ static void test_tcp(void **state)
 {
     struct end *e = *state;
     struct ps_client *c = NULL;
-    const char *url = "tcp://127.0.0.1:48137";
+    char url[64];
 
+    snprintf(url, sizeof(url), "tcp://127.0.0.1:%u", loop_free_port());
     assert_int_equal(ps_bus_listen_rep(e->server, url), 0);
     assert_int_equal(ps_client_new(e->client, url, &c), 0);
     assert_int_equal(ask(e, c, "t.echo", "by tcp", NULL, 1000 * MS), 0);
@@ -401,14 +385,14 @@ static void make_certificate(const char *dir)
 static void test_tls(void **state)
 {
     struct end *e = *state;
-    const char *url = "tls+tcp://localhost:48138";
     struct ps_bus *server;
     struct ps_bus *client;
     struct ps_bus *stranger;
     struct ps_client *c = NULL;
     struct ps_client *s = NULL;
-    char other[] = "/tmp/ps-tls-XXXXXX";
+    char other[] = "/tmp/ps-tls-XXXXXX", url[64];
 
+    snprintf(url, sizeof(url), "tls+tcp://localhost:%u", loop_free_port());
     assert_non_null(mkdtemp(other));
     make_certificate(e->dir);
     make_certificate(other);

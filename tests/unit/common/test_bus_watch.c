@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "common/bus_internal.h"
+#include "tests/unit/common/loop.h"
 
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -22,21 +23,9 @@ struct end {
     uint32_t status; /* that "t.change" fails with; 0: it succeeds */
 };
 
-static void stop_loop(evutil_socket_t fd _unused_, short what _unused_,
-                      void *arg)
-{
-    event_base_loopbreak(arg);
-}
-
 static void run_for(struct end *e, uint64_t ns, const unsigned int *until)
 {
-    const struct timeval step = {.tv_usec = 10000};
-    uint64_t end = ps_mono_ns() + ns;
-
-    while (ps_mono_ns() < end && !(until && *until)) {
-        event_base_once(e->base, -1, EV_TIMEOUT, stop_loop, e->base, &step);
-        event_base_dispatch(e->base);
-    }
+    loop_run(e->base, ns, until, 1);
 }
 
 static void on_change(void *arg, const ProtobufCMessage *req,
