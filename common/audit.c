@@ -323,7 +323,7 @@ int ps_audit_end(struct ps_audit *audit, uint64_t seq,
 int ps_audit_add(struct ps_audit *audit, const struct ps_audit_start *start,
                  const struct ps_audit_end *end)
 {
-    uint64_t seq;
+    uint64_t seq = 0;
     int r = ps_audit_begin(audit, start, &seq);
 
     return r < 0 ? r : ps_audit_end(audit, seq, end);

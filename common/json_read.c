@@ -351,7 +351,7 @@ int ps_json_parse(const ProtobufCMessageDescriptor *desc, const char *text,
                   size_t len, ProtobufCMessage **ret_msg,
                   struct ps_json_error *error)
 {
-    json_error_t where;
+    json_error_t where = {0};
     json_t *json;
     int r;
 

@@ -16,7 +16,7 @@ void ps_api_reason(const char *service, int result, const Ps__Error *error,
 {
     switch (result) {
     case -EREMOTEIO:
-        snprintf(text, size, "%s", error->detail);
+        snprintf(text, size, "%s", error ? error->detail : "");
         break;
     case -ETIMEDOUT:
         snprintf(text, size,

@@ -148,6 +148,7 @@ static int bind_body(const struct ps_bind_input *input, ProtobufCMessage *msg,
                      struct ps_bind_error *error)
 {
     const ProtobufCFieldDescriptor *field =
+        /* NOLINTNEXTLINE(*.NullDereference): a body is a message's field */
         protobuf_c_message_descriptor_get_field_by_name(msg->descriptor,
                                                         input->route->body);
     ProtobufCMessage *part = NULL;

@@ -269,6 +269,7 @@ static char *next_line(char **cursor)
 unsigned int ps_head_parse(char *text, size_t len, struct ps_head *ret_head,
                            const char **ret_detail)
 {
+    /* NOLINTNEXTLINE(*.EnumCastOutOfRange): no method yet */
     struct ps_head head = {0};
     char *cursor = text, *line;
     unsigned int status;

@@ -149,9 +149,8 @@ static __always_inline void count_flow(const struct ps_skb_info *info, bool out)
     __sync_fetch_and_add(&loss->flow_full_bytes, info->bytes);
 }
 
-static __always_inline void count_iface(struct net_device *dev, bool direct,
-                                        const struct ps_skb_info *info,
-                                        bool out)
+static __always_inline void
+count_iface(struct net_device *dev, const struct ps_skb_info *info, bool out)
 {
     struct ps_iface_key key = {.netns = info->netns,
                                .netns_gen = info->netns_gen,
@@ -192,13 +191,14 @@ static __always_inline void count(struct sk_buff *skb, bool out, bool direct)
             __sync_fetch_and_add(&loss->unparsed_skbs, 1);
     }
     count_flow(&info, out);
-    count_iface(dev, direct, &info, out);
+    count_iface(dev, &info, out);
 }
 
 /* The kernel's own copy of a multicast that it sends: counted when sent, and
  * never received by the interface. */
 static __always_inline bool is_copy(struct sk_buff *skb, bool direct)
 {
+    /* NOLINTNEXTLINE(clang-analyzer-core.uninitialized.Assign): a macro's */
     return (direct ? BPF_CORE_READ_BITFIELD(skb, pkt_type)
                    : BPF_CORE_READ_BITFIELD_PROBED(skb, pkt_type)) ==
            PACKET_LOOPBACK;
