@@ -30,6 +30,7 @@ static void fill_row(struct row *row, const struct ps_vault_token *entry,
     token->id = (char *)(uintptr_t)entry->id;
     token->name = (char *)(uintptr_t)entry->name;
     token->roles = row->roles;
+    /* NOLINTNEXTLINE(*.EnumCastOutOfRange): a token has a role */
     row->roles[token->n_roles++] = (Ps__Role)entry->role;
     if (entry->payload)
         row->roles[token->n_roles++] = PS__ROLE__payload;

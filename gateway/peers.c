@@ -195,7 +195,7 @@ static int add_fixed(struct ps_peers *peers, struct ps_daemon *d,
                      const char *name)
 {
     _cleanup_free_ char *rep = NULL, *pub = NULL;
-    struct ps_peer *peer;
+    struct ps_peer *peer = NULL;
     int r;
 
     r = ps_daemon_peer_url(d, name, "rep", &rep);
@@ -206,7 +206,7 @@ static int add_fixed(struct ps_peers *peers, struct ps_daemon *d,
     if (r < 0)
         ps_error("peer_failed", "peer=%s rep=" PS_Q " error=" PS_Q, name,
                  rep ? rep : "", strerror(-r));
-    else
+    else if (peer)
         peer->fixed = peer->verified = true;
     return r;
 }
