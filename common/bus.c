@@ -181,6 +181,7 @@ int ps_bus_new(struct event_base *base, const struct ps_bus_identity *id,
     bus->base = base;
     bus->id = *id;
     bus->wake_fd = -1;
+    bus->pub_queue = PS_BUS_PUB_QUEUE;
     TAILQ_INIT(&bus->done);
     LIST_INIT(&bus->clients);
     LIST_INIT(&bus->subs);

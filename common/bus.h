@@ -23,6 +23,7 @@
 #define PS_BUS_MAX_CALLS   256
 #define PS_BUS_WORKERS     64
 #define PS_BUS_MAX_TOPICS  32
+#define PS_BUS_PUB_QUEUE   4096 /* messages, by default */
 
 struct ps_bus;
 
@@ -57,6 +58,9 @@ const struct ps_bus_stats *ps_bus_stats(const struct ps_bus *bus);
 
 /* ---- publish ------------------------------------------------------------ */
 
+/* Messages that wait for one slow subscriber before the next is lost to it;
+ * before ps_bus_listen_pub(). */
+void ps_bus_set_pub_queue(struct ps_bus *bus, int messages);
 int ps_bus_listen_pub(struct ps_bus *bus, const char *url);
 /*
  * Sends to whoever listens. name: the topic. retain: kept as the topic's last

@@ -100,6 +100,7 @@ struct ps_bus {
     pthread_mutex_t lock;
     struct ps_op_list done; /* under lock */
 
+    int pub_queue;
     nng_socket pub;
     bool has_pub;
     struct ps_topic topics[PS_BUS_MAX_TOPICS];

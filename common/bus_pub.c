@@ -3,9 +3,12 @@
 
 #include <nng/protocol/pubsub0/pub.h>
 
-/* Messages that wait for one slow subscriber before NNG drops the next. */
-#define PUB_QUEUE     4096
 #define PUB_MAX_HEARD 64
+
+void ps_bus_set_pub_queue(struct ps_bus *bus, int messages)
+{
+    bus->pub_queue = messages;
+}
 
 int ps_bus_listen_pub(struct ps_bus *bus, const char *url)
 {
@@ -16,7 +19,7 @@ int ps_bus_listen_pub(struct ps_bus *bus, const char *url)
         if (rc)
             return ps_bus_errno(rc);
         bus->has_pub = true;
-        nng_socket_set_int(bus->pub, NNG_OPT_SENDBUF, PUB_QUEUE);
+        nng_socket_set_int(bus->pub, NNG_OPT_SENDBUF, bus->pub_queue);
         /* A subscriber says nothing; NNG allocates whatever size one claims,
          * without a bound by default. */
         nng_socket_set_size(bus->pub, NNG_OPT_RECVMAXSZ, PUB_MAX_HEARD);

@@ -202,6 +202,8 @@ static int start_bus(struct ps_daemon *d)
     if (r == 0 && d->service->methods)
         r = ps_bus_serve(d->bus, d->service->methods, d->state);
     if (r == 0)
+        ps_bus_set_pub_queue(d->bus, (int)config->pub_queue);
+    if (r == 0)
         r = listen_bus(d, "pub", config->pub, ps_bus_listen_pub, &d->pub_url);
     return r;
 }

@@ -21,6 +21,7 @@ struct ps_common_config {
     char *tls_cert;
     char *tls_key;
     char *seccomp;
+    uint64_t pub_queue;
     uint64_t audit_size;
     bool standby;
     bool selftest;
