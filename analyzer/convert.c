@@ -97,7 +97,7 @@ static bool add_ip(const struct ps_flow_key *key, Ps__Flow *pb)
     struct ps_addr laddr = {.family = key->family};
     struct ps_addr raddr = laddr;
 
-    if (!key->family)
+    if (key->family != 4 && key->family != 6)
         return true;
     memcpy(laddr.bytes, key->laddr, sizeof(laddr.bytes));
     memcpy(raddr.bytes, key->raddr, sizeof(raddr.bytes));

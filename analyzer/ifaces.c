@@ -31,7 +31,8 @@ int ps_ifaces_add(struct ps_ifaces *ifaces, const struct ps_iface_key *key,
         ifaces->items = items;
         ifaces->allocated = n;
     }
-    ifaces->items[ifaces->n++] = (struct ps_iface){.key = *key, .sum = *sum};
+    ifaces->items[ifaces->n] = (struct ps_iface){.key = *key, .sum = *sum};
+    ifaces->items[ifaces->n++].sum.name[PS_IFNAME_LEN - 1] = '\0';
     return 0;
 }
 

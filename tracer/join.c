@@ -320,7 +320,9 @@ enum ps_join_result ps_join_add(struct ps_join *j,
 {
     enum ps_join_result result = PS_JOIN_NO_PACKET;
 
-    if (ps_station_get(event->station))
+    /* What is no IP packet has no addresses to show. */
+    if (ps_station_get(event->station) &&
+        (event->tuple.family == 4 || event->tuple.family == 6))
         result = place(j, event, open);
     j->results[result]++;
     return result;
