@@ -103,47 +103,36 @@ def base():
     return dest
 
 
-def _belongs(pid, folder):
-    """Whether the process runs from the folder: the engine or a container."""
-    for name in ('mountinfo', 'cmdline'):
+def _belongs(pid, folder, group):
+    """Whether a process is the engine's (by its command line, which names the
+    folder) or a container's (by its control group)."""
+    for name, mark in (('cgroup', f':/{group}/'),
+                       ('cmdline', f'{folder}/exec')):
         try:
             with open(f'/proc/{pid}/{name}', 'rb') as file:
-                if os.fsencode(folder) in file.read():
+                if os.fsencode(mark) in file.read():
                     return True
         except OSError:
             return False
     return False
 
 
-def processes(folder):
-    """Of an engine whose exec-root lies in the folder: all its processes."""
-    own = os.stat('/proc/self/ns/mnt').st_ino
-    out = []
-    for entry in os.listdir('/proc'):
-        if not entry.isdigit():
-            continue
-        try:
-            if os.stat(f'/proc/{entry}/ns/mnt').st_ino == own:
-                continue
-        except OSError:
-            continue
-        if _belongs(entry, f'{folder}/exec'):
-            out.append(int(entry))
-    return out
-
-
 def end_all(folder):
-    """Ends what an engine that died has left, containers too."""
+    """Ends what the engine of a test has left, containers too."""
+    match = stale.FOLDER.match(Path(folder).name)
+    group = f'{CGROUP}-{match.group(2)}' if match else CGROUP
     for _ in range(50):
-        pids = processes(folder)
+        pids = [int(entry) for entry in os.listdir('/proc')
+                if entry.isdigit() and _belongs(entry, folder, group)]
         if not pids:
-            return
+            break
         for pid in pids:
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
         time.sleep(0.1)
+    _remove_cgroups()
 
 
 stale.before_removal.append(end_all)
@@ -216,7 +205,6 @@ class Engine:
             except subprocess.TimeoutExpired:
                 pass
         end_all(self.folder)
-        _remove_cgroups()
 
     def run(self, *argv, check=True, timeout=120, **kwargs):
         """Runs a client's command; its CompletedProcess (text)."""
