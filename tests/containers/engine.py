@@ -12,10 +12,8 @@ import fcntl
 import json
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -33,7 +31,6 @@ PACKAGES = {
     'bookworm': ('runc', 'debootstrap'),
 }
 BASE = 'debian:bookworm-slim'
-CGROUP = 'ps-containers'
 
 # Of the official slim image, which cannot be had here.
 SLIM = '''path-exclude /usr/share/doc/*
@@ -103,41 +100,6 @@ def base():
     return dest
 
 
-def _belongs(pid, folder, group):
-    """Whether a process is the engine's (by its command line, which names the
-    folder) or a container's (by its control group)."""
-    for name, mark in (('cgroup', f':/{group}/'),
-                       ('cmdline', f'{folder}/exec')):
-        try:
-            with open(f'/proc/{pid}/{name}', 'rb') as file:
-                if os.fsencode(mark) in file.read():
-                    return True
-        except OSError:
-            return False
-    return False
-
-
-def end_all(folder):
-    """Ends what the engine of a test has left, containers too."""
-    match = stale.FOLDER.match(Path(folder).name)
-    group = f'{CGROUP}-{match.group(2)}' if match else CGROUP
-    for _ in range(50):
-        pids = [int(entry) for entry in os.listdir('/proc')
-                if entry.isdigit() and _belongs(entry, folder, group)]
-        if not pids:
-            break
-        for pid in pids:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-        time.sleep(0.1)
-    _remove_cgroups()
-
-
-stale.before_removal.append(end_all)
-
-
 class Engine:
     """A dockerd in a namespace of a lab, and the client that asks it.
 
@@ -149,6 +111,7 @@ class Engine:
     def __init__(self, lab, folder):
         self.lab = lab
         self.folder = Path(folder)
+        self.group = stale.make_group('containers')
         self.data = CACHE / 'data'
         CACHE.mkdir(parents=True, exist_ok=True)
         self.lock = open(CACHE / 'lock', 'w', encoding='ascii')
@@ -179,7 +142,7 @@ class Engine:
                 '--exec-root', self.folder / 'exec',
                 '--pidfile', self.folder / 'pid',
                 '--host', self.env['DOCKER_HOST'],
-                '--cgroup-parent', f'/{CGROUP}-{os.getpid()}',
+                '--cgroup-parent', f'/{self.group}',
                 '--bridge=none', '--iptables=false', '--ip6tables=false',
                 '--ip-forward=false']
         with open(self.folder / 'engine.log', 'ab') as log:
@@ -204,7 +167,7 @@ class Engine:
                 self.proc.wait(30)
             except subprocess.TimeoutExpired:
                 pass
-        end_all(self.folder)
+        stale.remove_group(self.group)
 
     def run(self, *argv, check=True, timeout=120, **kwargs):
         """Runs a client's command; its CompletedProcess (text)."""
@@ -248,17 +211,3 @@ class Engine:
                      's,^,./etc/,', 'extra-ca.pem'], check=True)
                 change += ['-c', 'ENV NODE_EXTRA_CA_CERTS=/etc/extra-ca.pem']
             self.docker('import', *change, tar, BASE)
-
-
-def _remove_cgroups():
-    """Directories that this engine, or one that died, made for containers."""
-    tops = (Path('/sys/fs/cgroup'), *Path('/sys/fs/cgroup').iterdir())
-    for group in (g for top in tops for g in top.glob(f'{CGROUP}-*')):
-        pid = group.name.rpartition('-')[2]
-        if pid != str(os.getpid()) and os.path.exists(f'/proc/{pid}'):
-            continue
-        for path, _, _ in os.walk(group, topdown=False):
-            try:
-                os.rmdir(path)
-            except OSError:
-                pass

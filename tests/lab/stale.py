@@ -2,8 +2,9 @@
 """Names of what a test makes, and removal where its owner died.
 
 Namespaces are named ps-<test>-<pid of the test>-<label>, directories in /tmp
-ps-<test>-<pid>-dir-…. Only such names, and only those whose pid is dead (or
-is our own), are ever removed, with the processes that use them.
+ps-<test>-<pid>-dir-…, control groups ps-<test>-<pid>. Only such names, and only
+those whose pid is dead (or is our own), are ever removed, with the processes
+that use them.
 """
 
 import os
@@ -17,7 +18,9 @@ from pathlib import Path
 
 NAME = re.compile(r'^ps-([a-z0-9_]+)-([0-9]+)-([a-z0-9_]+)$')
 FOLDER = re.compile(r'^ps-([a-z0-9_]+)-([0-9]+)-dir-[a-z0-9_]+$')
+GROUP = re.compile(r'^ps-([a-z0-9_]+)-([0-9]+)$')
 NETNS_DIR = '/run/netns'
+CGROUPS = Path('/sys/fs/cgroup')
 
 # Called with each stale directory before it goes.
 before_removal = []
@@ -102,10 +105,60 @@ def _clean_folders():
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def make_group(test):
+    """The control group's name for this process."""
+    return f'ps-{test}-{os.getpid()}'
+
+
+def _hierarchies():
+    """Where control groups are: v2 itself, or v1's one for each controller."""
+    try:
+        return [CGROUPS, *(p for p in CGROUPS.iterdir() if p.is_dir())]
+    except OSError:
+        return []
+
+
+def _pids_in(groups):
+    pids = set()
+    for group in groups:
+        for folder, _, _ in os.walk(group):
+            try:
+                with open(f'{folder}/cgroup.procs', encoding='ascii') as file:
+                    pids |= {int(line) for line in file}
+            except OSError:
+                continue
+    return list(pids)
+
+
+def remove_group(name):
+    """Ends what runs in the control group of ours, then removes it from all
+    hierarchies."""
+    if not GROUP.match(name):
+        raise ValueError(f'not a name of a test: {name}')
+    groups = [top / name for top in _hierarchies() if (top / name).is_dir()]
+    _end_all(lambda: _pids_in(groups))
+    for group in groups:
+        for folder, _, _ in os.walk(group, topdown=False):
+            try:
+                os.rmdir(folder)
+            except OSError:
+                continue
+
+
+def _clean_groups():
+    names = {group.name for top in _hierarchies()
+             for group in top.glob('ps-*')}
+    for name in names:
+        match = GROUP.match(name)
+        if match and not _alive(int(match.group(2))):
+            remove_group(name)
+
+
 def clean_stale():
     """Removes what tests that were killed left; returns the names."""
     removed = []
     _clean_folders()
+    _clean_groups()
     try:
         names = os.listdir(NETNS_DIR)
     except OSError:
