@@ -67,12 +67,15 @@ void ps_gateway_audit_refused(struct ps_gateway *gateway,
 /* "gateway.create_token" of an operation "createToken". */
 static void own_action(const char *id, char *text, size_t size)
 {
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz";
     size_t n = (size_t)snprintf(text, size, "gateway.");
 
     for (; *id && n + 2 < size; id++) {
-        if (*id >= 'A' && *id <= 'Z')
+        bool upper = *id >= 'A' && *id <= 'Z';
+
+        if (upper)
             text[n++] = '_';
-        text[n++] = *id >= 'A' && *id <= 'Z' ? (char)(*id - 'A' + 'a') : *id;
+        text[n++] = upper ? letters[*id - 'A'] : *id;
     }
     text[n] = '\0';
 }

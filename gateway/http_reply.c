@@ -271,16 +271,38 @@ int ps_http_stream(struct ps_http_request *req,
     return 0;
 }
 
+/* What the kernel takes at once: one call instead of the three that a wait for
+ * room costs. An error shows again when the rest is sent. */
+static size_t send_now(const struct ps_http_conn *conn, const void *data,
+                       size_t len)
+{
+    ssize_t n = 0;
+
+    if (!conn->http->tls)
+        n = send(bufferevent_getfd(conn->bev), data, len,
+                 MSG_DONTWAIT | MSG_NOSIGNAL);
+    return n > 0 ? (size_t)n : 0;
+}
+
 int ps_http_stream_add(struct ps_http_request *req, const void *data,
                        size_t len, evbuffer_ref_cleanup_cb release, void *arg)
 {
     struct ps_http_conn *conn = req->priv->conn;
     struct evbuffer *out = bufferevent_get_output(conn->bev);
+    size_t sent = 0;
     int r = 0;
 
-    if (evbuffer_get_length(out) + len > conn->http->limits->max_stream)
+    if (evbuffer_get_length(out) == 0)
+        sent = send_now(conn, data, len);
+    if (sent == len) {
+        if (release)
+            release(data, len, arg);
+        return 0;
+    }
+    if (evbuffer_get_length(out) + len - sent > conn->http->limits->max_stream)
         r = -ENOBUFS;
-    else if (evbuffer_add_reference(out, data, len, release, arg) < 0)
+    else if (evbuffer_add_reference(out, (const char *)data + sent, len - sent,
+                                    release, arg) < 0)
         r = -ENOMEM;
     if (r < 0 && release)
         release(data, len, arg);

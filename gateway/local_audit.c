@@ -103,8 +103,8 @@ static Ps__AuditList *copy(const ProtobufCMessage *msg)
     if (!data)
         return NULL;
     protobuf_c_message_pack(msg, data);
-    return (Ps__AuditList *)(void *)ps_message_unpack(
-        &ps__audit_list__descriptor, data, len, PS_UNPACK_MAX);
+    return (Ps__AuditList *)ps_message_unpack(&ps__audit_list__descriptor, data,
+                                              len, PS_UNPACK_MAX);
 }
 
 static void on_list(void *arg, int result, const ProtobufCMessage *reply,
@@ -219,7 +219,7 @@ void ps_local_audit(struct ps_gateway *gateway, struct ps_http_request *req,
 {
     const Ps__ListAuditRequest *request = (const Ps__ListAuditRequest *)msg;
     uint32_t limit = request->has_limit ? request->limit : DEFAULT_LIMIT;
-    struct ps_peer *peers[PS_PEERS_MAX + 1];
+    struct ps_peer *peers[PS_PEERS_MAX + 1] = {NULL};
     struct ps_audit_place place;
     struct gathering *g;
     size_t n;

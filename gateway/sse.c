@@ -12,7 +12,7 @@
 #include "gateway/topics.h"
 
 #define BEAT_S     10
-#define PUMP_BYTES (64 * 1024)
+#define PUMP_BYTES (64u << 10)
 /* After one flush the next is so much later: of many events at once, each
  * stream gets some with one write, which costs as much as one event. */
 #define FLUSH_NS (50 * PS_NS_PER_MS)
@@ -64,10 +64,10 @@ static void release_event(const void *data _unused_, size_t len _unused_,
     ps_ring_unref(arg);
 }
 
-static void release_text(const void *data, size_t len _unused_,
-                         void *arg _unused_)
+static void release_text(const void *data _unused_, size_t len _unused_,
+                         void *arg)
 {
-    free((void *)(uintptr_t)data);
+    free(arg);
 }
 
 static int add_event(struct stream *s, struct ps_ring_event *event)
@@ -79,7 +79,7 @@ static int add_event(struct stream *s, struct ps_ring_event *event)
 
 static int add_text(struct stream *s, char *text)
 {
-    return ps_http_stream_add(s->req, text, strlen(text), release_text, NULL);
+    return ps_http_stream_add(s->req, text, strlen(text), release_text, text);
 }
 
 /* Says what was missed; an id is not given, a stream's place stays. */

@@ -23,8 +23,11 @@ PATIENCE_S = 20
 
 
 def own_time_ns(name, data):
-    """When an event says that it was; None: it does not say."""
-    if name not in (b'event', b'audit'):
+    """When an event was made; None: it does not say.
+
+    What an audit entry says is when its change was asked for.
+    """
+    if name != b'event':
         return None
     text = json.loads(data)['time']
     whole, _, part = text.rstrip('Z').partition('.')
