@@ -71,11 +71,13 @@ static void own_action(const char *id, char *text, size_t size)
     size_t n = (size_t)snprintf(text, size, "gateway.");
 
     for (; *id && n + 2 < size; id++) {
-        bool upper = *id >= 'A' && *id <= 'Z';
+        char letter = *id;
 
-        if (upper)
+        if (letter >= 'A' && letter <= 'Z') {
+            letter = letters[letter - 'A'];
             text[n++] = '_';
-        text[n++] = upper ? letters[*id - 'A'] : *id;
+        }
+        text[n++] = letter;
     }
     text[n] = '\0';
 }
