@@ -215,7 +215,8 @@ OWN = {'bpf': {'tracer', 'analyzer', 'guarder'}, 'setns': {'tracer'}}
 
 @pytest.mark.skipif(os.uname().machine != 'x86_64',
                     reason='the numbers here are those of x86-64')
-def test_filter_of_each_daemon(lab):
+def test_filter_of_each_daemon(lab, monkeypatch):
+    monkeypatch.setenv('PACKETSCOPE_SECCOMP', 'enforce')
     with Suite(lab, ns=lab.ns('node')) as suite:
         for name, daemon in suite.daemons.items():
             code = _filter_of(daemon.proc.pid)
