@@ -21,6 +21,13 @@ bool ps_openapi_in_query(const struct ps_route *route,
            ps_json_is_string_type(field->descriptor);
 }
 
+/* Every answer of a GET in JSON has an entity tag (content.h). */
+static bool has_etag(const struct ps_route *route)
+{
+    return route->method == PS_HTTP_GET &&
+           (route->reply || ps_streq(route->type, "application/json"));
+}
+
 /* ---- parameters --------------------------------------------------------- */
 
 static json_t *parameter(const struct ps_route *route,
@@ -77,6 +84,11 @@ static json_t *parameters(const struct ps_route *route, const json_t *comments,
                              "The same key within ten minutes gets the first "
                              "answer again.",
                              "^[!-~]+$", 128, "4f1d0c6be2a94d0f"));
+    if (has_etag(route))
+        json_array_append_new(
+            list, header_parameter("If-None-Match",
+                                   "Entity tags of answers that are known.",
+                                   "^[ -~]*$", 8192, "\"0\""));
     if (ps_streq(route->type, "text/event-stream"))
         json_array_append_new(
             list,
@@ -104,22 +116,18 @@ static json_t *success_content(const struct ps_route *route, json_t *example)
     return json_pack("{s:o}", type, media);
 }
 
-/* Whether its answers have an entity tag: those whose end is known. */
-static bool has_tag(const struct ps_route *route)
-{
-    return route->method == PS_HTTP_GET && route->status == 200 &&
-           (!route->type || ps_streq(route->type, "application/json"));
-}
-
 static json_t *success_headers(const struct ps_route *route)
 {
     json_t *headers = json_object();
 
+    if (ps_streq(route->id, "logIn") || ps_streq(route->id, "logOut"))
+        json_object_set_new(headers, "Set-Cookie",
+                            ps_openapi_header("The login's cookie.", "string"));
     if (route->status == 201 || route->status == 202)
         json_object_set_new(
             headers, "Location",
             ps_openapi_header("Where what was made can be found.", "string"));
-    if (has_tag(route))
+    if (has_etag(route))
         json_object_set_new(
             headers, "ETag",
             ps_openapi_header("Of these bytes: with it as If-None-Match, the "
@@ -144,9 +152,10 @@ static json_t *success(const struct ps_route *route, json_t *example)
     json_t *response, *headers;
 
     if (route->status == 204)
-        return json_pack("{s:s}", "description", "Done; there is no body.");
-    response = json_pack("{s:s, s:o}", "description", route->summary, "content",
-                         success_content(route, example));
+        response = json_pack("{s:s}", "description", "Done; there is no body.");
+    else
+        response = json_pack("{s:s, s:o}", "description", route->summary,
+                             "content", success_content(route, example));
     headers = success_headers(route);
     if (json_object_size(headers) > 0)
         json_object_set(response, "headers", headers);
@@ -162,11 +171,12 @@ static json_t *responses(const struct ps_route *route, json_t *examples)
 
     snprintf(status, sizeof(status), "%u", route->status);
     json_object_set_new(list, status, success(route, example));
-    if (has_tag(route))
-        json_object_set_new(
-            list, "304",
-            json_pack("{s:s}", "description",
-                      "It is what If-None-Match names; there is no body."));
+    if (has_etag(route))
+        json_object_set_new(list, "304",
+                            json_pack("{s:s, s:o}", "description",
+                                      "What If-None-Match named still holds; "
+                                      "there is no body.",
+                                      "headers", success_headers(route)));
     ps_openapi_errors(route, list);
     /* Its answer is the same when a daemon is not ready. */
     if (ps_streq(route->id, "getReadiness"))
@@ -180,8 +190,13 @@ static json_t *streamed_events(void)
     static const struct {
         const char *topic, *schema;
     } topics[] = {
-        {"event", "Event"}, {"service", "ServiceStatus"}, {"trace", "Trace"},
-        {"path", "Path"},   {"ruleset", "GuarderStats"},  {"lost", "Lost"},
+        {"event", "Event"},
+        {"service", "ServiceStatus"},
+        {"trace", "Trace"},
+        {"path", "Path"},
+        {"ruleset", "GuarderStats"},
+        {"audit", "AuditEntry"},
+        {"lost", "Lost"},
     };
     json_t *list = json_object();
 

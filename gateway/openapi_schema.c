@@ -51,6 +51,12 @@ static json_t *message_schema(const ProtobufCMessageDescriptor *desc, bool sent,
     json_t *properties = json_object_get(schema, "properties");
     json_t *required = json_array();
 
+    /* Any JSON value. */
+    if (!properties) {
+        json_decref(required);
+        describe(schema, comment_of(comments, desc->name, ""));
+        return schema;
+    }
     describe(schema, comment_of(comments, desc->name, ""));
     for (unsigned int i = 0; i < desc->n_fields; i++) {
         const ProtobufCFieldDescriptor *field = &desc->fields[i];
