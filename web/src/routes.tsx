@@ -21,6 +21,8 @@ export const routes: RouteObject[] = [
       { path: 'paths', lazy: () => import('./pages/paths') },
       { path: 'paths/:id', lazy: () => import('./pages/path') },
       { path: 'rules', lazy: () => import('./pages/rules') },
+      { path: 'tokens', lazy: () => import('./pages/tokens') },
+      { path: 'audit', lazy: () => import('./pages/audit') },
       { path: '*', element: <NotFound /> },
     ],
   },

@@ -39,8 +39,12 @@ export interface RequestOptions {
 
 export const API = '/api/v1/'
 
+/** Paths whose answer's age is remembered. */
+const MAX_AGES = 100
+
 export class Client {
   readonly #options: ClientOptions
+  readonly #ages = new Map<string, number>()
 
   constructor(options: ClientOptions) {
     this.#options = options
@@ -49,7 +53,10 @@ export class Client {
   /** The raw answer; throws unless it is 2xx. */
   async open(path: string, options: RequestOptions = {}): Promise<Response> {
     const response = await this.#send(path, options)
-    if (response.ok) return response
+    if (response.ok) {
+      this.#keepAge(path, response)
+      return response
+    }
     const problem = await readProblem(response)
     if (response.status === 401) this.#options.onUnauthorized?.()
     throw new ApiError(response.status, problem)
@@ -63,6 +70,22 @@ export class Client {
 
   get<T>(path: string, signal?: AbortSignal): Promise<T> {
     return this.request<T>(path, { signal })
+  }
+
+  /** Milliseconds that the last answer of this path was old when it came. */
+  ageOf(path: string): number {
+    return this.#ages.get(path) ?? 0
+  }
+
+  #keepAge(path: string, response: Response) {
+    const age = Number(response.headers.get('Packetscope-Age-Ms') ?? 0)
+    this.#ages.delete(path)
+    if (!(age > 0)) return
+    this.#ages.set(path, age)
+    const [oldest] = this.#ages.keys()
+    if (this.#ages.size > MAX_AGES && oldest !== undefined) {
+      this.#ages.delete(oldest)
+    }
   }
 
   async #send(path: string, options: RequestOptions): Promise<Response> {

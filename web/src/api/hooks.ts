@@ -12,21 +12,32 @@ import type * as T from './types'
 
 export const POLL_MS = 2000
 
+export interface Poll<R> {
+  data: R | undefined
+  error: Error | null
+  dataUpdatedAt: number
+  isPlaceholderData: boolean
+  /** Milliseconds that the answer was old when it came: it is shared. */
+  age: number
+}
+
 /** Polls while `every` is a number; keeps what it had when the query changes. */
 function usePoll<R>(
   key: readonly unknown[],
   path: string,
   every: number | false = POLL_MS,
   enabled = true,
-) {
+): Poll<R> {
   const { client } = useAuth()
-  return useQuery<R>({
+  const { data, error, dataUpdatedAt, isPlaceholderData } = useQuery<R>({
     queryKey: key,
     queryFn: ({ signal }) => client.get<R>(path, signal),
     refetchInterval: every,
     placeholderData: keepPreviousData,
     enabled,
   })
+  const age = data === undefined ? 0 : client.ageOf(path)
+  return { data, error, dataUpdatedAt, isPlaceholderData, age }
 }
 
 const id = encodeURIComponent
@@ -81,6 +92,39 @@ export const usePath = (path: string, running: boolean) =>
 export const useRules = () => usePoll<T.RuleList>(['rules'], 'rules?limit=1000')
 
 export const useStats = () => usePoll<T.GuarderStats>(['stats'], 'stats')
+
+export const useTokens = (enabled: boolean) =>
+  usePoll<T.TokenList>(['tokens'], 'tokens', 5000, enabled)
+
+export const useAudit = (request: T.ListAuditRequest, enabled: boolean) =>
+  usePoll<T.AuditReport>(
+    ['audit', request],
+    `audit${buildQuery(request)}`,
+    5000,
+    enabled,
+  )
+
+export function useCreateToken() {
+  const { client } = useAuth()
+  const queries = useQueryClient()
+  return useMutation({
+    mutationFn: (body: T.CreateTokenRequest) =>
+      client.request<T.NewToken>('tokens', { method: 'POST', body }),
+    onSuccess: () => queries.invalidateQueries({ queryKey: ['tokens'] }),
+    // The secret is shown once, and kept nowhere.
+    gcTime: 0,
+  })
+}
+
+export function useDeleteToken() {
+  const { client } = useAuth()
+  const queries = useQueryClient()
+  return useMutation({
+    mutationFn: (token: string) =>
+      client.request<unknown>(`tokens/${id(token)}`, { method: 'DELETE' }),
+    onSuccess: () => queries.invalidateQueries({ queryKey: ['tokens'] }),
+  })
+}
 
 export function useCreateTrace() {
   const { client } = useAuth()

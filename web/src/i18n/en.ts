@@ -15,6 +15,7 @@ export const en = {
   'app.role.viewer': 'viewer',
   'app.role.operator': 'operator',
   'app.role.admin': 'administrator',
+  'app.role.payload': 'payload',
   'app.version': 'Version',
   'app.offline':
     'The gateway does not answer. What you see is from {age}; trying again.',
@@ -35,6 +36,7 @@ export const en = {
   'common.loading': 'Loading',
   'common.all': 'all',
   'common.updated': 'updated {age} ago',
+  'common.shared': 'the gateway gave an answer that was {age} old',
   'common.ago': '{age} ago',
   'common.pause': 'Pause',
   'common.resume': 'Resume',
@@ -79,6 +81,8 @@ export const en = {
   'nav.traces': 'Traces',
   'nav.paths': 'Paths',
   'nav.rules': 'Rules',
+  'nav.tokens': 'Tokens',
+  'nav.audit': 'Audit log',
   'nav.host': 'Look up an address',
   'nav.host.invalid': 'Not an IPv4 or IPv6 address',
 
@@ -126,6 +130,10 @@ export const en = {
   'services.missing': 'missing',
   'services.without': 'What you miss',
   'services.losses': 'Losses since start',
+  'services.losses.help':
+    'What could not be seen or delivered, counted since the start: what was seen = what was delivered + these. Zero everywhere means that nothing is missing from the other pages.',
+  'services.losses.what': 'What do these mean?',
+  'services.instances': '{n} instances',
   'services.losses.none': 'none declared',
   'services.losses.some': 'not zero',
 
@@ -348,6 +356,77 @@ export const en = {
   'rules.unparsed.help':
     'Passed unexamined: header cut short, or too many extension headers',
   'rules.updated': 'Changed',
+
+  'forbidden.title': 'This page needs the role {need}',
+  'forbidden.text':
+    'Your token has the role {role}. Log in with another token, or ask an administrator to make one for you.',
+
+  'tokens.title': 'Tokens',
+  'tokens.new': 'New token',
+  'tokens.intro':
+    'Who may ask this gateway, and for what. A token’s secret is shown once, when it is made; only its hash is kept.',
+  'tokens.none': 'There is no token.',
+  'tokens.name': 'Name',
+  'tokens.name.help':
+    'Stands in the audit log: letters, digits, “.”, “-” and “_”.',
+  'tokens.roles': 'Roles',
+  'tokens.role.viewer':
+    'May see everything but payload, tokens and the audit log.',
+  'tokens.role.operator': 'May also trace packets and measure paths.',
+  'tokens.role.admin':
+    'May also change rules and tokens, and read the audit log.',
+  'tokens.payload': 'May see what packets carry',
+  'tokens.payload.help': 'Beside the role; reading it is recorded.',
+  'tokens.expires': 'Expires',
+  'tokens.expires.never': 'never',
+  'tokens.days': 'in {days} d',
+  'tokens.used': 'Last used',
+  'tokens.used.never': 'never',
+  'tokens.by': 'Made by',
+  'tokens.by.gateway': 'the gateway',
+  'tokens.create.title': 'New token',
+  'tokens.secret': 'The token’s secret',
+  'tokens.secret.help':
+    'Keep it now: it is shown this once, and nobody can read it again.',
+  'tokens.copy': 'Copy',
+  'tokens.copied': 'Copied',
+  'tokens.delete.of': 'Revoke token {name}',
+  'tokens.delete.ask':
+    'Revoke token {name}? Whoever uses it is refused within a second, and its logins end.',
+
+  'audit.title': 'Audit log',
+  'audit.intro':
+    'Every change that was asked for, and what came of it. Open a line to see what became different.',
+  'audit.none': 'No entry matches.',
+  'audit.service': 'Service',
+  'audit.client': 'Client',
+  'audit.actor': 'Token',
+  'audit.action': 'Action',
+  'audit.target': 'Target',
+  'audit.outcome': 'Outcome',
+  'audit.since': 'Since',
+  'audit.error': 'Error',
+  'audit.field': 'Field',
+  'audit.before': 'Before',
+  'audit.after': 'After',
+  'audit.same': 'No field is different, or no state was recorded.',
+  'audit.cut': 'The state was too long ({size}): only a part of it was kept.',
+  'audit.missing': 'No answer from {service}: its entries are missing',
+  'audit.evicted': '{n} older entries have left the logs.',
+  'audit.outcome.done': 'done',
+  'audit.outcome.refused': 'refused',
+  'audit.outcome.failed': 'failed',
+  'audit.outcome.unknown': 'unknown',
+  'audit.action.rule.add': 'added rule',
+  'audit.action.rule.change': 'changed rule',
+  'audit.action.rule.remove': 'removed rule',
+  'audit.action.rules': 'replaced all rules',
+  'audit.action.trace.add': 'started trace',
+  'audit.action.trace.remove': 'removed trace',
+  'audit.action.path': 'measured path',
+  'audit.action.token.add': 'made token',
+  'audit.action.token.remove': 'revoked token',
+  'audit.action.login': 'logged in',
 
   'events.title': 'Events',
   'events.open': 'Events: {n} new',

@@ -46,7 +46,7 @@ export function Component() {
   const [filters, setFilter, clear] = useFilters(NAMES)
   const [paused, setPaused] = useState(false)
   const request = useMemo(() => flowsRequest(filters), [filters])
-  const { data, error, dataUpdatedAt, isPlaceholderData } = useFlows(
+  const { data, error, dataUpdatedAt, age, isPlaceholderData } = useFlows(
     request,
     paused,
   )
@@ -76,7 +76,7 @@ export function Component() {
             </span>
           )}
           {paused && <span className="ps-tag">{t('common.paused')}</span>}
-          <Updated at={dataUpdatedAt} />
+          <Updated at={dataUpdatedAt} age={age} />
         </>
       }
       actions={<PauseButton paused={paused} onChange={setPaused} />}

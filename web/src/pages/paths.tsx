@@ -17,14 +17,14 @@ import { Updated } from '../ui/updated'
 export function Component() {
   const { t } = useI18n()
   const canChange = useCan('operator')
-  const { data, error, dataUpdatedAt } = usePaths()
+  const { data, error, dataUpdatedAt, age } = usePaths()
   const columns = usePathColumns()
   return (
     <Page
       loading={!data && !error}
       fill
       title={t('paths.title')}
-      aside={<Updated at={dataUpdatedAt} />}
+      aside={<Updated at={dataUpdatedAt} age={age} />}
     >
       {canChange && <MeasureForm />}
       {error && <ProblemNotice error={error} />}

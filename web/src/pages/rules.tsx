@@ -24,7 +24,7 @@ export function Component() {
   const { t, locale } = useI18n()
   const [params, setParams] = useSearchParams()
   const canChange = useCan('admin')
-  const { data, error, dataUpdatedAt } = useRules()
+  const { data, error, dataUpdatedAt, age } = useRules()
   const stats = useStats()
   const save = useSaveRule()
   const remove = useDeleteRule()
@@ -52,7 +52,7 @@ export function Component() {
               {t('rules.generation', { n: data.generation })}
             </span>
           )}
-          <Updated at={dataUpdatedAt} />
+          <Updated at={dataUpdatedAt} age={age} />
         </>
       }
       actions={

@@ -52,6 +52,7 @@ export function Component() {
           <Absent services={services} />
           <p className="ps-dim">{t('services.intro')}</p>
           {services.length === 0 && <Empty>{t('services.none')}</Empty>}
+          <Instances services={services} />
           <div className="ps-services">
             {services.map((service) => (
               <ServiceCard
@@ -65,6 +66,30 @@ export function Component() {
     </Page>
   )
 }
+
+/** Names behind which several instances work, with the state of each. */
+function Instances({ services }: { services: readonly ServiceStatus[] }) {
+  const { t } = useI18n()
+  const names = [...new Set(services.map(({ name }) => name))]
+  return names.map((name) => {
+    const several = services.filter((service) => service.name === name)
+    if (several.length < 2) return null
+    return (
+      <p key={name} className="ps-instances">
+        <strong>{name}</strong> {t('services.instances', { n: several.length })}
+        {several.map((service) => (
+          <a key={service.instance} href={`#${cardId(service)}`}>
+            <span className="ps-mono">{service.instance}</span>{' '}
+            <StateTag state={service.state} />
+          </a>
+        ))}
+      </p>
+    )
+  })
+}
+
+const cardId = (service: ServiceStatus) =>
+  `service-${service.name}-${service.instance}`
 
 /** Daemons that nobody has heard of at all. */
 function Absent({ services }: { services: readonly ServiceStatus[] }) {
@@ -88,7 +113,7 @@ function Absent({ services }: { services: readonly ServiceStatus[] }) {
 
 function ServiceCard({ service }: { service: ServiceStatus }) {
   const { t, locale } = useI18n()
-  const headingId = `service-${service.name}-${service.instance}`
+  const headingId = cardId(service)
   const hasLost = service.losses.some(isLost)
   return (
     <article
@@ -130,7 +155,13 @@ function ServiceCard({ service }: { service: ServiceStatus }) {
         {service.losses.length === 0 ? (
           <p className="ps-dim">{t('services.losses.none')}</p>
         ) : (
-          <LossList losses={service.losses} />
+          <>
+            <LossList losses={service.losses} />
+            <details className="ps-details">
+              <summary>{t('services.losses.what')}</summary>
+              <p className="ps-dim">{t('services.losses.help')}</p>
+            </details>
+          </>
         )}
       </section>
     </article>

@@ -71,7 +71,7 @@ export function Component() {
   const [filters, setFilter, clear] = useFilters(NAMES)
   const [paused, setPaused] = useState(false)
   const request = useMemo(() => socketsRequest(filters), [filters])
-  const { data, error, dataUpdatedAt } = useSockets(request, paused)
+  const { data, error, dataUpdatedAt, age } = useSockets(request, paused)
   const columns = useSocketColumns()
   const isFiltered = NAMES.some(
     (name) => name !== 'sort' && filters[name] !== '',
@@ -92,7 +92,7 @@ export function Component() {
             </span>
           )}
           {paused && <span className="ps-tag">{t('common.paused')}</span>}
-          <Updated at={dataUpdatedAt} />
+          <Updated at={dataUpdatedAt} age={age} />
         </>
       }
       actions={<PauseButton paused={paused} onChange={setPaused} />}

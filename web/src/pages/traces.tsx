@@ -20,7 +20,7 @@ export function Component() {
   const navigate = useNavigate()
   const [params, setParams] = useSearchParams()
   const canChange = useCan('operator')
-  const { data, error, dataUpdatedAt } = useTraces()
+  const { data, error, dataUpdatedAt, age } = useTraces()
   const columns = useColumns()
   const draft = Object.fromEntries(
     TRACE_FIELDS.map((name) => [name, params.get(name) ?? '']),
@@ -30,7 +30,7 @@ export function Component() {
       loading={!data && !error}
       fill
       title={t('traces.title')}
-      aside={<Updated at={dataUpdatedAt} />}
+      aside={<Updated at={dataUpdatedAt} age={age} />}
       actions={
         canChange && (
           <Link className="ps-button" data-main to="/traces?new=1">

@@ -2,7 +2,7 @@
 import { ActionIcon, Popover } from '@mantine/core'
 import { Suspense, useState, useSyncExternalStore } from 'react'
 import { NavLink, Outlet, useNavigation } from 'react-router'
-import { useAuth } from '../auth/session'
+import { useAuth, useCan } from '../auth/session'
 import { EventsDrawer } from '../events/drawer'
 import { useEvents } from '../events/context'
 import { isKey, useI18n } from '../i18n'
@@ -23,9 +23,13 @@ const PAGES = [
   'rules',
 ] as const satisfies readonly IconName[]
 
+// For administrators; others are told so where they come by a link.
+const ADMIN_PAGES = ['tokens', 'audit'] as const satisfies readonly IconName[]
+
 export function Shell() {
   const { t } = useI18n()
   const navigation = useNavigation()
+  const pages = useCan('admin') ? [...PAGES, ...ADMIN_PAGES] : PAGES
   return (
     <div className="ps-shell">
       <a className="ps-skip" href="#main">
@@ -40,7 +44,7 @@ export function Shell() {
         <UserMenu />
       </header>
       <nav className="ps-nav" aria-label={t('nav.label')}>
-        {PAGES.map((page) => (
+        {pages.map((page) => (
           <NavLink key={page} to={`/${page}`}>
             <Icon name={page} />
             {t(`nav.${page}`)}

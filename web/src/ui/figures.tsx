@@ -89,6 +89,8 @@ const TONES: Record<string, Tone> = {
   running: 'info',
   done: 'good',
   failed: 'bad',
+  refused: 'warn',
+  unknown: 'warn',
   delivered: 'good',
   sent: 'good',
   forwarded: 'good',

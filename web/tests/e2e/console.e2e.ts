@@ -12,6 +12,7 @@ import {
   watch,
   type Watch,
 } from './browser'
+import type { Rule } from '../../src/api/types'
 import { startSuite, type Suite } from './suite'
 
 let suite: Suite
@@ -19,7 +20,16 @@ let browser: Browser
 let page: Page
 let seen: Watch
 
-const PAGES = ['services', 'flows', 'sockets', 'traces', 'paths', 'rules']
+const PAGES = [
+  'services',
+  'flows',
+  'sockets',
+  'traces',
+  'paths',
+  'rules',
+  'tokens',
+  'audit',
+]
 
 beforeAll(async () => {
   suite = await startSuite()
@@ -494,5 +504,72 @@ describe('rules', () => {
       method: 'DELETE',
       headers: { Authorization: `Bearer ${suite.token}` },
     })
+  })
+})
+
+describe('tokens and the audit log', () => {
+  it('a token is made, lets in as what it is, is recorded and revoked', async () => {
+    const name = `e2e-${Date.now()}`
+    await open('/tokens?new=1')
+    const dialog = page.getByRole('dialog')
+    await dialog.getByLabel('Name').fill(name)
+    await dialog.getByRole('button', { name: 'Create' }).click()
+    const secret = await dialog.getByRole('status').last().textContent()
+    expect(secret?.length).toBeGreaterThan(30)
+    await dialog.getByRole('button', { name: 'Close' }).last().click()
+    await page.getByRole('row').filter({ hasText: name }).waitFor()
+    const admin = page
+
+    // A viewer sees what a viewer may.
+    await open('/rules', { token: secret ?? '' })
+    await title('Rules')
+    expect(await page.getByRole('link', { name: 'New rule' }).count()).toBe(0)
+    expect(await page.getByRole('link', { name: 'Tokens' }).count()).toBe(0)
+    await page.goto(`${suite.url}/tokens`)
+    await page.getByText('needs the role administrator').waitFor()
+
+    const viewer = page
+    page = admin
+    await page.getByRole('button', { name: `Revoke token ${name}` }).click()
+    await page.getByRole('button', { name: 'Delete' }).click()
+    await page
+      .getByRole('row')
+      .filter({ hasText: name })
+      .waitFor({ state: 'detached' })
+    await viewer.goto(`${suite.url}/rules`)
+    await viewer.getByLabel('Token').waitFor()
+    await viewer.context().close()
+
+    await page.goto(`${suite.url}/audit?service=gateway`)
+    await page.getByText('made token').first().click()
+    await page.getByRole('rowheader', { name: /^name$/ }).waitFor()
+    await page.getByText('revoked token').first().waitFor()
+  })
+
+  it('a changed rule is shown by what became different', async () => {
+    const ask = (method: string, path: string, body?: object) =>
+      fetch(`${suite.url}/api/v1/${path}`, {
+        method,
+        headers: {
+          Authorization: `Bearer ${suite.token}`,
+          'Content-Type': 'application/json',
+          'Idempotency-Key': `${method}-${Date.now()}`,
+        },
+        ...(body && { body: JSON.stringify(body) }),
+      })
+    const rule = { action: 'drop', enabled: false, src: '2001:db8:5::/48' }
+    const made = (await (await ask('POST', 'rules', rule)).json()) as Rule
+    await ask('PUT', `rules/${made.id ?? ''}`, { ...rule, comment: 'now' })
+    await ask('DELETE', `rules/${made.id ?? ''}`)
+    await open(`/audit?target=${made.id ?? ''}`)
+    await page.getByText('changed rule').click()
+    const line = page.getByRole('row').filter({ hasText: 'comment' })
+    await line.getByText('now').waitFor()
+    expect(await page.getByText('2001:db8:5::/48').count()).toBe(0)
+    for (const width of [1280, 390]) {
+      await page.setViewportSize({ width, height: 800 })
+      expect(await sideways(page)).toBeLessThanOrEqual(0)
+    }
+    expect(await poorContrast(page)).toEqual([])
   })
 })

@@ -74,6 +74,15 @@ function answer(
 ): Answer {
   if (resource === 'rules') return answerRules(method, id, body, rules)
   if (method === 'POST') {
+    if (resource === 'tokens') {
+      return [
+        201,
+        {
+          token: fixtures.tokens().tokens[1],
+          secret: 'mock-secret-'.repeat(4),
+        },
+      ]
+    }
     if (resource === 'traces') return [201, fixtures.trace('t2')]
     if (resource === 'paths') return [201, fixtures.path('p2')]
   }
@@ -106,6 +115,10 @@ function answer(
           ? { paths: [fixtures.path('p1')], total: 1, missing: [] }
           : fixtures.path(id),
       ]
+    case 'tokens':
+      return [200, fixtures.tokens()]
+    case 'audit':
+      return [200, fixtures.audit()]
     case 'stats':
       return [200, fixtures.stats()]
     case 'hosts':

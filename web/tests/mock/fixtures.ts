@@ -574,3 +574,52 @@ export const events: T.Event[] = [
     params: [],
   },
 ]
+
+export function tokens(): T.TokenList {
+  return {
+    tokens: [
+      { id: 'admin', name: 'admin', roles: ['admin'], created: ago(900_000) },
+      {
+        id: 't1',
+        name: 'dashboards',
+        roles: ['viewer', 'payload'],
+        created: ago(86_400),
+        expires: timeAt(Date.now() + 90 * 86_400_000),
+        last_used: ago(40),
+        created_by: 'admin',
+      },
+    ],
+  }
+}
+
+export function audit(): T.AuditReport {
+  const rule = { id: 'r1', action: 'drop', src: '192.0.2.0/24', enabled: true }
+  const entry = (seq: number, rest: Partial<T.AuditEntry>): T.AuditEntry => ({
+    seq,
+    time: ago(60 * seq),
+    service: 'guarder',
+    instance: 'web-01',
+    actor: 'admin',
+    client: '198.51.100.7',
+    action: 'guarder.update_rule',
+    target: 'r1',
+    outcome: 'done',
+    ...rest,
+  })
+  return {
+    entries: [
+      entry(1, { before: rule, after: { ...rule, enabled: false } }),
+      entry(2, { action: 'guarder.create_rule', after: rule }),
+      entry(3, {
+        service: 'gateway',
+        action: 'gateway.create_token',
+        target: 'dashboards',
+        actor: 'dashboards',
+        outcome: 'refused',
+        status: 403,
+        error: 'auth.role',
+      }),
+    ],
+    missing: [{ service: 'locator', reason: 'It did not answer in time.' }],
+  }
+}

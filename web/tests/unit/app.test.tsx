@@ -3,7 +3,12 @@
 import { render, screen, waitFor, within } from '@testing-library/react'
 import userEvent from '@testing-library/user-event'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
-import type { LoginRequest, Problem, Rule } from '../../src/api/types'
+import type {
+  CreateTokenRequest,
+  LoginRequest,
+  Problem,
+  Rule,
+} from '../../src/api/types'
 import { App } from '../../src/app'
 import { UNKNOWN } from '../../src/lib/format'
 import * as fixtures from '../mock/fixtures'
@@ -81,6 +86,8 @@ beforeEach(() => {
     { rules: fixtures.rules, total: 3, generation: 7 },
   ])
   on('GET /stats', () => [200, fixtures.stats()])
+  on('GET /tokens', () => [200, fixtures.tokens()])
+  on('GET /audit', () => [200, fixtures.audit()])
 })
 
 describe('login', () => {
@@ -406,6 +413,113 @@ describe('a path', () => {
     expect(screen.getByText('20.0 %')).toBeTruthy()
     const bars = screen.getAllByRole('img', { name: /^min / })
     expect(bars).toHaveLength(4)
+  })
+})
+
+describe('services of several instances', () => {
+  it('are named together, each with its state', async () => {
+    const list = fixtures.services()
+    const one = list.services.find((s) => s.name === 'analyzer')!
+    list.services.push({ ...one, instance: 'web-02', state: 'down' })
+    on('GET /services', () => [200, list])
+    open('/services')
+    const line = (await screen.findByText(/2 instances/)).closest('p')!
+    expect(within(line).getByRole('link', { name: /web-02 down/ })).toBeTruthy()
+    const cards = screen.getAllByRole('heading', { name: 'analyzer', level: 2 })
+    expect(cards).toHaveLength(2)
+  })
+})
+
+describe('tokens', () => {
+  it('are listed; the one of the file cannot be revoked here', async () => {
+    open('/tokens')
+    const table = await screen.findByRole('table')
+    expect(within(table).getByText('dashboards')).toBeTruthy()
+    expect(within(table).getByText('payload')).toBeTruthy()
+    const revoke = within(table).getAllByRole('button', { name: /^Revoke/ })
+    expect(revoke).toHaveLength(1)
+  })
+
+  it('are made with a role and an end; the secret is shown once', async () => {
+    const user = userEvent.setup()
+    on('POST /tokens', () => [
+      201,
+      { token: fixtures.tokens().tokens[1], secret: 'the-secret' },
+    ])
+    open('/tokens?new=1')
+    const dialog = within(await screen.findByRole('dialog'))
+    await user.type(dialog.getByLabelText(/^Name/), 'grafana')
+    await user.selectOptions(dialog.getByLabelText('Role'), 'operator')
+    await user.click(dialog.getByRole('button', { name: 'Create' }))
+    expect(await dialog.findByText('the-secret')).toBeTruthy()
+    const sent = calls.find((call) => call.method === 'POST')
+    const body = sent?.body as CreateTokenRequest
+    expect(body).toMatchObject({ name: 'grafana', roles: ['operator'] })
+    const days = (Date.parse(body.expires!) - Date.now()) / 86_400_000
+    expect(Math.round(days)).toBe(90)
+    const close = dialog.getAllByRole('button', { name: 'Close' })
+    await user.click(close.at(-1)!)
+    await waitFor(() => expect(screen.queryByText('the-secret')).toBeNull())
+  })
+
+  it('are revoked after a question', async () => {
+    const user = userEvent.setup()
+    on('DELETE /tokens/t1', () => [204, undefined])
+    open('/tokens')
+    await user.click(await screen.findByRole('button', { name: /^Revoke/ }))
+    expect(calls.some((call) => call.method === 'DELETE')).toBe(false)
+    await user.click(await screen.findByRole('button', { name: 'Delete' }))
+    await waitFor(() =>
+      expect(calls.some((call) => call.method === 'DELETE')).toBe(true),
+    )
+  })
+})
+
+describe('the audit log', () => {
+  it('shows who did what, and what became different', async () => {
+    const user = userEvent.setup()
+    open('/audit')
+    await user.click(await screen.findByText('changed rule'))
+    const row = (await screen.findByText('enabled')).closest('tr')!
+    expect(row.textContent).toBe('enabledtruefalse')
+    expect(screen.queryByText('192.0.2.0/24')).toBeNull()
+    expect(screen.getByText(/No answer from locator/)).toBeTruthy()
+  })
+
+  it('asks for what the filters say', async () => {
+    open('/audit?actor=admin&outcome=refused&since=2026-06-01')
+    await screen.findByText('changed rule')
+    const asked = calls.find((call) => call.url.pathname.endsWith('/audit'))
+    expect(Object.fromEntries(asked!.url.searchParams)).toMatchObject({
+      actor: 'admin',
+      outcome: 'refused',
+      since: '2026-06-01T00:00:00.000Z',
+    })
+  })
+})
+
+describe('a viewer', () => {
+  beforeEach(() => {
+    on('GET /session', () => [
+      200,
+      { ...fixtures.session, role: 'viewer', roles: ['viewer'] },
+    ])
+  })
+
+  it.each(['tokens', 'audit'])('is told why %s are not shown', async (page) => {
+    open(`/${page}`)
+    expect(await screen.findByText(/needs the role administrator/)).toBeTruthy()
+    expect(screen.getByText(/has the role viewer/)).toBeTruthy()
+    expect(calls.some((call) => call.url.pathname.endsWith(page))).toBe(false)
+    expect(screen.queryByRole('link', { name: 'Tokens' })).toBeNull()
+  })
+
+  it('has no buttons for what it may not do', async () => {
+    open('/rules')
+    await screen.findByRole('heading', { name: 'Rules', level: 1 })
+    await screen.findAllByRole('switch')
+    expect(screen.queryByRole('button', { name: /^Delete/ })).toBeNull()
+    expect(screen.queryByRole('link', { name: 'New rule' })).toBeNull()
   })
 })
 

@@ -47,6 +47,15 @@ describe('Client', () => {
     expect(one.headers()['Content-Type']).toBe('application/json')
   })
 
+  it('remembers how old a shared answer was', async () => {
+    const shared = json({ a: 1 })
+    shared.headers.set('Packetscope-Age-Ms', '420')
+    const { client } = make(shared)
+    await client.get('flows?limit=5')
+    expect(client.ageOf('flows?limit=5')).toBe(420)
+    expect(client.ageOf('flows')).toBe(0)
+  })
+
   it('understands an answer without a body', async () => {
     const { client } = make(new Response(null, { status: 204 }))
     expect(await client.request('rules/1', { method: 'DELETE' })).toBe(
