@@ -159,5 +159,7 @@ function Expiry({ token }: { token: Token }) {
   if (token.expires === undefined) {
     return <span className="ps-dim">{t('tokens.expires.never')}</span>
   }
-  return <span className="ps-num">{formatDateTime(token.expires, locale)}</span>
+  return (
+    <span className="ps-mono">{formatDateTime(token.expires, locale)}</span>
+  )
 }
