@@ -127,7 +127,8 @@ int ps_http_stream(struct ps_http_request *req,
                    const struct ps_http_stream_ops *ops, void *arg);
 /*
  * Adds shared bytes; release(…, arg) is called when they are sent or dropped,
- * also on error; its data and len may be those of a rest. -ENOBUFS: the client is max_stream behind.
+ * also on error; its data and len may be those of a rest. -ENOBUFS: the client
+ * is max_stream behind.
  */
 int ps_http_stream_add(struct ps_http_request *req, const void *data,
                        size_t len, evbuffer_ref_cleanup_cb release, void *arg);
