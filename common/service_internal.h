@@ -122,7 +122,10 @@ void ps_announcer_free(struct ps_announcer **announcer);
 void ps_service_slot_name(const char *service, unsigned int slot, char *text,
                           size_t size);
 
-/* -EEXIST: another process holds it; ret_pid is 0 where it cannot be read. */
+/*
+ * -EEXIST: another process holds it; ret_pid is 0 where it cannot be read. Of
+ * one that is dying it is waited for, up to 3 s.
+ */
 int ps_service_lock(struct ps_daemon *d, unsigned int slot, int *ret_pid);
 /* The lowest slot from `first` on that nobody holds. */
 int ps_service_lock_free(struct ps_daemon *d, unsigned int first, int *ret_pid);

@@ -96,8 +96,9 @@ def test_flag_wins_over_environment_over_file(lab, tmp_path):
                        ({'PACKETSCOPE_INSTANCE': 'from-env'},
                         ['--instance', 'from-flag'])):
         daemon = _daemon(lab, 'analyzer', '--config', path, *flags, env=env)
+        said = daemon.log().count(' ready ')
         daemon.start()
-        wait_for(lambda d=daemon: ' ready ' in d.log(), 20)
+        wait_for(lambda d=daemon, n=said: d.log().count(' ready ') > n, 20)
         seen.append(re.findall(r'instance="([^"]*)"', daemon.log())[-1])
         assert daemon.stop() == 0
     assert seen == ['from-file', 'from-env', 'from-flag']
@@ -137,6 +138,18 @@ def test_second_instance_leaves(lab, name):
     assert f'pid={first.proc.pid}' in res.stderr
     assert first.proc.poll() is None
     assert first.stop() == 0
+
+
+@pytest.mark.parametrize('name', SINGLE)
+def test_killed_and_started_at_once(lab, name):
+    daemon = _daemon(lab, name).start()
+    for _ in range(3):
+        killed = daemon.proc
+        killed.kill()       # and no wait for its end
+        daemon.start()
+        assert killed.wait(10) == -signal.SIGKILL
+    assert 'place_taken' not in daemon.log()
+    assert daemon.stop() == 0
 
 
 @each

@@ -92,13 +92,13 @@ class Stream:
 
 
 def has_ended(pid):
-    """Its files are closed: it is gone, or a zombie. As whoever starts it
-    again would wait."""
+    """It is gone, or a zombie without other threads."""
     try:
         stat = Path(f'/proc/{pid}/stat').read_text('utf-8')
+        threads = os.listdir(f'/proc/{pid}/task')
     except OSError:
         return True
-    return stat.rpartition(')')[2].split()[0] == 'Z'
+    return stat.rpartition(')')[2].split()[0] == 'Z' and len(threads) < 2
 
 
 def held(pid):
