@@ -33,4 +33,22 @@ int ps_sockscan_run(struct ps_sockscan *scan,
                     struct ps_sockscan_result *ret_result);
 void ps_sockscan_result_free(struct ps_sockscan_result *result);
 
+/* Whose sockets: what is set must fit; a pid of 0, NULL and "" ask nothing. */
+struct ps_sock_holder {
+    uint32_t pid;
+    const char *cgroup;    /* its path, or that of one above it */
+    const char *container; /* its id, or 12 digits of it and more */
+};
+
+/*
+ * The sockets, of all network namespaces, that such a process has open now:
+ * records with kernel address (what skb->sk is), cookie, inode, namespace,
+ * addresses, ports and pid. One that several hold comes once for each of them.
+ * Looks at open files only, not at the hash tables of namespaces. *ret_socks
+ * (ret_n of them, NULL for none) is the caller's, freed with free().
+ */
+int ps_sockscan_held(struct ps_sockscan *scan,
+                     const struct ps_sock_holder *holder,
+                     struct ps_tracer_sock **ret_socks, size_t *ret_n);
+
 #endif
