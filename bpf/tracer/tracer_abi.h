@@ -133,4 +133,15 @@ enum ps_tracer_sock_has {
     PS_SOCK_UID = 1 << 2,
 };
 
+/* ---- other names of packets --------------------------------------------- */
+
+/* Tuples that are followed because a packet that matched has them too: on the
+ * other side of a translation, or inside of a tunnel. See identity.h. */
+#define PS_TRACER_MAX_ALIASES 65536u
+
+struct ps_tracer_alias {
+    unsigned int traces; /* bit mask */
+    unsigned int pad;
+};
+
 #endif
