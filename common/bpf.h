@@ -70,14 +70,21 @@ int ps_ksyms_range(const char *name, uint64_t *ret_start, uint64_t *ret_end);
 
 /* ---- drop reasons ------------------------------------------------------- */
 
-/* Names of enum skb_drop_reason (and, from 6.4, of the subsystems' enums) in
- * the kernel's types; -ENOENT without them. */
+/*
+ * Names of enum skb_drop_reason and, from 6.4, of the subsystems' enums, in
+ * the kernel's types and in those of modules that are loaded now; -ENOENT
+ * without them.
+ */
 struct ps_drop_reasons;
-int ps_drop_reasons_load(const struct btf *kernel,
+int ps_drop_reasons_load(struct btf *kernel,
                          struct ps_drop_reasons **ret_reasons);
 void ps_drop_reasons_free(struct ps_drop_reasons **reasons);
 /* "NO_SOCKET" for SKB_DROP_REASON_NO_SOCKET; NULL: unknown. Borrowed. */
 const char *ps_drop_reason_name(const struct ps_drop_reasons *reasons,
                                 uint32_t code);
+/* Whose reason it is: "core", "openvswitch", "mac80211_unusable"; NULL:
+ * unknown. Borrowed. */
+const char *ps_drop_reason_subsystem(const struct ps_drop_reasons *reasons,
+                                     uint32_t code);
 
 #endif

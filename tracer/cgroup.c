@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <fcntl.h>
+#include <mntent.h>
 
 static bool is_hex(char c)
 {
@@ -111,4 +112,25 @@ void ps_cgroup_of(uint32_t pid, struct ps_cgroup *ret_cgroup)
     }
     text[used] = '\0';
     ps_cgroup_parse(text, ret_cgroup);
+}
+
+int ps_cgroup_open_root(void)
+{
+    FILE *mounts = setmntent("/proc/self/mounts", "re");
+    struct mntent *entry, buffer;
+    char text[4096];
+    int fd = -ENOENT;
+
+    if (!mounts)
+        return -errno;
+    while ((entry = getmntent_r(mounts, &buffer, text, sizeof(text)))) {
+        if (strcmp(entry->mnt_type, "cgroup2") != 0)
+            continue;
+        fd = open(entry->mnt_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0)
+            fd = -errno;
+        break;
+    }
+    endmntent(mounts);
+    return fd;
 }

@@ -26,4 +26,7 @@ void ps_cgroup_parse(const char *text, struct ps_cgroup *ret_cgroup);
 /* Reads that of a process; empty when it is gone. */
 void ps_cgroup_of(uint32_t pid, struct ps_cgroup *ret_cgroup);
 
+/* The root of cgroup v2, wherever it is mounted: a descriptor, or -errno. */
+int ps_cgroup_open_root(void);
+
 #endif

@@ -135,35 +135,6 @@ static int set_text(char **field, const char *text)
     return *field ? 0 : -ENOMEM;
 }
 
-static int set_drop(Ps__Step *step, const struct ps_step *s,
-                    const struct ps_names *names)
-{
-    const char *function = NULL;
-    uint32_t offset = 0;
-    Ps__Drop *drop;
-
-    if (s->station != PS_ST_KFREE_SKB)
-        return 0;
-    drop = step->drop = NEW(Ps__Drop, ps__drop__descriptor);
-    if (!drop)
-        return -ENOMEM;
-    if (s->flags & PS_EF_REASON) {
-        drop->has_reason_code = 1;
-        drop->reason_code = s->reason;
-        if (names->reasons &&
-            set_text(&drop->reason,
-                     ps_drop_reason_name(names->reasons, s->reason)) < 0)
-            return -ENOMEM;
-    }
-    if (names->ksyms && s->location)
-        function = ps_ksyms_find(names->ksyms, s->location, &offset);
-    if (!function)
-        return 0;
-    drop->has_offset = 1;
-    drop->offset = offset;
-    return set_text(&drop->function, function);
-}
-
 static int set_function(Ps__Step *step, const struct ps_step *s,
                         const struct ps_names *names)
 {
@@ -201,7 +172,7 @@ static int fill_step(Ps__Step *step, const struct ps_step *s,
             0 ||
         set_function(step, s, names) < 0)
         return -ENOMEM;
-    return set_drop(step, s, names);
+    return ps_convert_drop(step, s, names);
 }
 
 static int fill_steps(Ps__PacketWay *msg, const struct ps_join *join,
@@ -263,6 +234,8 @@ static int fill_way(Ps__PacketWay *msg, const struct ps_join *join,
     msg->has_tcp_seq = first->tuple.proto == IPPROTO_TCP;
     msg->tcp_seq = first->seq;
     if (set_text(&msg->fate, ps_join_fate(join, way, ps_names_free, names)) < 0)
+        return -ENOMEM;
+    if (ps_convert_owners(msg, way, names) < 0)
         return -ENOMEM;
     return fill_steps(msg, join, way, names);
 }

@@ -20,12 +20,13 @@ int ps_convert_filter(const Ps__TraceFilter *filter,
                       struct ps_tracer_filter *ret_filter, uint32_t *ret_netns,
                       struct ps_filter_error *ret_error);
 
-/* Names that a packet's steps need. Either may be NULL. */
+/* Names that a packet's steps need. Each may be NULL. */
 struct ps_names {
     struct ps_ksyms *ksyms;
     const struct ps_drop_reasons *reasons;
     const char *tier;      /* hook of the tracepoints */
     uint64_t mono_to_unix; /* added to the kernel's clock */
+    struct ps_owners *owners;
 };
 /* A ps_free_fn; arg is a struct ps_names. */
 enum ps_free ps_names_free(const void *arg, const struct ps_step *s);
@@ -42,8 +43,16 @@ void ps_losses_add(Ps__Loss ***losses, size_t *n_losses, const char *id,
 Ps__PacketWay *ps_convert_way(const struct ps_join *join,
                               const struct ps_way *way, uint64_t id,
                               const struct ps_names *names);
+/* Who sent and received a packet, where that is known. 0 or -ENOMEM. */
+int ps_convert_owners(Ps__PacketWay *msg, const struct ps_way *way,
+                      const struct ps_names *names);
+/* What a step says of a drop; nothing where it is none. 0 or -ENOMEM. */
+int ps_convert_drop(Ps__Step *step, const struct ps_step *s,
+                    const struct ps_names *names);
+/* cache: of the process that was asked for last. */
 Ps__Socket *ps_convert_socket(const struct ps_socktable *table,
                               const struct ps_sock *sock,
-                              const struct ps_netns *netns, size_t n_netns);
+                              const struct ps_netns *netns, size_t n_netns,
+                              struct ps_sock_cgroup *cache);
 
 #endif

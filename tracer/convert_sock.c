@@ -13,26 +13,44 @@ static Ps__Ip *make_ip(unsigned int family, const uint8_t *bytes)
     return ps_addr_to_pb(&addr);
 }
 
-static int fill_owner(Ps__Owner *owner, const struct ps_sock_owner *o)
+static int fill_owner(Ps__Owner *owner, uint32_t pid, const char *comm,
+                      const struct ps_cgroup *cgroup)
 {
-    struct ps_cgroup cgroup;
-
-    ps_cgroup_of(o->pid, &cgroup);
-    owner->pid = o->pid;
-    owner->has_fd = 1;
-    owner->fd = o->fd;
-    owner->comm = strdup(o->comm);
+    owner->pid = pid;
+    owner->comm = strdup(comm);
     if (!owner->comm)
         return -ENOMEM;
-    if (cgroup.path[0] && !(owner->cgroup = strdup(cgroup.path)))
+    if (cgroup->path[0] && !(owner->cgroup = strdup(cgroup->path)))
         return -ENOMEM;
-    if (cgroup.container[0] && !(owner->container = strdup(cgroup.container)))
+    if (cgroup->container[0] && !(owner->container = strdup(cgroup->container)))
         return -ENOMEM;
     return 0;
 }
 
+static int set_way_owner(Ps__Owner **field, const struct ps_sock_key *key,
+                         const struct ps_names *names)
+{
+    const struct ps_owner *o = ps_owners_find(names->owners, key);
+
+    if (!o)
+        return 0;
+    *field = (Ps__Owner *)ps_message_new(&ps__owner__descriptor);
+    return *field ? fill_owner(*field, o->pid, o->comm, &o->cgroup) : -ENOMEM;
+}
+
+int ps_convert_owners(Ps__PacketWay *msg, const struct ps_way *way,
+                      const struct ps_names *names)
+{
+    int r;
+
+    if (!names->owners)
+        return 0;
+    r = set_way_owner(&msg->sender, &way->sender, names);
+    return r < 0 ? r : set_way_owner(&msg->receiver, &way->receiver, names);
+}
+
 static int fill_owners(Ps__Socket *msg, const struct ps_socktable *table,
-                       const struct ps_sock *sock)
+                       const struct ps_sock *sock, struct ps_sock_cgroup *cache)
 {
     const struct ps_sock_owner *o;
 
@@ -48,7 +66,13 @@ static int fill_owners(Ps__Socket *msg, const struct ps_socktable *table,
         if (!owner)
             return -ENOMEM;
         msg->owners[msg->n_owners++] = owner;
-        if (fill_owner(owner, o) < 0)
+        if (cache->pid != o->pid) {
+            ps_cgroup_of(o->pid, &cache->cgroup);
+            cache->pid = o->pid;
+        }
+        owner->has_fd = 1;
+        owner->fd = o->fd;
+        if (fill_owner(owner, o->pid, o->comm, &cache->cgroup) < 0)
             return -ENOMEM;
     }
     return 0;
@@ -108,7 +132,8 @@ static int fill_texts(Ps__Socket *msg, const struct ps_tracer_sock *rec,
 
 Ps__Socket *ps_convert_socket(const struct ps_socktable *table,
                               const struct ps_sock *sock,
-                              const struct ps_netns *netns, size_t n_netns)
+                              const struct ps_netns *netns, size_t n_netns,
+                              struct ps_sock_cgroup *cache)
 {
     Ps__Socket *msg = (Ps__Socket *)ps_message_new(&ps__socket__descriptor);
 
@@ -116,7 +141,7 @@ Ps__Socket *ps_convert_socket(const struct ps_socktable *table,
         return NULL;
     fill_numbers(msg, &sock->rec);
     if (fill_texts(msg, &sock->rec, netns, n_netns) < 0 ||
-        fill_owners(msg, table, sock) < 0) {
+        fill_owners(msg, table, sock, cache) < 0) {
         protobuf_c_message_free_unpacked(&msg->base, NULL);
         return NULL;
     }

@@ -217,6 +217,7 @@ enum ps_join_result ps_join_append(struct ps_join *j, uint32_t way,
                                    bool inferred)
 {
     struct ps_way *w = &j->ways[way];
+    struct ps_sock_key key;
     struct ps_step *s;
 
     if (e->time > w->last)
@@ -225,6 +226,10 @@ enum ps_join_result ps_join_append(struct ps_join *j, uint32_t way,
         w->netns = e->netns;
     if (w->foreign)
         return PS_JOIN_OTHER_NETNS;
+    if (!w->sender.sk && ps_station_sender(e, &key))
+        w->sender = key;
+    else if (ps_station_receiver(e, &key))
+        w->receiver = key;
     if (w->n_steps >= PS_JOIN_WAY_STEPS ||
         (j->n_steps == j->cap_steps && grow_steps(j) < 0))
         return PS_JOIN_STEP_LIMIT;

@@ -15,6 +15,7 @@
 
 #include "bpf/tracer/tracer_abi.h"
 #include "common/util.h"
+#include "tracer/owners.h"
 #include "tracer/station.h"
 
 #define PS_JOIN_WINDOW_NS   (10 * PS_NS_PER_S)
@@ -56,6 +57,8 @@ struct ps_way {
     /* Came from another namespace than the one asked for: only there so that
      * its later steps do not look like a new packet's. */
     bool foreign;
+    /* Sockets that sent and received it. */
+    struct ps_sock_key sender, receiver;
     uint32_t next_skb, next_content, next_flow; /* older ones, same bucket */
 };
 

@@ -70,6 +70,7 @@ static int fill_list(Ps__SocketList *list,
                      const struct ps_sock **socks, size_t n, size_t offset,
                      uint32_t limit)
 {
+    struct ps_sock_cgroup cache = {0};
     size_t bytes = 0;
 
     list->total = n;
@@ -78,8 +79,8 @@ static int fill_list(Ps__SocketList *list,
         return -ENOMEM;
     for (size_t i = offset;
          i < n && list->n_sockets < limit && bytes < MAX_PAGE_BYTES; i++) {
-        Ps__Socket *sock = ps_convert_socket(result->table, socks[i],
-                                             result->netns, result->n_netns);
+        Ps__Socket *sock = ps_convert_socket(
+            result->table, socks[i], result->netns, result->n_netns, &cache);
 
         if (!sock)
             return -ENOMEM;
@@ -116,7 +117,7 @@ static int answer(struct tracer *t, const Ps__ListSocketsRequest *req,
         return -ENOMEM;
     }
     n = select_sockets(result.table, filter, socks);
-    ps_sock_sort(socks, n, req->sort);
+    ps_sock_sort(socks, n, req->sort, offset + limit);
     r = fill_list(list, &result, socks, n, offset, limit);
     ps_losses_add(&list->losses, &list->n_losses, "netns_unreadable",
                   "namespaces", result.missed_netns);
@@ -143,7 +144,7 @@ void ps_tracer_list_sockets(void *arg, const ProtobufCMessage *msg,
         ps_list_offset(call, req->cursor, &offset) < 0 ||
         read_filter(req, &filter, call) < 0)
         return;
-    if (ps_sock_sort(NULL, 0, req->sort) < 0) {
+    if (ps_sock_sort(NULL, 0, req->sort, 0) < 0) {
         ps_call_fail(call, "request.sort", 400, "sort",
                      "Sort by one of %s; \"-\" before it for descending.",
                      ps_sock_sort_names);

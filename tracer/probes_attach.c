@@ -2,11 +2,11 @@
 /* Attaching all stations of a trace, and giving them back. */
 #include <fcntl.h>
 #include <limits.h>
-#include <mntent.h>
 #include <netinet/in.h>
 
 #include <linux/netfilter.h>
 
+#include "tracer/cgroup.h"
 #include "tracer/probes_internal.h"
 #include "tracer/station.h"
 
@@ -148,28 +148,6 @@ static void attach_netfilter(struct ps_probes *p)
 
 /* ---- cgroup ------------------------------------------------------------- */
 
-/* The root of cgroup v2, wherever it is mounted. */
-static int open_cgroup_root(void)
-{
-    FILE *mounts = setmntent("/proc/self/mounts", "re");
-    struct mntent *entry, buffer;
-    char text[4096];
-    int fd = -ENOENT;
-
-    if (!mounts)
-        return -errno;
-    while ((entry = getmntent_r(mounts, &buffer, text, sizeof(text)))) {
-        if (strcmp(entry->mnt_type, "cgroup2") != 0)
-            continue;
-        fd = open(entry->mnt_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0)
-            fd = -errno;
-        break;
-    }
-    endmntent(mounts);
-    return fd;
-}
-
 static void attach_cgroup(struct ps_probes *p)
 {
     _cleanup_close_ int fd = -1;
@@ -179,7 +157,7 @@ static void attach_cgroup(struct ps_probes *p)
         set_state(p, "cgroup_skb", NULL, -ENOENT, p->no_cgroup);
         return;
     }
-    fd = open_cgroup_root();
+    fd = ps_cgroup_open_root();
     if (fd < 0) {
         set_state(p, "cgroup_skb", NULL, fd, "cgroup v2 is not mounted");
         return;

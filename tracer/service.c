@@ -133,6 +133,7 @@ static void tracer_close(struct ps_daemon *d _unused_, void *state)
     struct tracer *t = state;
 
     ps_probes_free(&t->probes);
+    ps_ownership_close(t);
     ps_sockscan_free(&t->scan);
     ps_history_free(&t->history);
     ps_drop_reasons_free(&t->reasons);
@@ -177,6 +178,11 @@ static int tracer_open(struct ps_daemon *d, void *config, void **ret_state)
     ps_sockscan_open(&t->scan, t->no_sockets, sizeof(t->no_sockets));
     ps_probes_open(kernel, (uint32_t)t->config->ring_size, &t->probes,
                    t->no_probes, sizeof(t->no_probes));
+    r = ps_ownership_open(t);
+    if (r < 0) {
+        tracer_close(d, t);
+        return r;
+    }
     try_probes(t);
     tell_rest(t);
     *ret_state = t;
@@ -194,8 +200,10 @@ static int tracer_start(struct ps_daemon *d, void *state)
     t->tick = event_new(ps_daemon_base(d), -1, EV_PERSIST, ps_traces_tick, t);
     if (!t->tick)
         return -ENOMEM;
-    ps_bpf_memory(d, (t->probes ? ps_probes_memory(t->probes) : 0) +
-                         (t->scan ? ps_sockscan_memory(t->scan) : 0));
+    ps_bpf_memory(
+        d, (t->probes ? ps_probes_memory(t->probes) : 0) +
+               (t->scan ? ps_sockscan_memory(t->scan) : 0) +
+               (t->ownerprobe ? ps_ownerprobe_memory(t->ownerprobe) : 0));
     return 0;
 }
 
@@ -237,6 +245,9 @@ static void tracer_sample(struct ps_daemon *d, void *state)
     ps_loss(d, "ring_full", "steps", t->ring_full);
     ps_loss(d, "netns_unreadable", "namespaces", t->netns_missed);
     ps_loss(d, "owners_cut", "owners", t->owners_cut);
+    ps_loss(d, "owner_map_full", "owners",
+            ps_owners_lost(t->owners) +
+                (t->ownerprobe ? ps_ownerprobe_lost(t->ownerprobe) : 0));
     ps_loss(d, "history_write_failed", "traces", t->history_errors);
     ps_loss(d, "history_evicted", "traces", ps_history_evicted(t->history));
     ps_metric(d, PS__METRIC__KIND__gauge, "tracer_traces_running",

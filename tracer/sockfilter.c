@@ -238,10 +238,58 @@ static int compare(const void *a, const void *b, void *arg)
     r = (int)x->rec.rport - (int)y->rec.rport;
     if (r)
         return r;
-    return x->rec.addr < y->rec.addr ? -1 : x->rec.addr > y->rec.addr;
+    if (x->rec.addr != y->rec.addr)
+        return x->rec.addr < y->rec.addr ? -1 : 1;
+    return x->rec.inode < y->rec.inode ? -1 : x->rec.inode > y->rec.inode;
 }
 
-int ps_sock_sort(const struct ps_sock **socks, size_t n, const char *sort)
+static void swap(const struct ps_sock **a, const struct ps_sock **b)
+{
+    const struct ps_sock *c = *a;
+
+    *a = *b;
+    *b = c;
+}
+
+/* The median of the first, the middle and the last, put at the end. */
+static void choose_pivot(const struct ps_sock **socks, size_t n,
+                         struct sort_order *order)
+{
+    const struct ps_sock **mid = &socks[n / 2], **last = &socks[n - 1];
+
+    if (compare(mid, &socks[0], order) < 0)
+        swap(mid, &socks[0]);
+    if (compare(last, &socks[0], order) < 0)
+        swap(last, &socks[0]);
+    if (compare(mid, last, order) < 0)
+        swap(mid, last);
+}
+
+/* Moves the `first` that come first to the front, in any order: a page is a
+ * small part of all sockets. */
+static void select_first(const struct ps_sock **socks, size_t n, size_t first,
+                         struct sort_order *order)
+{
+    while (first && first < n) {
+        size_t split = 0;
+
+        choose_pivot(socks, n, order);
+        for (size_t i = 0; i + 1 < n; i++)
+            if (compare(&socks[i], &socks[n - 1], order) < 0)
+                swap(&socks[i], &socks[split++]);
+        swap(&socks[split], &socks[n - 1]);
+        if (first <= split) {
+            n = split;
+        } else {
+            socks += split + 1;
+            n -= split + 1;
+            first -= split + 1;
+        }
+    }
+}
+
+int ps_sock_sort(const struct ps_sock **socks, size_t n, const char *sort,
+                 size_t first)
 {
     struct sort_order order = {0};
 
@@ -254,7 +302,9 @@ int ps_sock_sort(const struct ps_sock **socks, size_t n, const char *sort)
         if (!order.key)
             return -EINVAL;
     }
+    select_first(socks, n, first, &order);
     if (n)
-        qsort_r(socks, n, sizeof(const struct ps_sock *), compare, &order);
+        qsort_r(socks, first < n ? first : n, sizeof(const struct ps_sock *),
+                compare, &order);
     return 0;
 }

@@ -23,6 +23,22 @@ struct ps_sockscan {
     uint8_t buffer[READ_BYTES];
 };
 
+static int load(struct ps_sockscan *scan, bool gives_cookies)
+{
+    int r;
+
+    scan->skel = tracer_sockets_bpf__open();
+    if (!scan->skel)
+        return -errno;
+    scan->skel->rodata->gives_cookies = gives_cookies;
+    r = tracer_sockets_bpf__load(scan->skel);
+    if (r < 0) {
+        tracer_sockets_bpf__destroy(scan->skel);
+        scan->skel = NULL;
+    }
+    return r;
+}
+
 int ps_sockscan_open(struct ps_sockscan **ret_scan, char *reason,
                      size_t reason_size)
 {
@@ -32,8 +48,9 @@ int ps_sockscan_open(struct ps_sockscan **ret_scan, char *reason,
     scan = calloc(1, sizeof(*scan));
     if (!scan)
         return -ENOMEM;
-    scan->skel = tracer_sockets_bpf__open();
-    r = scan->skel ? tracer_sockets_bpf__load(scan->skel) : -errno;
+    r = load(scan, true);
+    if (r < 0)
+        r = load(scan, false);
     if (r == 0)
         r = tracer_sockets_bpf__attach(scan->skel);
     if (r < 0) {
@@ -60,9 +77,11 @@ uint64_t ps_sockscan_memory(const struct ps_sockscan *scan)
 
 /* ---- iterators ---------------------------------------------------------- */
 
+typedef int (*record_fn)(void *arg, const struct ps_tracer_sock *rec);
+
 /* Reads may end within a record: the rest stays at the buffer's start. */
-static int read_records(struct ps_sockscan *scan, int fd,
-                        struct ps_socktable *table)
+static int read_records(struct ps_sockscan *scan, int fd, record_fn fn,
+                        void *arg)
 {
     size_t used = 0, done;
     int retries = 0, r;
@@ -83,7 +102,7 @@ static int read_records(struct ps_sockscan *scan, int fd,
             struct ps_tracer_sock rec;
 
             memcpy(&rec, scan->buffer + done, sizeof(rec));
-            r = ps_socktable_add(table, &rec);
+            r = fn(arg, &rec);
             if (r < 0)
                 return r;
         }
@@ -93,11 +112,16 @@ static int read_records(struct ps_sockscan *scan, int fd,
 }
 
 static int run_iterator(struct ps_sockscan *scan, const struct bpf_link *link,
-                        struct ps_socktable *table)
+                        record_fn fn, void *arg)
 {
     _cleanup_close_ int fd = bpf_iter_create(bpf_link__fd(link));
 
-    return fd < 0 ? -errno : read_records(scan, fd, table);
+    return fd < 0 ? -errno : read_records(scan, fd, fn, arg);
+}
+
+static int add_to_table(void *arg, const struct ps_tracer_sock *rec)
+{
+    return ps_socktable_add(arg, rec);
 }
 
 /* ---- /proc/net ---------------------------------------------------------- */
@@ -146,9 +170,9 @@ static int scan_here(struct ps_sockscan *scan, uint32_t netns,
 {
     int r;
 
-    r = run_iterator(scan, scan->skel->links.tcp, table);
+    r = run_iterator(scan, scan->skel->links.tcp, add_to_table, table);
     if (r == 0)
-        r = run_iterator(scan, scan->skel->links.udp, table);
+        r = run_iterator(scan, scan->skel->links.udp, add_to_table, table);
     for (size_t i = 0; i < ARRAY_SIZE(proc_files) && r == 0; i++)
         r = read_proc(&proc_files[i], netns, table);
     return r;
@@ -202,12 +226,95 @@ int ps_sockscan_run(struct ps_sockscan *scan,
     if (r < 0)
         return r;
     result.missed_netns = missed;
-    r = run_iterator(scan, scan->skel->links.owned, result.table);
+    r = run_iterator(scan, scan->skel->links.owned, add_to_table, result.table);
     if (r == 0)
         r = scan_namespaces(scan, &result);
     if (r < 0)
         return r;
     *ret_result = result;
     result = (struct ps_sockscan_result){0};
+    return 0;
+}
+
+/* ---- who holds ---------------------------------------------------------- */
+
+#define FIRST_HELD 64u
+
+struct held {
+    const struct ps_sock_holder *holder;
+    struct ps_sock_cgroup cache;
+    struct ps_tracer_sock *socks;
+    size_t n, cap;
+};
+
+static bool has_text(const char *text)
+{
+    return text && *text;
+}
+
+/* The cgroup named, or one below it. */
+static bool is_below(const char *path, const char *above)
+{
+    size_t len = strlen(above);
+
+    while (len && above[len - 1] == '/')
+        len--;
+    return !strncmp(path, above, len) && (!path[len] || path[len] == '/');
+}
+
+static bool is_held(struct held *h, uint32_t pid)
+{
+    const struct ps_sock_holder *who = h->holder;
+
+    if (who->pid && pid != who->pid)
+        return false;
+    if (!has_text(who->cgroup) && !has_text(who->container))
+        return true;
+    if (h->cache.pid != pid) {
+        ps_cgroup_of(pid, &h->cache.cgroup);
+        h->cache.pid = pid;
+    }
+    if (has_text(who->cgroup) && !is_below(h->cache.cgroup.path, who->cgroup))
+        return false;
+    return !has_text(who->container) ||
+           !strncmp(h->cache.cgroup.container, who->container,
+                    strlen(who->container));
+}
+
+static int add_held(void *arg, const struct ps_tracer_sock *rec)
+{
+    struct held *h = arg;
+
+    if (!is_held(h, rec->pid))
+        return 0;
+    if (h->n == h->cap) {
+        size_t cap = h->cap ? 2 * h->cap : FIRST_HELD;
+        struct ps_tracer_sock *socks;
+
+        if (cap > PS_SOCKTABLE_MAX)
+            return -ENOSPC;
+        socks = realloc(h->socks, cap * sizeof(*socks));
+        if (!socks)
+            return -ENOMEM;
+        h->socks = socks;
+        h->cap = cap;
+    }
+    h->socks[h->n++] = *rec;
+    return 0;
+}
+
+int ps_sockscan_held(struct ps_sockscan *scan,
+                     const struct ps_sock_holder *holder,
+                     struct ps_tracer_sock **ret_socks, size_t *ret_n)
+{
+    struct held h = {.holder = holder};
+    int r = run_iterator(scan, scan->skel->links.owned, add_held, &h);
+
+    if (r < 0) {
+        free(h.socks);
+        return r;
+    }
+    *ret_socks = h.socks;
+    *ret_n = h.n;
     return 0;
 }

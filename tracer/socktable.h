@@ -86,8 +86,10 @@ bool ps_sock_matches(const struct ps_socktable *table,
                      void (*cgroup_of)(uint32_t pid, struct ps_cgroup *ret));
 
 /* One of the names of ps_sock_sort_names, with "-" before it descending;
- * NULL: by namespace, protocol and address. -EINVAL. */
+ * NULL: by namespace, protocol and address. The `first` that come first are
+ * in order then, the others behind them are not. -EINVAL. */
 extern const char ps_sock_sort_names[];
-int ps_sock_sort(const struct ps_sock **socks, size_t n, const char *sort);
+int ps_sock_sort(const struct ps_sock **socks, size_t n, const char *sort,
+                 size_t first);
 
 #endif

@@ -66,6 +66,35 @@ const struct ps_station *ps_station_get(unsigned int station)
     return &stations[station];
 }
 
+bool ps_station_sender(const struct ps_tracer_event *e,
+                       struct ps_sock_key *ret_key)
+{
+    const struct ps_station *station = ps_station_get(e->station);
+
+    if (!e->sk || !station || !station->direction ||
+        strcmp(station->direction, "out") != 0)
+        return false;
+    *ret_key = (struct ps_sock_key){.sk = e->sk,
+                                    .cookie = e->cookie,
+                                    .lport = e->tuple.sport,
+                                    .rport = e->tuple.dport};
+    return true;
+}
+
+bool ps_station_receiver(const struct ps_tracer_event *e,
+                         struct ps_sock_key *ret_key)
+{
+    if (!e->sk ||
+        (e->station != PS_ST_CGROUP_INGRESS && e->station != PS_ST_TCP_PROBE &&
+         e->station != PS_ST_COPY_DATAGRAM))
+        return false;
+    *ret_key = (struct ps_sock_key){.sk = e->sk,
+                                    .cookie = e->cookie,
+                                    .lport = e->tuple.dport,
+                                    .rport = e->tuple.sport};
+    return true;
+}
+
 static bool is_in(const char *const *names, const char *function)
 {
     size_t len = strcspn(function, ".");

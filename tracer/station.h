@@ -5,6 +5,7 @@
 
 #include "bpf/tracer/tracer_abi.h"
 #include "common/util.h"
+#include "tracer/owners.h"
 
 enum ps_station_flags {
     /* The stack made the packet just before: never joined to an older one. */
@@ -25,6 +26,16 @@ struct ps_station {
 
 /* NULL for a number that is none. */
 const struct ps_station *ps_station_get(unsigned int station);
+
+/*
+ * Whether the event's socket sent, or received, its packet: on the way out a
+ * buffer is its sender's; behind the driver it may still be, over a veth, until
+ * the receiving socket has it.
+ */
+bool ps_station_sender(const struct ps_tracer_event *e,
+                       struct ps_sock_key *ret_key);
+bool ps_station_receiver(const struct ps_tracer_event *e,
+                         struct ps_sock_key *ret_key);
 
 /* What the end of a buffer means for the packet that it held. */
 enum ps_free {

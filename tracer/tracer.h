@@ -7,6 +7,7 @@
 #include "tracer/convert.h"
 #include "tracer/history.h"
 #include "tracer/join.h"
+#include "tracer/ownerprobe.h"
 #include "tracer/probes.h"
 #include "tracer/sockscan.h"
 
@@ -43,8 +44,11 @@ struct ps_trace {
 struct tracer {
     struct ps_daemon *daemon;
     struct tracer_config *config;
-    struct ps_sockscan *scan;        /* NULL: this kernel refuses it */
-    struct ps_probes *probes;        /* NULL: the same */
+    struct ps_sockscan *scan;         /* NULL: this kernel refuses it */
+    struct ps_probes *probes;         /* NULL: the same */
+    struct ps_ownerprobe *ownerprobe; /* NULL: the same */
+    struct ps_owners *owners;
+    uint64_t next_look;              /* at open files, for owners */
     struct ps_ksyms *ksyms;          /* NULL: not readable */
     struct ps_drop_reasons *reasons; /* NULL: the kernel has none */
     struct ps_history *history;
@@ -83,6 +87,18 @@ void ps_traces_end_all(struct tracer *t, const char *reason);
 void ps_traces_tick(evutil_socket_t fd, short what, void *arg);
 size_t ps_traces_running(const struct tracer *t);
 void ps_tracer_names(const struct tracer *t, struct ps_names *ret_names);
+
+/* ---- ownership.c: owners of the packets' sockets ------------------------ */
+
+/* What fails is a capability that is missing. Privileged. */
+int ps_ownership_open(struct tracer *t);
+void ps_ownership_close(struct tracer *t);
+/* While traces run: binds sockets to tasks, and keeps what it found. */
+void ps_ownership_start(struct tracer *t);
+void ps_ownership_end(struct tracer *t);
+void ps_ownership_note(struct tracer *t, const struct ps_tracer_event *event);
+/* Finds owners of what was noted; last: a trace is about to be written. */
+void ps_ownership_tick(struct tracer *t, bool last);
 
 /* ---- methods ------------------------------------------------------------ */
 

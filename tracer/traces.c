@@ -28,6 +28,7 @@ void ps_tracer_names(const struct tracer *t, struct ps_names *ret_names)
         .reasons = t->reasons,
         .tier = t->probes ? ps_probes_tier(t->probes) : NULL,
         .mono_to_unix = t->mono_to_unix,
+        .owners = t->owners,
     };
 }
 
@@ -177,6 +178,7 @@ static void keep_trace(struct tracer *t, struct ps_trace *trace)
 static void finish(struct tracer *t, struct ps_trace *trace)
 {
     add_up(t, trace);
+    ps_ownership_tick(t, true);
     if (!trace->discard)
         keep_trace(t, trace);
     free_trace(trace);
@@ -204,6 +206,7 @@ static void on_event(void *arg, const struct ps_tracer_event *event)
 {
     struct tracer *t = arg;
 
+    ps_ownership_note(t, event);
     for (size_t i = 0; i < PS_TRACER_MAX_TRACES; i++)
         if ((event->traces & (1u << i)) && t->traces[i].join)
             ps_join_add(t->traces[i].join, event, true);
@@ -243,10 +246,12 @@ void ps_traces_tick(evutil_socket_t fd _unused_, short what _unused_, void *arg)
     uint64_t now = ps_mono_ns();
 
     ps_probes_consume(t->probes, on_event, t);
+    ps_ownership_tick(t, false);
     for (size_t i = 0; i < PS_TRACER_MAX_TRACES; i++)
         advance(t, &t->traces[i], now);
     if (!ps_traces_running(t)) {
         ps_probes_detach(t->probes);
+        ps_ownership_end(t);
         event_del(t->tick);
     }
 }
@@ -270,6 +275,7 @@ void ps_traces_end_all(struct tracer *t, const char *reason)
         if (t->traces[i].phase != PS_TRACE_FREE)
             finish(t, &t->traces[i]);
     ps_probes_detach(t->probes);
+    ps_ownership_end(t);
 }
 
 /* ---- start -------------------------------------------------------------- */
@@ -336,6 +342,8 @@ static int prepare(struct tracer *t, struct ps_trace *trace, uint32_t netns)
     if (r == 0)
         r = ps_probes_attach(t->probes);
     if (r == 0)
+        ps_ownership_start(t);
+    if (r == 0)
         r = add_stations(t, trace->msg);
     if (r == 0)
         r = ps_history_put(t->history, trace->msg);
@@ -369,8 +377,10 @@ int ps_traces_start(struct tracer *t, Ps__Trace *msg,
     }
     if (r < 0) {
         free_trace(trace);
-        if (!ps_traces_running(t))
+        if (!ps_traces_running(t)) {
             ps_probes_detach(t->probes);
+            ps_ownership_end(t);
+        }
         return r;
     }
     trace->phase = PS_TRACE_RUNNING;

@@ -78,6 +78,16 @@ static __always_inline void emit(struct ps_tracer_event *e)
         count_event(e, true);
 }
 
+static __always_inline void fill_sock(const struct sock *sk,
+                                      struct ps_tracer_event *e)
+{
+    /* An offset of a fragment shares the field before 6.7. */
+    if ((__u64)sk < KERNEL_POINTER)
+        return;
+    e->sk = (__u64)sk;
+    e->cookie = (__u64)BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
+}
+
 static __always_inline void fill_place(struct sk_buff *skb, bool direct,
                                        struct net_device *dev,
                                        const struct ps_skb_info *info,
@@ -94,6 +104,7 @@ static __always_inline void fill_place(struct sk_buff *skb, bool direct,
     e->ip_id = info->ip_id;
     if (info->flags & PS_SKB_FRAGMENT)
         e->flags |= PS_EF_FRAGMENT;
+    fill_sock(ps_load(direct, skb, sk), e);
     if (dev)
         bpf_probe_read_kernel_str(e->ifname, sizeof(e->ifname), dev->name);
     else
@@ -237,6 +248,7 @@ static __always_inline int at_tcp_probe(struct sock *sk, struct sk_buff *skb,
     if (!begin(skb, NULL, PS_ST_TCP_PROBE, PS_SKB_ANY, direct, &e))
         return 0;
     e.netns = sock_netns(sk);
+    fill_sock(sk, &e);
     emit(&e);
     return 0;
 }

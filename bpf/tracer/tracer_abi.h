@@ -89,6 +89,11 @@ struct ps_tracer_event {
     unsigned char pad[2];
     char ifname[16];
     unsigned int pad2;
+    /* The socket that the buffer belonged to here: the sender's on its way
+     * out, the receiver's at it; 0: none. Addresses are reused, cookies are
+     * not; a cookie of 0 was not given yet. */
+    unsigned long long sk;
+    unsigned long long cookie;
 };
 
 /* Per trace and station: what matched, and what the ring had no room for. */
@@ -143,5 +148,15 @@ struct ps_tracer_alias {
     unsigned int traces; /* bit mask */
     unsigned int pad;
 };
+
+/* The task that used a socket last, by the socket's cookie. */
+struct ps_tracer_owner {
+    unsigned long long cgroup; /* id in cgroup v2 */
+    unsigned int pid;
+    char comm[16];
+    unsigned int pad;
+};
+
+#define PS_TRACER_MAX_OWNERS 65536
 
 #endif

@@ -4,7 +4,7 @@
 See docs/testing.md for the short version with examples.
 """
 
-from . import bus, mmdb, packet, traffic
+from . import bpfprog, bus, mmdb, packet, traffic
 from .api import ApiError, Client
 from .net import Iface, Lab, Link, Namespace
 from .stale import clean_stale
@@ -14,7 +14,7 @@ from .wait import free_port, wait_for
 
 __all__ = [
     'ApiError', 'BUILD', 'Client', 'Daemon', 'Iface', 'Lab', 'Link',
-    'Namespace', 'NsClient', 'ROOT', 'Suite', 'bin_path', 'bus', 'clean_stale',
-    'deploy_up', 'free_port', 'missing', 'mmdb', 'packet', 'traffic',
-    'wait_for',
+    'Namespace', 'NsClient', 'ROOT', 'Suite', 'bin_path', 'bpfprog', 'bus',
+    'clean_stale', 'deploy_up', 'free_port', 'missing', 'mmdb', 'packet',
+    'traffic', 'wait_for',
 ]

@@ -230,13 +230,41 @@ static void test_sort(void **state _unused_)
     add(t, rec(3, 200, 0));
     for (size_t i = 0; i < 3; i++)
         socks[i] = ps_socktable_get(t, i);
-    assert_int_equal(ps_sock_sort(socks, 3, "-lport"), 0);
+    assert_int_equal(ps_sock_sort(socks, 3, "-lport", 3), 0);
     assert_int_equal(socks[0]->rec.lport, 300);
     assert_int_equal(socks[2]->rec.lport, 100);
-    assert_int_equal(ps_sock_sort(socks, 3, NULL), 0);
+    assert_int_equal(ps_sock_sort(socks, 3, NULL, SIZE_MAX), 0);
     assert_int_equal(socks[0]->rec.lport, 100);
-    assert_int_equal(ps_sock_sort(socks, 3, "lports"), -EINVAL);
-    assert_int_equal(ps_sock_sort(socks, 3, "-"), -EINVAL);
+    assert_int_equal(ps_sock_sort(socks, 3, "lports", 3), -EINVAL);
+    assert_int_equal(ps_sock_sort(socks, 3, "-", 3), -EINVAL);
+    ps_socktable_free(&t);
+}
+
+/* A page's order is that of the whole list, whatever comes behind it. */
+static void test_sort_first(void **state _unused_)
+{
+    enum { N = 2000 };
+    struct ps_socktable *t = new_table();
+    const struct ps_sock **whole = calloc(N, sizeof(*whole));
+    const struct ps_sock **part = calloc(N, sizeof(*part));
+    uint32_t x = 1;
+
+    assert_non_null(whole);
+    assert_non_null(part);
+    for (uint32_t i = 0; i < N; i++) {
+        x = x * 1664525u + 1013904223u;
+        /* Many share a port, so that ties are broken too. */
+        add(t, rec(i + 1, (uint16_t)(1 + (x >> 16) % 300), 0));
+    }
+    for (size_t first = 1; first < N; first = first * 3 + 1) {
+        for (size_t i = 0; i < N; i++)
+            whole[i] = part[i] = ps_socktable_get(t, i);
+        assert_int_equal(ps_sock_sort(whole, N, "-lport", N), 0);
+        assert_int_equal(ps_sock_sort(part, N, "-lport", first), 0);
+        assert_memory_equal(whole, part, first * sizeof(*part));
+    }
+    free(whole);
+    free(part);
     ps_socktable_free(&t);
 }
 
@@ -291,6 +319,7 @@ int main(void)
         cmocka_unit_test(test_proc),
         cmocka_unit_test(test_filter),
         cmocka_unit_test(test_sort),
+        cmocka_unit_test(test_sort_first),
         cmocka_unit_test(test_cgroup),
     };
 

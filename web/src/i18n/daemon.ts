@@ -7,7 +7,7 @@ import { enTexts } from './daemon.en'
 import { zhTexts } from './daemon.zh'
 
 export type TextKind =
-  'capability' | 'without' | 'event' | 'problem' | 'loss' | 'unit'
+  'capability' | 'without' | 'event' | 'problem' | 'loss' | 'unit' | 'advice'
 export type Texts = Record<TextKind, Readonly<Record<string, string>>>
 
 const TEXTS: Record<Language, Partial<Texts>> = { en: enTexts, zh: zhTexts }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import { zhAdvice } from './advice.zh'
 import type { Texts } from './daemon'
 import type { enTexts } from './daemon.en'
 
@@ -16,6 +17,7 @@ const capability: Same<'capability'> = {
   'tracer.drop_reasons': '丢包原因',
   'tracer.namespaces': '其他网络命名空间',
   'tracer.symbols': '内核符号',
+  'tracer.owners': '数据包的所有者',
   'tracer.station.*': '观测点 {rest}',
   'analyzer.flows_rx': '接收的流',
   'analyzer.flows_tx': '发送的流',
@@ -74,6 +76,7 @@ const loss: Same<'loss'> = {
   netns_unreadable: '无法读取',
   other_netns: '属于另一个网络命名空间',
   owners_cut: '超出单个套接字的上限',
+  owner_map_full: '所有者表已满',
   packet_limit: '超出包数上限',
   probe_missed: '探针遗漏',
   publish_failed: '未能发布',
@@ -128,6 +131,7 @@ export const zhTexts: Texts = {
     'tracer.sockets': '套接字列表',
     'tracer.drop_reasons': '包为何被丢弃',
     'tracer.symbols': '丢弃包的函数名',
+    'tracer.owners': '很快消失的套接字的所有者',
     'analyzer.flows_rx': '本机接收的流量',
     'analyzer.flows_tx': '本机发送的流量',
     'analyzer.drops': '内核丢弃的包',
@@ -200,4 +204,5 @@ export const zhTexts: Texts = {
     'trace.not_found': '没有这个追踪。',
     'trace.too_many': '同时运行的追踪已达上限；请等待其一结束，或删除一个。',
   },
+  advice: zhAdvice,
 }

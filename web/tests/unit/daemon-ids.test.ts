@@ -184,6 +184,19 @@ describe('ids in the daemons’ sources', () => {
     expect(missing('event', said.event, 'zh')).toEqual([])
   })
 
+  it('of advice have a sentence in Chinese, and nothing else has', () => {
+    const ids = ['advice_sock', 'advice_net'].flatMap((name) =>
+      [
+        ...readFileSync(join(ROOT, `tracer/${name}.c`), 'utf8').matchAll(
+          /\{(?:NULL|"\w+"), (?:NULL|"\w+"),\s+(?:NULL|"\w+"), "(\w+)",/g,
+        ),
+      ].map(([, id = '']) => id),
+    )
+    expect(ids.length).toBeGreaterThanOrEqual(40)
+    expect(new Set(ids).size).toBe(ids.length)
+    expect(Object.keys(zhTexts.advice).sort()).toEqual([...ids].sort())
+  })
+
   it('of special-purpose addresses have a name', () => {
     const source = readFileSync(join(ROOT, 'locator/special.c'), 'utf8')
     const ids = [...source.matchAll(/\}, \d+, "(\w+)"\}/g)].map(([, id]) => id)

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+#include "tracer/ownerprobe.h"
+
+#include "common/bpf.h"
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wconversion"
+#include "tracer_owners.skel.h"
+#pragma GCC diagnostic pop
+
+#define MAX_PROGS 16
+
+struct ps_ownerprobe {
+    struct tracer_owners_bpf *skel;
+    struct bpf_link *links[MAX_PROGS];
+    size_t n_links;
+    const char *tier;
+};
+
+enum { TRACEPOINTS = 1, CGROUP = 2 };
+
+/* The best first; each is tried as a whole. */
+static const struct {
+    const char *tier;
+    unsigned int kinds;
+} ladder[] = {
+    {"tracepoints", TRACEPOINTS | CGROUP},
+    {"cgroup", CGROUP},
+};
+
+static unsigned int kind_of(const struct bpf_program *prog)
+{
+    return bpf_program__type(prog) == BPF_PROG_TYPE_TRACING ? TRACEPOINTS
+                                                            : CGROUP;
+}
+
+static int load(struct ps_ownerprobe *p, unsigned int kinds)
+{
+    struct bpf_program *prog;
+    int r;
+
+    p->skel = tracer_owners_bpf__open();
+    if (!p->skel)
+        return -errno;
+    bpf_object__for_each_program(prog, p->skel->obj)
+        bpf_program__set_autoload(prog, kinds & kind_of(prog));
+    r = tracer_owners_bpf__load(p->skel);
+    if (r < 0) {
+        tracer_owners_bpf__destroy(p->skel);
+        p->skel = NULL;
+    }
+    return r;
+}
+
+int ps_ownerprobe_open(struct ps_ownerprobe **ret_probe, char *reason,
+                       size_t reason_size)
+{
+    _cleanup_(ps_ownerprobe_free) struct ps_ownerprobe *p = NULL;
+    int r = -ENOENT;
+
+    p = calloc(1, sizeof(*p));
+    if (!p)
+        return -ENOMEM;
+    for (size_t i = 0; i < ARRAY_SIZE(ladder) && r < 0; i++) {
+        r = load(p, ladder[i].kinds);
+        p->tier = ladder[i].tier;
+    }
+    if (r < 0) {
+        snprintf(reason, reason_size, "%s", ps_bpf_reason(r));
+        return r;
+    }
+    *ret_probe = TAKE_PTR(p);
+    return 0;
+}
+
+void ps_ownerprobe_free(struct ps_ownerprobe **probe)
+{
+    if (!*probe)
+        return;
+    ps_ownerprobe_detach(*probe);
+    tracer_owners_bpf__destroy((*probe)->skel);
+    free(*probe);
+    *probe = NULL;
+}
+
+uint64_t ps_ownerprobe_memory(const struct ps_ownerprobe *p)
+{
+    return ps_bpf_object_memory(p->skel->obj);
+}
+
+int ps_ownerprobe_attach(struct ps_ownerprobe *p, int cgroup_fd)
+{
+    struct bpf_program *prog;
+    struct bpf_link *link;
+
+    if (p->n_links)
+        return 0;
+    bpf_object__for_each_program(prog, p->skel->obj) {
+        if (!bpf_program__autoload(prog) || p->n_links == MAX_PROGS)
+            continue;
+        if (kind_of(prog) == TRACEPOINTS)
+            link = bpf_program__attach(prog);
+        else
+            link = cgroup_fd < 0 ? NULL
+                                 : bpf_program__attach_cgroup(prog, cgroup_fd);
+        if (link)
+            p->links[p->n_links++] = link;
+    }
+    return p->n_links ? 0 : -ENOENT;
+}
+
+void ps_ownerprobe_detach(struct ps_ownerprobe *p)
+{
+    while (p->n_links)
+        bpf_link__destroy(p->links[--p->n_links]);
+}
+
+const char *ps_ownerprobe_tier(const struct ps_ownerprobe *p)
+{
+    return p->tier;
+}
+
+int ps_ownerprobe_find(const struct ps_ownerprobe *p, uint64_t cookie,
+                       struct ps_tracer_owner *ret_owner)
+{
+    struct ps_tracer_owner owner;
+
+    if (bpf_map_lookup_elem(bpf_map__fd(p->skel->maps.owners), &cookie,
+                            &owner) < 0)
+        return -errno;
+    owner.comm[sizeof(owner.comm) - 1] = '\0';
+    *ret_owner = owner;
+    return 0;
+}
+
+uint64_t ps_ownerprobe_lost(const struct ps_ownerprobe *p)
+{
+    return p->skel->bss->lost;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* The programs that bind sockets to tasks. Includes their BPF skeleton. */
+#ifndef PS_TRACER_OWNERPROBE_H
+#define PS_TRACER_OWNERPROBE_H
+
+#include "bpf/tracer/tracer_abi.h"
+#include "common/util.h"
+
+struct ps_ownerprobe;
+
+/*
+ * Loads what the kernel takes of them. reason (of reason_size) says what
+ * failed where nothing loads. Privileged.
+ */
+int ps_ownerprobe_open(struct ps_ownerprobe **ret_probe, char *reason,
+                       size_t reason_size);
+void ps_ownerprobe_free(struct ps_ownerprobe **probe);
+uint64_t ps_ownerprobe_memory(const struct ps_ownerprobe *probe);
+
+/* cgroup_fd: the root of cgroup v2, or -1. 0 when one program at least is
+ * attached. Detaching keeps what is known. */
+int ps_ownerprobe_attach(struct ps_ownerprobe *probe, int cgroup_fd);
+void ps_ownerprobe_detach(struct ps_ownerprobe *probe);
+
+/* "tracepoints": every use of a socket; "cgroup": its making and connecting
+ * only; NULL: nothing is loaded. */
+const char *ps_ownerprobe_tier(const struct ps_ownerprobe *probe);
+
+/* -ENOENT: no task was seen to use this socket. */
+int ps_ownerprobe_find(const struct ps_ownerprobe *probe, uint64_t cookie,
+                       struct ps_tracer_owner *ret_owner);
+/* Owners that the map had no room for. */
+uint64_t ps_ownerprobe_lost(const struct ps_ownerprobe *probe);
+
+#endif
