@@ -1,6 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 #include "tracer/advice.h"
 
+/*
+ * Places that drop for one reason only, and do not say it: on this or that
+ * kernel, or, before 5.17, on all.
+ */
+static const struct {
+    const char *function;
+    const char *reason;
+} silent[] = {
+    {"neigh_invalidate", "NEIGH_FAILED"}, /* by way of ndisc_error_report() */
+    {"ndisc_error_report", "NEIGH_FAILED"},
+    {"arp_error_report", "NEIGH_FAILED"},
+    {"do_xdp_generic", "XDP"},
+    {"bpf_prog_run_generic_xdp", "XDP"},
+    {"netif_receive_generic_xdp", "XDP"},
+    {"veth_xdp_rcv_skb", "XDP"},
+    {"nf_hook_slow", "NETFILTER_DROP"},
+    {"nft_do_chain", "NETFILTER_DROP"},
+    {"enqueue_to_backlog", "CPU_BACKLOG"},
+    {"ip_error", "IP_INNOROUTES"},
+    {"ip_expire", "FRAG_REASM_TIMEOUT"},
+};
+
 static bool same_function(const char *wanted, const char *function)
 {
     size_t len = strcspn(function, ".");
@@ -35,6 +57,10 @@ const struct ps_advice *ps_advice_find(const char *subsystem,
 
     if (ps_streq(subsystem, "core"))
         subsystem = NULL;
+    if (!subsystem && (!reason || !strcmp(reason, "NOT_SPECIFIED")))
+        for (size_t i = 0; function && i < ARRAY_SIZE(silent); i++)
+            if (same_function(silent[i].function, function))
+                reason = silent[i].reason;
     if (!reason && !subsystem)
         return NULL;
     found =

@@ -104,7 +104,8 @@ static __always_inline void fill_place(struct sk_buff *skb, bool direct,
     e->ip_id = info->ip_id;
     if (info->flags & PS_SKB_FRAGMENT)
         e->flags |= PS_EF_FRAGMENT;
-    fill_sock(ps_load(direct, skb, sk), e);
+    /* Not as the verifier's typed pointer: it may be an offset. */
+    fill_sock(BPF_CORE_READ(skb, sk), e);
     if (dev)
         bpf_probe_read_kernel_str(e->ifname, sizeof(e->ifname), dev->name);
     else

@@ -119,6 +119,25 @@ def in_order(seen, wanted):
     return all(name in rest for name in wanted)
 
 
+def test_best_tier(api):
+    """What the kernel's types have, the programs are loaded with: a program
+    that its verifier refuses would only be missed."""
+    if not has(api, 'tracer.netfilter') and 'bpf_nf_ctx' not in types():
+        pytest.skip('this kernel has no netfilter links')
+    assert has(api, 'tracer.netfilter') and has(api, 'tracer.cgroup')
+    (me,) = [s for s in api.client.get('services')['services']
+             if s['name'] == 'tracer']
+    tier = {c['id']: c.get('tier') for c in me['capabilities']}
+    assert tier['tracer.tracepoints'] == 'tp_btf'
+    assert tier['tracer.owners'] == 'tracepoints'
+
+
+def types():
+    """The names in the kernel's types."""
+    with open('/sys/kernel/btf/vmlinux', 'rb') as file:
+        return file.read().decode('latin-1').split('\0')
+
+
 # ---- ways --------------------------------------------------------------------
 
 @pytest.mark.parametrize('version', [4, 6])

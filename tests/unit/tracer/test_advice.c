@@ -21,6 +21,11 @@ static void test_find(void **state _unused_)
         {"core", "IP_INHDR", "ip_forward_finish", "ip_inhdr"},
         {"core", "IP_INHDR", "ip6_forward", "hop_limit_expired"},
         {"core", "XDP", NULL, "xdp"},
+        /* The kernel does not say it, or cannot. */
+        {"core", "NOT_SPECIFIED", "do_xdp_generic", "xdp"},
+        {NULL, NULL, "nf_hook_slow", "netfilter_drop"},
+        {"core", "NOT_SPECIFIED", "udp_rcv", "not_specified"},
+        {"core", "NO_SOCKET", "nf_hook_slow", "no_socket"},
         {"openvswitch", "LAST_ACTION", NULL, "openvswitch"},
         {"openvswitch", NULL, NULL, "openvswitch"},
         /* Names of another subsystem are others. */

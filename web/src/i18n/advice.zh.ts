@@ -139,8 +139,7 @@ export const zhAdvice: Readonly<Record<string, string>> = {
     '数据包要求的发送时间过于遥远：检查程序的 SO_TXTIME 或 pacing 速率。',
   cpu_backlog:
     'CPU 的输入队列已满：调大 net.core.netdev_max_backlog，或用 RPS 把负载分散到更多 CPU；见 /proc/net/softnet_stat。',
-  xdp:
-    'XDP 程序在协议栈之前丢弃了该数据包：用 bpftool net 查看是哪个程序；若是 guarder，请查看其规则及命中数。',
+  xdp: 'XDP 程序在协议栈之前丢弃了该数据包：用 bpftool net 查看是哪个程序；若是 guarder，请查看其规则及命中数。',
   unhandled_proto:
     '本机没有协议处理该帧的 EtherType：通常是交换机的发现协议（LLDP、STP）；无害。',
   skb_gso_seg:
