@@ -2,6 +2,7 @@
 /* The way of a request: host, path, token, route, message; then ask.c. */
 #include "gateway/bind.h"
 #include "gateway/doors.h"
+#include "gateway/payload.h"
 
 /* Of a request that needs no token: a login. */
 #define MAX_OPEN_BODY 4096
@@ -116,10 +117,12 @@ static void run_route(struct ps_gateway *gateway, struct ps_http_request *req,
                         error.json.detail);
         return;
     }
-    if (route->local)
-        route->local(gateway, req, msg);
-    else
-        ps_api_ask(gateway, req, route, msg);
+    if (ps_payload_admit(gateway, req, route, msg)) {
+        if (route->local)
+            route->local(gateway, req, msg);
+        else
+            ps_api_ask(gateway, req, route, msg);
+    }
     if (msg)
         protobuf_c_message_free_unpacked(msg, NULL);
 }

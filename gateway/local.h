@@ -23,5 +23,6 @@ PS_LOCAL(ps_local_services);
 PS_LOCAL(ps_local_events);
 PS_LOCAL(ps_local_host);
 PS_LOCAL(ps_local_audit);
+PS_LOCAL(ps_local_export);
 
 #endif

@@ -37,6 +37,11 @@ static bool has_cursor(const struct ps_route *route)
     return has_query_field(route, "cursor");
 }
 
+static bool has_payload(const struct ps_route *route)
+{
+    return has_query_field(route, "payload");
+}
+
 /* A required parameter of the query. */
 static bool may_be_incomplete(const struct ps_route *route)
 {
@@ -123,6 +128,8 @@ static const struct error_row {
     {400, "trace.duration", "duration_ns is out of its bounds.", NULL,
      "createTrace"},
     {400, "trace.comment", "The comment is too long.", NULL, "createTrace"},
+    {400, "trace.format", "No such format.", NULL, "exportTrace"},
+    {400, "packets.filter", "A filter does not fit.", NULL, "findPackets"},
     {400, "path.target_missing", "There is no target.", NULL, "measurePath"},
     {400, "path.target_invalid", "Nobody answers from such an address.", NULL,
      "measurePath"},
@@ -137,6 +144,8 @@ static const struct error_row {
     {403, "auth.foreign_page", "A cookie, from another site's page.",
      wants_token, "logIn logOut"},
     {403, "auth.role", "The token's role is too low.", wants_role, NULL},
+    {403, "auth.payload", "The token may not see what packets carry.",
+     has_payload, NULL},
     {403, "auth.role", "The topic audit needs the role admin.", NULL,
      "streamEvents"},
     {404, "flow.not_found", "No such flow.", NULL, "getFlow"},
@@ -145,7 +154,7 @@ static const struct error_row {
      "getRule updateRule deleteRule"},
     {404, "token.not_found", "No such token.", NULL, "deleteToken"},
     {404, "trace.not_found", "No such trace.", NULL,
-     "getTrace deleteTrace listTracePackets"},
+     "getTrace deleteTrace listTracePackets getTraceGraph exportTrace"},
     {409, "rule.exists", "There is a rule of this id.", NULL, "createRule"},
     {409, "rule.too_many", "There are as many rules as can be kept.", NULL,
      "createRule"},
@@ -176,7 +185,8 @@ static const struct error_row {
      "listSockets"},
     {500, "trace.start", "The kernel refused a program.", NULL, "createTrace"},
     {500, "trace.store", "The history cannot be read.", NULL,
-     "listTraces getTrace deleteTrace listTracePackets"},
+     "listTraces getTrace deleteTrace listTracePackets getTraceGraph "
+     "exportTrace findPackets"},
     {500, "locator.history_failed", "The history cannot be read.", NULL,
      "listPaths getPath"},
     {500, "store.failed", "The rules cannot be stored; nothing was changed.",
@@ -198,6 +208,8 @@ static const struct error_row {
      NULL},
     {503, "service.busy", "Too many requests wait for the daemon.",
      asks_service, NULL},
+    {503, "trace.busy", "As many graphs are made as can be.", NULL,
+     "getTraceGraph"},
     {503, "service.no_memory", "The daemon has no memory left.", asks_service,
      NULL},
     {503, "gateway.ending", "The gateway ends.", asks_service, NULL},

@@ -25,7 +25,7 @@ bool ps_openapi_in_query(const struct ps_route *route,
 static bool has_etag(const struct ps_route *route)
 {
     return route->method == PS_HTTP_GET &&
-           (route->reply || ps_streq(route->type, "application/json"));
+           ((route->reply && !route->type) || ps_streq(route->type, "application/json"));
 }
 
 /* ---- parameters --------------------------------------------------------- */
@@ -99,11 +99,28 @@ static json_t *parameters(const struct ps_route *route, const json_t *comments,
 
 /* ---- answers ------------------------------------------------------------ */
 
+/* Types of which the request chooses one, divided by a space. */
+static json_t *chosen_content(const char *types)
+{
+    json_t *content = json_object();
+    size_t len;
+
+    for (; *types; types += len + (types[len] == ' ')) {
+        len = strcspn(types, " ");
+        json_object_setn_new(
+            content, types, len,
+            json_pack("{s:{s:s}}", "schema", "type", "string"));
+    }
+    return content;
+}
+
 static json_t *success_content(const struct ps_route *route, json_t *example)
 {
     const char *type = route->type ? route->type : "application/json";
     json_t *media, *schema;
 
+    if (strchr(type, ' '))
+        return chosen_content(type);
     if (route->reply)
         schema = ps_openapi_ref(route->reply->short_name);
     else
@@ -123,6 +140,10 @@ static json_t *success_headers(const struct ps_route *route)
     if (ps_streq(route->id, "logIn") || ps_streq(route->id, "logOut"))
         json_object_set_new(headers, "Set-Cookie",
                             ps_openapi_header("The login's cookie.", "string"));
+    if (ps_streq(route->id, "exportTrace"))
+        json_object_set_new(
+            headers, "Content-Disposition",
+            ps_openapi_header("The file's name.", "string"));
     if (route->status == 201 || route->status == 202)
         json_object_set_new(
             headers, "Location",
@@ -193,6 +214,7 @@ static json_t *streamed_events(void)
         {"event", "Event"},
         {"service", "ServiceStatus"},
         {"trace", "Trace"},
+        {"packet", "PacketWay"},
         {"path", "Path"},
         {"ruleset", "GuarderStats"},
         {"audit", "AuditEntry"},

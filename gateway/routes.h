@@ -36,7 +36,9 @@ struct ps_route {
      * none. What the path does not fill comes from the query, without body. */
     const char *body;
     const ProtobufCMessageDescriptor *reply; /* NULL: see type */
-    const char *type;    /* of a reply that is not JSON of a message */
+    /* Of a reply that is not JSON of a message; several: the request chooses,
+     * and reply is what `local` asks the service for. */
+    const char *type;
     unsigned int status; /* of success */
     enum ps_role role;
     bool change;

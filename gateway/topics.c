@@ -3,14 +3,16 @@
 
 #include "gateway/problem.h"
 
-/* role: the least that sees a topic. */
+/* role: the least that sees a topic. named: only who names it gets it. */
 static const struct {
     const char *name;
     enum ps_role role;
+    bool named;
 } kinds[] = {
-    {"event", PS_ROLE_VIEWER},   {"service", PS_ROLE_VIEWER},
-    {"trace", PS_ROLE_VIEWER},   {"path", PS_ROLE_VIEWER},
-    {"ruleset", PS_ROLE_VIEWER}, {"audit", PS_ROLE_ADMIN},
+    {"event", PS_ROLE_VIEWER, false},   {"service", PS_ROLE_VIEWER, false},
+    {"trace", PS_ROLE_VIEWER, false},   {"path", PS_ROLE_VIEWER, false},
+    {"ruleset", PS_ROLE_VIEWER, false}, {"audit", PS_ROLE_ADMIN, false},
+    {"packet", PS_ROLE_VIEWER, true},
 };
 
 int ps_topics_find(const char *name)
@@ -21,15 +23,19 @@ int ps_topics_find(const char *name)
     return -ENOENT;
 }
 
-/* All that this caller may see, where it names none. -EINVAL, -EACCES. */
+/* All that are for this caller, where it names none. -EINVAL, -EACCES. */
 static int parse_topics(const Ps__EventsRequest *ask, enum ps_role role,
                         uint32_t *ret_topics, const char **ret_wrong)
 {
-    uint32_t topics = 0, seen = 0;
+    uint32_t topics = 0, seen = 0, unnamed = 0;
 
-    for (uint32_t k = 0; k < ARRAY_SIZE(kinds); k++)
-        if (role >= kinds[k].role)
-            seen |= 1u << k;
+    for (uint32_t k = 0; k < ARRAY_SIZE(kinds); k++) {
+        if (role < kinds[k].role)
+            continue;
+        seen |= 1u << k;
+        if (!kinds[k].named)
+            unnamed |= 1u << k;
+    }
     for (size_t i = 0; i < ask->n_topics; i++) {
         int number = ps_topics_find(ask->topics[i]);
 
@@ -40,7 +46,7 @@ static int parse_topics(const Ps__EventsRequest *ask, enum ps_role role,
             return -EACCES;
         topics |= 1u << number;
     }
-    *ret_topics = topics ? topics : seen;
+    *ret_topics = topics ? topics : unnamed;
     return 0;
 }
 
@@ -54,7 +60,7 @@ bool ps_topics_ask(struct ps_http_request *req, const Ps__EventsRequest *ask,
     if (r == -EINVAL)
         ps_problem_fail(req, 400, "request.invalid", "topics",
                         "There is no topic \"%.64s\"; use event, service, "
-                        "trace, path, ruleset or audit.",
+                        "trace, packet, path, ruleset or audit.",
                         wrong);
     else if (r < 0)
         ps_problem_fail(req, 403, "auth.role", "topics",

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "tracer/history.h"
 
-#include "common/json.h"
+#include "common/net.h"
 #include "common/unpack.h"
-#include "tracer/convert.h"
 #include "tracer/history_internal.h"
 
-/* The file may be a little larger than what is kept in it. */
-#define FILE_SLACK (8u << 20)
-/* Of a row, beyond its body. */
-#define ROW_BYTES 48u
+/* Of the bound, what is kept free for SQLite's own: its log, and pages that
+ * are being rewritten. */
+#define SLACK_MAX (16u << 20)
+#define PAGE      4096u
 
 static const char *const migrations[] = {
     "CREATE TABLE trace ("
@@ -22,21 +21,73 @@ static const char *const migrations[] = {
     " n INTEGER NOT NULL,"
     " body BLOB NOT NULL,"
     " PRIMARY KEY (trace, n)) WITHOUT ROWID;",
+    /* trace.last: first sight of its newest way. way.id is made of the trace's
+     * seq and the way's number. seen: the ways of a trace under a key; place:
+     * the traces that have it. Ways of before have no key. */
+    "ALTER TABLE trace ADD COLUMN last INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE trace ADD COLUMN alert TEXT;"
+    "CREATE INDEX trace_alert ON trace (alert) WHERE alert IS NOT NULL;"
+    "CREATE TABLE sample ("
+    " trace INTEGER PRIMARY KEY,"
+    " body BLOB NOT NULL);"
+    "CREATE TABLE iface ("
+    " trace INTEGER NOT NULL,"
+    " k INTEGER NOT NULL,"
+    " netns INTEGER NOT NULL,"
+    " ifindex INTEGER NOT NULL,"
+    " name TEXT NOT NULL,"
+    " PRIMARY KEY (trace, k)) WITHOUT ROWID;"
+    "CREATE TABLE way ("
+    " id INTEGER PRIMARY KEY,"
+    " first INTEGER NOT NULL,"
+    " steps INTEGER NOT NULL,"
+    " dropped INTEGER NOT NULL,"
+    " body BLOB NOT NULL);"
+    "CREATE TABLE seen ("
+    " trace INTEGER NOT NULL,"
+    " key INTEGER NOT NULL,"
+    " n INTEGER NOT NULL,"
+    " PRIMARY KEY (trace, key, n)) WITHOUT ROWID;"
+    "CREATE TABLE place ("
+    " key INTEGER NOT NULL,"
+    " trace INTEGER NOT NULL,"
+    " PRIMARY KEY (key, trace)) WITHOUT ROWID;"
+    "INSERT INTO way SELECT t.seq << 24 | p.n, 0, 0, 0, p.body"
+    " FROM packet p JOIN trace t ON t.id = p.trace;"
+    "DROP TABLE packet;",
     NULL,
 };
+
+/* A log of an eighth of the bound at most, and 4 MiB. */
+static int bound_log(struct ps_history *h, uint64_t max_bytes)
+{
+    uint64_t pages = max_bytes / 8 / PAGE;
+    char pragma[64];
+
+    snprintf(pragma, sizeof(pragma), "PRAGMA wal_autocheckpoint=%llu",
+             (unsigned long long)(pages < 16     ? 16
+                                  : pages > 1000 ? 1000
+                                                 : pages));
+    return ps_store_exec(h->store, pragma);
+}
 
 int ps_history_open(const char *dir, uint64_t max_bytes,
                     struct ps_history **ret_history, char **ret_error)
 {
     _cleanup_(ps_history_free) struct ps_history *h = NULL;
+    uint64_t slack = max_bytes / 4 < SLACK_MAX ? max_bytes / 4 : SLACK_MAX;
     int r;
 
     h = calloc(1, sizeof(*h));
     if (!h)
         return -ENOMEM;
-    h->max_bytes = max_bytes;
-    r = ps_store_open(dir, "tracer", migrations, max_bytes + FILE_SLACK,
-                      &h->store, ret_error);
+    h->max_bytes = max_bytes - slack;
+    r = ps_way_codec_new(&h->codec);
+    if (r == 0)
+        r = ps_store_open(dir, "tracer", migrations, max_bytes - slack / 2,
+                          &h->store, ret_error);
+    if (r == 0)
+        r = bound_log(h, max_bytes);
     if (r < 0)
         return r;
     *ret_history = TAKE_PTR(h);
@@ -47,97 +98,159 @@ void ps_history_free(struct ps_history **history)
 {
     if (!*history)
         return;
+    ps_history_forget(*history, 0);
+    ps_way_codec_free(&(*history)->codec);
     ps_store_free(&(*history)->store);
     free(*history);
     *history = NULL;
 }
 
-/* ---- rows --------------------------------------------------------------- */
-
-static int pack(const ProtobufCMessage *msg, uint8_t **ret_data,
-                size_t *ret_len)
+uint64_t ps_history_evicted(const struct ps_history *h)
 {
-    size_t len = protobuf_c_message_get_packed_size(msg);
-    uint8_t *data = malloc(len ? len : 1);
-
-    if (!data)
-        return -ENOMEM;
-    *ret_len = protobuf_c_message_pack(msg, data);
-    *ret_data = data;
-    return 0;
+    return h->evicted;
 }
 
-static ProtobufCMessage *unpack(const ProtobufCMessageDescriptor *desc,
-                                sqlite3_stmt *stmt, int column)
-{
-    const void *data = sqlite3_column_blob(stmt, column);
-    int len = sqlite3_column_bytes(stmt, column);
+/* ---- traces ------------------------------------------------------------- */
 
-    return ps_message_unpack(desc, data, (size_t)len, PS_UNPACK_MAX);
-}
-
-/* Runs a statement without rows, with a text as its first parameter. */
-static int run_text(struct ps_history *h, const char *sql, const char *text)
+int ps_history_trace_seq(struct ps_history *h, const char *id, int64_t *ret_seq)
 {
-    sqlite3_stmt *stmt = ps_store_stmt(h->store, sql);
+    sqlite3_stmt *stmt =
+        ps_store_stmt(h->store, "SELECT seq FROM trace WHERE id = ?1");
     int rc;
 
     if (!stmt)
         return -EIO;
-    sqlite3_bind_text(stmt, 1, text, -1, SQLITE_STATIC);
+    sqlite3_bind_text(stmt, 1, id, -1, SQLITE_STATIC);
     rc = sqlite3_step(stmt);
+    if (rc == SQLITE_ROW)
+        *ret_seq = sqlite3_column_int64(stmt, 0);
     sqlite3_reset(stmt);
-    return ps_store_errno(rc);
+    return rc == SQLITE_ROW    ? 0
+           : rc == SQLITE_DONE ? -ENOENT
+                               : ps_store_errno(rc);
 }
 
 static int put_trace(struct ps_history *h, const Ps__Trace *trace)
 {
-    _cleanup_free_ uint8_t *body = NULL;
+    size_t len = protobuf_c_message_get_packed_size(&trace->base);
+    _cleanup_free_ uint8_t *body = malloc(len ? len : 1);
     sqlite3_stmt *stmt;
-    size_t len;
     int r;
 
-    r = pack(&trace->base, &body, &len);
-    if (r < 0)
-        return r;
+    if (!body)
+        return -ENOMEM;
+    protobuf_c_message_pack(&trace->base, body);
     stmt = ps_store_stmt(
-        h->store, "INSERT INTO trace (id, state, body) VALUES (?1, ?2, ?3) "
-                  "ON CONFLICT (id) DO UPDATE SET state = ?2, body = ?3");
+        h->store, "INSERT INTO trace (id, state, body, alert) "
+                  "VALUES (?1, ?2, ?3, ?4) ON CONFLICT (id) DO UPDATE "
+                  "SET state = ?2, body = ?3, alert = ?4");
     if (!stmt)
         return -EIO;
     sqlite3_bind_text(stmt, 1, trace->id, -1, SQLITE_STATIC);
     sqlite3_bind_int(stmt, 2, (int)trace->state);
     sqlite3_bind_blob64(stmt, 3, body, len, SQLITE_STATIC);
+    if (trace->alert)
+        sqlite3_bind_text(stmt, 4, trace->alert, -1, SQLITE_STATIC);
     r = ps_store_errno(sqlite3_step(stmt));
     sqlite3_reset(stmt);
     return r;
 }
 
-static int put_packet(struct ps_history *h, const char *id, uint32_t n,
-                      const uint8_t *body, size_t len)
+int ps_history_run(struct ps_history *h, const char *sql, int64_t a, int64_t b)
 {
-    sqlite3_stmt *stmt = ps_store_stmt(
-        h->store, "INSERT INTO packet (trace, n, body) VALUES (?1, ?2, ?3)");
+    sqlite3_stmt *stmt = ps_store_stmt(h->store, sql);
     int r;
 
     if (!stmt)
         return -EIO;
-    sqlite3_bind_text(stmt, 1, id, -1, SQLITE_STATIC);
-    sqlite3_bind_int64(stmt, 2, n);
-    sqlite3_bind_blob64(stmt, 3, body, len, SQLITE_STATIC);
+    sqlite3_bind_int64(stmt, 1, a);
+    if (sqlite3_bind_parameter_count(stmt) > 1)
+        sqlite3_bind_int64(stmt, 2, b);
     r = ps_store_errno(sqlite3_step(stmt));
     sqlite3_reset(stmt);
     return r;
 }
 
-static int remove_trace(struct ps_history *h, const char *id)
+static int remove_places(struct ps_history *h, int64_t seq)
 {
-    int r = run_text(h, "DELETE FROM packet WHERE trace = ?1", id);
+    sqlite3_stmt *stmt = ps_store_stmt(
+        h->store, "SELECT DISTINCT key FROM seen WHERE trace = ?1");
+    int rc, r = 0;
 
-    return r < 0 ? r : run_text(h, "DELETE FROM trace WHERE id = ?1", id);
+    if (!stmt)
+        return -EIO;
+    sqlite3_bind_int64(stmt, 1, seq);
+    while (r == 0 && (rc = sqlite3_step(stmt)) == SQLITE_ROW)
+        r = ps_history_run(h, "DELETE FROM place WHERE key = ?1 AND trace = ?2",
+                sqlite3_column_int64(stmt, 0), seq);
+    if (r == 0)
+        r = ps_store_errno(rc);
+    sqlite3_reset(stmt);
+    return r;
 }
 
-/* ---- write -------------------------------------------------------------- */
+static int remove_trace(struct ps_history *h, int64_t seq)
+{
+    static const char *const texts[] = {
+        "DELETE FROM seen WHERE trace = ?1",
+        "DELETE FROM sample WHERE trace = ?1",
+        "DELETE FROM iface WHERE trace = ?1",
+        "DELETE FROM trace WHERE seq = ?1",
+    };
+    int r = remove_places(h, seq);
+
+    if (r == 0)
+        r = ps_history_run(h, "DELETE FROM way WHERE id BETWEEN ?1 AND ?2",
+                ps_history_way_id(seq, 0),
+                ps_history_way_id(seq, PS_HISTORY_MAX_WAYS - 1));
+    for (size_t i = 0; i < ARRAY_SIZE(texts) && r == 0; i++)
+        r = ps_history_run(h, texts[i], seq, 0);
+    ps_history_forget(h, seq);
+    return r;
+}
+
+/* The oldest trace that does not run, and is not this one. */
+static int remove_oldest(struct ps_history *h, int64_t but)
+{
+    sqlite3_stmt *stmt =
+        ps_store_stmt(h->store, "SELECT seq FROM trace WHERE state <> ?1 AND "
+                                "seq <> ?2 ORDER BY seq LIMIT 1");
+    int64_t seq = 0;
+    int rc;
+
+    if (!stmt)
+        return -EIO;
+    sqlite3_bind_int(stmt, 1, PS__TRACE__STATE__running);
+    sqlite3_bind_int64(stmt, 2, but);
+    rc = sqlite3_step(stmt);
+    if (rc == SQLITE_ROW)
+        seq = sqlite3_column_int64(stmt, 0);
+    sqlite3_reset(stmt);
+    if (rc == SQLITE_DONE)
+        return -EDQUOT;
+    return rc == SQLITE_ROW ? remove_trace(h, seq) : ps_store_errno(rc);
+}
+
+int ps_history_make_room(struct ps_history *h, int64_t but, uint64_t bytes,
+                     uint64_t *used)
+{
+    int r = 0;
+
+    if (*used == 0)
+        r = ps_store_used_bytes(h->store, used);
+    while (r == 0 && *used + bytes > h->max_bytes) {
+        /* What was added meanwhile was only estimated. */
+        r = ps_store_used_bytes(h->store, used);
+        if (r < 0 || *used + bytes <= h->max_bytes)
+            break;
+        r = remove_oldest(h, but);
+        if (r == 0) {
+            h->evicting++;
+            r = ps_store_used_bytes(h->store, used);
+        }
+    }
+    return r;
+}
 
 int ps_history_put(struct ps_history *h, const Ps__Trace *trace)
 {
@@ -149,104 +262,43 @@ int ps_history_put(struct ps_history *h, const Ps__Trace *trace)
     return ps_store_end(h->store, r);
 }
 
-/* The oldest trace that does not run, and is not `but`. */
-static int remove_oldest(struct ps_history *h, const char *but)
+int ps_history_delete(struct ps_history *h, const char *id)
 {
-    sqlite3_stmt *stmt =
-        ps_store_stmt(h->store, "SELECT id FROM trace WHERE state <> ?1 AND "
-                                "id <> ?2 ORDER BY seq LIMIT 1");
-    _cleanup_free_ char *id = NULL;
+    int64_t seq = 0;
+    int r = ps_store_begin(h->store);
+
+    if (r < 0)
+        return r;
+    r = ps_history_trace_seq(h, id, &seq);
+    if (r == 0)
+        r = remove_trace(h, seq);
+    return ps_store_end(h->store, r == -ENOENT ? 0 : r);
+}
+
+/* ---- restart ------------------------------------------------------------ */
+
+/* What is there is what the trace has now. */
+static int count_ways(struct ps_history *h, int64_t seq, Ps__Trace *trace)
+{
+    sqlite3_stmt *stmt = ps_store_stmt(
+        h->store, "SELECT count(*), coalesce(sum(dropped), 0), "
+                  "coalesce(sum(steps), 0) FROM way "
+                  "WHERE id BETWEEN ?1 AND ?2");
+    int rc;
 
     if (!stmt)
         return -EIO;
-    sqlite3_bind_int(stmt, 1, PS__TRACE__STATE__running);
-    sqlite3_bind_text(stmt, 2, but, -1, SQLITE_STATIC);
-    if (sqlite3_step(stmt) == SQLITE_ROW) {
-        const char *text = (const char *)sqlite3_column_text(stmt, 0);
-
-        id = text ? strdup(text) : NULL;
+    sqlite3_bind_int64(stmt, 1, ps_history_way_id(seq, 0));
+    sqlite3_bind_int64(stmt, 2,
+                       ps_history_way_id(seq, PS_HISTORY_MAX_WAYS - 1));
+    rc = sqlite3_step(stmt);
+    if (rc == SQLITE_ROW) {
+        trace->packets = (uint64_t)sqlite3_column_int64(stmt, 0);
+        trace->drops = (uint64_t)sqlite3_column_int64(stmt, 1);
+        trace->steps = trace->hits = (uint64_t)sqlite3_column_int64(stmt, 2);
     }
     sqlite3_reset(stmt);
-    return id ? remove_trace(h, id) : -ENOENT;
-}
-
-/* 0: there is room for so many bytes more; -ENOSPC: there cannot be. */
-static int make_room(struct ps_history *h, const char *id, uint64_t bytes)
-{
-    uint64_t used;
-    int r;
-
-    for (;;) {
-        r = ps_store_used_bytes(h->store, &used);
-        if (r < 0)
-            return r;
-        if (used + bytes <= h->max_bytes)
-            return 0;
-        r = remove_oldest(h, id);
-        if (r < 0)
-            return r == -ENOENT ? -ENOSPC : r;
-        h->evicting++;
-    }
-}
-
-static int put_packets(struct ps_history *h, Ps__Trace *trace, uint32_t n,
-                       ps_history_packet_fn packet, void *arg)
-{
-    uint32_t i;
-    int r = 0;
-
-    for (i = 0; i < n && r == 0; i++) {
-        _cleanup_free_ uint8_t *body = NULL;
-        Ps__PacketWay *way = packet(arg, i);
-        size_t len = 0;
-
-        if (!way)
-            return -ENOMEM;
-        r = pack(&way->base, &body, &len);
-        protobuf_c_message_free_unpacked(&way->base, NULL);
-        if (r == 0)
-            r = make_room(h, trace->id, len + ROW_BYTES);
-        if (r == 0)
-            r = put_packet(h, trace->id, i, body, len);
-        if (r == -ENOSPC) {
-            ps_losses_add(&trace->losses, &trace->n_losses, "history_full",
-                          "packets", n - i);
-            return 0;
-        }
-    }
-    return r;
-}
-
-int ps_history_finish(struct ps_history *h, Ps__Trace *trace, uint32_t n,
-                      ps_history_packet_fn packet, void *arg)
-{
-    int r = ps_store_begin(h->store);
-
-    if (r < 0)
-        return r;
-    h->evicting = 0;
-    r = put_packets(h, trace, n, packet, arg);
-    if (r == 0)
-        r = put_trace(h, trace);
-    r = ps_store_end(h->store, r);
-    if (r == 0)
-        h->evicted += h->evicting;
-    return r;
-}
-
-uint64_t ps_history_evicted(const struct ps_history *h)
-{
-    return h->evicted;
-}
-
-int ps_history_delete(struct ps_history *h, const char *id)
-{
-    int r = ps_store_begin(h->store);
-
-    if (r < 0)
-        return r;
-    r = remove_trace(h, id);
-    return ps_store_end(h->store, r);
+    return ps_store_errno(rc);
 }
 
 static void set_end(Ps__Trace *trace, const char *reason, uint64_t now)
@@ -258,13 +310,8 @@ static void set_end(Ps__Trace *trace, const char *reason, uint64_t now)
         free(trace->end_reason);
         trace->end_reason = copy;
     }
-    if (!trace->ended) {
-        trace->ended = malloc(sizeof(*trace->ended));
-        if (trace->ended) {
-            ps__time__init(trace->ended);
-            trace->ended->unix_ns = now;
-        }
-    }
+    if (!trace->ended)
+        trace->ended = ps_time_to_pb(now);
 }
 
 int ps_history_recover(struct ps_history *h, uint64_t now)
@@ -272,9 +319,11 @@ int ps_history_recover(struct ps_history *h, uint64_t now)
     int r = 0;
 
     while (r == 0) {
-        sqlite3_stmt *stmt = ps_store_stmt(
-            h->store, "SELECT body, id FROM trace WHERE state = ?1 LIMIT 1");
+        sqlite3_stmt *stmt =
+            ps_store_stmt(h->store, "SELECT body, id, seq FROM trace "
+                                    "WHERE state = ?1 LIMIT 1");
         Ps__Trace *trace = NULL;
+        int64_t seq;
         bool same;
 
         if (!stmt)
@@ -284,15 +333,20 @@ int ps_history_recover(struct ps_history *h, uint64_t now)
             sqlite3_reset(stmt);
             return 0;
         }
-        trace = (Ps__Trace *)unpack(&ps__trace__descriptor, stmt, 0);
+        trace = (Ps__Trace *)ps_message_unpack(
+            &ps__trace__descriptor, sqlite3_column_blob(stmt, 0),
+            (size_t)sqlite3_column_bytes(stmt, 0), PS_UNPACK_MAX);
         /* Else the row would stand there for ever. */
         same = trace &&
                ps_streq((const char *)sqlite3_column_text(stmt, 1), trace->id);
+        seq = sqlite3_column_int64(stmt, 2);
         sqlite3_reset(stmt);
         if (!trace)
             return -EBADMSG;
         set_end(trace, "restart", now);
-        r = same ? ps_history_put(h, trace) : -EBADMSG;
+        r = same ? count_ways(h, seq, trace) : -EBADMSG;
+        if (r == 0)
+            r = ps_history_put(h, trace);
         ps__trace__free_unpacked(trace, NULL);
     }
     return r;

@@ -4,23 +4,6 @@
 #include "common/unpack.h"
 #include "tracer/history_internal.h"
 
-static int count(struct ps_history *h, const char *sql, const char *text,
-                 uint64_t *ret_count)
-{
-    sqlite3_stmt *stmt = ps_store_stmt(h->store, sql);
-    int rc;
-
-    if (!stmt)
-        return -EIO;
-    if (text)
-        sqlite3_bind_text(stmt, 1, text, -1, SQLITE_STATIC);
-    rc = sqlite3_step(stmt);
-    if (rc == SQLITE_ROW)
-        *ret_count = (uint64_t)sqlite3_column_int64(stmt, 0);
-    sqlite3_reset(stmt);
-    return rc == SQLITE_ROW ? 0 : -EIO;
-}
-
 static void free_all(ProtobufCMessage **msgs, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -28,106 +11,315 @@ static void free_all(ProtobufCMessage **msgs, size_t n)
     free(msgs);
 }
 
-/* The bodies of a statement's rows; they are at most limit. */
-static int read_bodies(sqlite3_stmt *stmt,
-                       const ProtobufCMessageDescriptor *desc, uint32_t limit,
-                       ProtobufCMessage ***ret_msgs, size_t *ret_n)
-{
-    ProtobufCMessage **msgs = calloc(limit, sizeof(ProtobufCMessage *));
-    size_t n = 0;
-    int rc = SQLITE_DONE;
+/* ---- traces ------------------------------------------------------------- */
 
-    if (!msgs)
-        return -ENOMEM;
-    while (n < limit && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-        msgs[n] = ps_message_unpack(desc, sqlite3_column_blob(stmt, 0),
-                                    (size_t)sqlite3_column_bytes(stmt, 0),
-                                    PS_UNPACK_MAX);
-        if (!msgs[n]) {
-            free_all(msgs, n);
-            return -EBADMSG;
-        }
-        n++;
-    }
-    if (rc != SQLITE_ROW && rc != SQLITE_DONE) {
-        free_all(msgs, n);
-        return ps_store_errno(rc);
-    }
-    *ret_msgs = msgs;
-    *ret_n = n;
-    return 0;
+static Ps__Trace *read_trace(sqlite3_stmt *stmt)
+{
+    return (Ps__Trace *)ps_message_unpack(
+        &ps__trace__descriptor, sqlite3_column_blob(stmt, 0),
+        (size_t)sqlite3_column_bytes(stmt, 0), PS_UNPACK_MAX);
 }
 
 int ps_history_get(struct ps_history *h, const char *id, Ps__Trace **ret_trace)
 {
     sqlite3_stmt *stmt =
         ps_store_stmt(h->store, "SELECT body FROM trace WHERE id = ?1");
-    ProtobufCMessage **msgs = NULL;
-    size_t n = 0;
-    int r;
+    Ps__Trace *trace = NULL;
+    int rc;
 
     if (!stmt)
         return -EIO;
     sqlite3_bind_text(stmt, 1, id, -1, SQLITE_STATIC);
-    r = read_bodies(stmt, &ps__trace__descriptor, 1, &msgs, &n);
+    rc = sqlite3_step(stmt);
+    if (rc == SQLITE_ROW)
+        trace = read_trace(stmt);
     sqlite3_reset(stmt);
-    if (r == 0 && n == 0)
-        r = -ENOENT;
-    if (r == 0)
-        *ret_trace = (Ps__Trace *)msgs[0];
-    free(msgs);
-    return r;
+    if (rc != SQLITE_ROW)
+        return rc == SQLITE_DONE ? -ENOENT : ps_store_errno(rc);
+    if (!trace)
+        return -EBADMSG;
+    *ret_trace = trace;
+    return 0;
 }
 
-int ps_history_list(struct ps_history *h, size_t offset, uint32_t limit,
-                    Ps__Trace ***ret_traces, size_t *ret_n, uint64_t *ret_total)
+static sqlite3_stmt *alert_stmt(struct ps_history *h, const char *all,
+                                const char *of_alert, const char *alert)
 {
+    sqlite3_stmt *stmt = ps_store_stmt(h->store, alert ? of_alert : all);
+
+    if (stmt && alert)
+        sqlite3_bind_text(stmt, 3, alert, -1, SQLITE_STATIC);
+    return stmt;
+}
+
+static int count_traces(struct ps_history *h, const char *alert,
+                        uint64_t *ret_total)
+{
+    sqlite3_stmt *stmt = alert_stmt(
+        h, "SELECT count(*) FROM trace",
+        "SELECT count(*) FROM trace WHERE alert = ?3", alert);
+    int rc;
+
+    if (!stmt)
+        return -EIO;
+    rc = sqlite3_step(stmt);
+    if (rc == SQLITE_ROW)
+        *ret_total = (uint64_t)sqlite3_column_int64(stmt, 0);
+    sqlite3_reset(stmt);
+    return ps_store_errno(rc);
+}
+
+int ps_history_list(struct ps_history *h, const char *alert, size_t offset,
+                    uint32_t limit, Ps__Trace ***ret_traces, size_t *ret_n,
+                    uint64_t *ret_total)
+{
+    ProtobufCMessage **msgs;
     sqlite3_stmt *stmt;
     uint64_t total = 0;
-    int r;
+    size_t n = 0;
+    int rc = SQLITE_DONE, r = count_traces(h, alert, &total);
 
-    r = count(h, "SELECT count(*) FROM trace", NULL, &total);
     if (r < 0)
         return r;
-    stmt = ps_store_stmt(
-        h->store,
-        "SELECT body FROM trace ORDER BY seq DESC LIMIT ?1 OFFSET ?2");
+    stmt = alert_stmt(
+        h, "SELECT body FROM trace ORDER BY seq DESC LIMIT ?1 OFFSET ?2",
+        "SELECT body FROM trace WHERE alert = ?3 ORDER BY seq DESC "
+        "LIMIT ?1 OFFSET ?2",
+        alert);
     if (!stmt)
         return -EIO;
     sqlite3_bind_int64(stmt, 1, limit);
     sqlite3_bind_int64(stmt, 2, (sqlite3_int64)offset);
-    r = read_bodies(stmt, &ps__trace__descriptor, limit,
-                    (ProtobufCMessage ***)ret_traces, ret_n);
-    sqlite3_reset(stmt);
+    msgs = calloc(limit, sizeof(ProtobufCMessage *));
+    r = msgs ? 0 : -ENOMEM;
+    while (r == 0 && n < limit && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+        Ps__Trace *trace = read_trace(stmt);
+
+        if (trace)
+            msgs[n++] = &trace->base;
+        else
+            r = -EBADMSG;
+    }
     if (r == 0)
-        *ret_total = total;
+        r = ps_store_errno(rc);
+    sqlite3_reset(stmt);
+    if (r < 0) {
+        free_all(msgs, n);
+        return r;
+    }
+    *ret_traces = (Ps__Trace **)msgs;
+    *ret_n = n;
+    *ret_total = total;
+    return 0;
+}
+
+/* ---- samples ------------------------------------------------------------ */
+
+static void clear_sample(struct ps_history_sample *s)
+{
+    free(s->data);
+    *s = (struct ps_history_sample){0};
+}
+
+void ps_history_forget(struct ps_history *h, int64_t trace)
+{
+    for (size_t i = 0; i < PS_HISTORY_SAMPLES; i++)
+        if (trace == 0 || h->samples[i].trace == trace)
+            clear_sample(&h->samples[i]);
+}
+
+static int load_sample(struct ps_history *h, struct ps_history_sample *s)
+{
+    sqlite3_stmt *stmt =
+        ps_store_stmt(h->store, "SELECT body FROM sample WHERE trace = ?1");
+    int rc, r = 0;
+
+    if (!stmt)
+        return -EIO;
+    sqlite3_bind_int64(stmt, 1, s->trace);
+    rc = sqlite3_step(stmt);
+    if (rc == SQLITE_ROW) {
+        const void *data = sqlite3_column_blob(stmt, 0);
+        size_t len = (size_t)sqlite3_column_bytes(stmt, 0);
+
+        s->data = len && len <= PS_WAY_SAMPLE_MAX ? malloc(len) : NULL;
+        if (s->data) {
+            memcpy(s->data, data, len);
+            s->len = len;
+        } else {
+            r = len && len <= PS_WAY_SAMPLE_MAX ? -ENOMEM : -EBADMSG;
+        }
+    } else {
+        r = ps_store_errno(rc);
+    }
+    sqlite3_reset(stmt);
     return r;
 }
 
-int ps_history_packets(struct ps_history *h, const char *id, size_t offset,
-                       uint32_t limit, Ps__PacketWay ***ret_packets,
-                       size_t *ret_n, uint64_t *ret_total)
+static int load_ifaces(struct ps_history *h, struct ps_history_sample *s)
 {
-    sqlite3_stmt *stmt;
-    uint64_t total = 0;
-    int r;
+    sqlite3_stmt *stmt =
+        ps_store_stmt(h->store, "SELECT netns, ifindex, name FROM iface "
+                                "WHERE trace = ?1 ORDER BY k");
+    int rc = SQLITE_DONE;
 
-    r = count(h, "SELECT count(*) FROM packet WHERE trace = ?1", id, &total);
-    if (r < 0)
-        return r;
-    /* They are numbered from 0 without a gap. */
-    stmt = ps_store_stmt(h->store,
-                         "SELECT body FROM packet WHERE trace = ?1 AND "
-                         "n >= ?2 ORDER BY n LIMIT ?3");
     if (!stmt)
         return -EIO;
-    sqlite3_bind_text(stmt, 1, id, -1, SQLITE_STATIC);
-    sqlite3_bind_int64(stmt, 2, (sqlite3_int64)offset);
-    sqlite3_bind_int64(stmt, 3, limit);
-    r = read_bodies(stmt, &ps__packet_way__descriptor, limit,
-                    (ProtobufCMessage ***)ret_packets, ret_n);
+    sqlite3_bind_int64(stmt, 1, s->trace);
+    while (s->ifaces < PS_HISTORY_MAX_IFACES &&
+           (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+        struct ps_history_iface *iface = &s->iface[s->ifaces++];
+        const char *name = (const char *)sqlite3_column_text(stmt, 2);
+
+        iface->netns = (uint32_t)sqlite3_column_int64(stmt, 0);
+        iface->ifindex = (uint32_t)sqlite3_column_int64(stmt, 1);
+        snprintf(iface->name, sizeof(iface->name), "%s", name ? name : "");
+    }
     sqlite3_reset(stmt);
+    return ps_store_errno(rc);
+}
+
+int ps_history_sample_of(struct ps_history *h, int64_t trace,
+                         struct ps_history_sample **ret_sample)
+{
+    struct ps_history_sample *s;
+    int r;
+
+    for (size_t i = 0; i < PS_HISTORY_SAMPLES; i++)
+        if (h->samples[i].trace == trace && trace != 0) {
+            *ret_sample = &h->samples[i];
+            return 0;
+        }
+    s = &h->samples[h->next_sample++ % PS_HISTORY_SAMPLES];
+    clear_sample(s);
+    s->trace = trace;
+    r = load_sample(h, s);
     if (r == 0)
-        *ret_total = total;
+        r = load_ifaces(h, s);
+    if (r < 0)
+        clear_sample(s);
+    else
+        *ret_sample = s;
     return r;
+}
+
+int ps_history_ifaces(struct ps_history *h, const char *id,
+                      struct ps_history_iface *ifaces, size_t *ret_n)
+{
+    struct ps_history_sample *s = NULL;
+    int64_t seq = 0;
+    int r = ps_history_trace_seq(h, id, &seq);
+
+    if (r == 0)
+        r = ps_history_sample_of(h, seq, &s);
+    if (r < 0)
+        return r;
+    memcpy(ifaces, s->iface, s->ifaces * sizeof(*ifaces));
+    *ret_n = s->ifaces;
+    return 0;
+}
+
+/* ---- ways --------------------------------------------------------------- */
+
+int ps_history_read_way(struct ps_history *h, int64_t trace, uint32_t n,
+                        sqlite3_stmt *stmt, int column,
+                        Ps__PacketWay **ret_way)
+{
+    struct ps_history_sample *s = NULL;
+    Ps__PacketWay *way;
+    int r = ps_history_sample_of(h, trace, &s);
+
+    if (r == 0)
+        r = ps_way_unpack(h->codec, s->data, s->len,
+                          sqlite3_column_blob(stmt, column),
+                          (size_t)sqlite3_column_bytes(stmt, column), &way);
+    if (r < 0)
+        return r;
+    way->id = n;
+    way->has_stored = way->stored = true;
+    *ret_way = way;
+    return 0;
+}
+
+int ps_history_count(struct ps_history *h, const char *id, bool drops_only,
+                     uint64_t *ret_total)
+{
+    sqlite3_stmt *stmt =
+        ps_store_stmt(h->store, "SELECT count(*) FROM way WHERE id BETWEEN ?1 "
+                                "AND ?2 AND dropped >= ?3");
+    int64_t seq = 0;
+    int rc, r = ps_history_trace_seq(h, id, &seq);
+
+    if (r < 0)
+        return r;
+    if (!stmt)
+        return -EIO;
+    sqlite3_bind_int64(stmt, 1, ps_history_way_id(seq, 0));
+    sqlite3_bind_int64(stmt, 2,
+                       ps_history_way_id(seq, PS_HISTORY_MAX_WAYS - 1));
+    sqlite3_bind_int(stmt, 3, drops_only);
+    rc = sqlite3_step(stmt);
+    if (rc == SQLITE_ROW)
+        *ret_total = (uint64_t)sqlite3_column_int64(stmt, 0);
+    sqlite3_reset(stmt);
+    return ps_store_errno(rc);
+}
+
+void ps_history_page_clear(struct ps_history_page *page)
+{
+    free_all((ProtobufCMessage **)page->ways, page->n);
+    *page = (struct ps_history_page){0};
+}
+
+static int read_page(struct ps_history *h, int64_t seq, uint32_t limit,
+                     sqlite3_stmt *stmt, struct ps_history_page *page)
+{
+    int rc, r = 0;
+
+    while (r == 0 && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+        uint32_t n = (uint32_t)sqlite3_column_int64(stmt, 0) &
+                     (PS_HISTORY_MAX_WAYS - 1);
+
+        if (page->n == limit) {
+            page->next = n;
+            return 0;
+        }
+        r = ps_history_read_way(h, seq, n, stmt, 1, &page->ways[page->n]);
+        if (r == 0)
+            page->n++;
+    }
+    return r < 0 ? r : ps_store_errno(rc);
+}
+
+int ps_history_ways(struct ps_history *h, const char *id, uint32_t from,
+                    uint32_t limit, bool drops_only,
+                    struct ps_history_page *ret_page)
+{
+    _cleanup_(ps_history_page_clear) struct ps_history_page page = {0};
+    sqlite3_stmt *stmt;
+    int64_t seq = 0;
+    int r = ps_history_trace_seq(h, id, &seq);
+
+    if (r < 0)
+        return r;
+    page.ways = calloc(limit, sizeof(Ps__PacketWay *));
+    stmt = ps_store_stmt(h->store,
+                         "SELECT id, body FROM way WHERE id BETWEEN ?1 AND ?2 "
+                         "AND dropped >= ?3 ORDER BY id LIMIT ?4");
+    if (!page.ways || !stmt)
+        return page.ways ? -EIO : -ENOMEM;
+    if (from >= PS_HISTORY_MAX_WAYS)
+        from = PS_HISTORY_MAX_WAYS - 1;
+    sqlite3_bind_int64(stmt, 1, ps_history_way_id(seq, from));
+    sqlite3_bind_int64(stmt, 2,
+                       ps_history_way_id(seq, PS_HISTORY_MAX_WAYS - 1));
+    sqlite3_bind_int(stmt, 3, drops_only);
+    sqlite3_bind_int64(stmt, 4, (sqlite3_int64)limit + 1);
+    r = read_page(h, seq, limit, stmt, &page);
+    sqlite3_reset(stmt);
+    if (r < 0)
+        return r;
+    *ret_page = page;
+    page = (struct ps_history_page){0};
+    return 0;
 }

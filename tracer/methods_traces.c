@@ -3,9 +3,6 @@
 #include "common/json.h"
 #include "tracer/tracer.h"
 
-/* A page ends before its message grows beyond what the bus carries. */
-#define MAX_PAGE_BYTES ((size_t)PS_BUS_MAX_MESSAGE / 4 * 3)
-
 /* ---- create ------------------------------------------------------------- */
 
 static int check_request(const Ps__CreateTraceRequest *req,
@@ -129,7 +126,7 @@ void ps_tracer_create_trace(void *arg, const ProtobufCMessage *msg,
 
 /* ---- get, list, delete -------------------------------------------------- */
 
-static void fail_read(struct ps_call *call, const char *id, int err)
+void ps_tracer_fail_read(struct ps_call *call, const char *id, int err)
 {
     if (err == -ENOENT)
         ps_call_fail(call, "trace.not_found", 404, "id",
@@ -157,7 +154,7 @@ void ps_tracer_get_trace(void *arg, const ProtobufCMessage *msg,
         r = ps_history_get(t->history, req->id, &now);
     }
     if (r < 0) {
-        fail_read(call, req->id, r);
+        ps_tracer_fail_read(call, req->id, r);
         return;
     }
     ps_call_reply(call, &now->base);
@@ -181,7 +178,7 @@ void ps_tracer_delete_trace(void *arg, const ProtobufCMessage *msg,
         r = ps_history_delete(t->history, req->id);
     }
     if (r < 0) {
-        fail_read(call, req->id, r);
+        ps_tracer_fail_read(call, req->id, r);
         return;
     }
     if (trace)
@@ -222,96 +219,19 @@ void ps_tracer_list_traces(void *arg, const ProtobufCMessage *msg,
         return;
     list = (Ps__TraceList *)ps_message_new(&ps__trace_list__descriptor);
     if (!list) {
-        fail_read(call, "", -ENOMEM);
+        ps_tracer_fail_read(call, "", -ENOMEM);
         return;
     }
-    r = ps_history_list(t->history, offset, limit, &list->traces,
-                        &list->n_traces, &list->total);
+    r = ps_history_list(t->history, req->alert, offset, limit,
+                        &list->traces, &list->n_traces, &list->total);
     if (r == 0)
         r = make_live(t, list);
     if (r < 0) {
-        fail_read(call, "", r);
+        ps_tracer_fail_read(call, "", r);
     } else {
         if (offset + list->n_traces < list->total)
             list->next_cursor = ps_list_cursor(offset + list->n_traces);
         ps_call_reply(call, &list->base);
     }
     ps__trace_list__free_unpacked(list, NULL);
-}
-
-/* ---- packets ------------------------------------------------------------ */
-
-static int live_packets(struct tracer *t, const struct ps_trace *trace,
-                        size_t offset, uint32_t limit, Ps__PacketWayList *list)
-{
-    struct ps_names names;
-
-    ps_tracer_names(t, &names);
-    list->total = ps_join_packets(trace->join);
-    list->packets = calloc(limit, sizeof(*list->packets));
-    if (!list->packets)
-        return -ENOMEM;
-    for (size_t i = offset; i < list->total && list->n_packets < limit; i++) {
-        Ps__PacketWay *way = ps_convert_way(
-            trace->join, ps_join_way(trace->join, (uint32_t)i), i, &names);
-
-        if (!way)
-            return -ENOMEM;
-        list->packets[list->n_packets++] = way;
-    }
-    return 0;
-}
-
-static void cut_page(Ps__PacketWayList *list)
-{
-    size_t bytes = 0, n;
-
-    for (n = 0; n < list->n_packets; n++) {
-        bytes += protobuf_c_message_get_packed_size(&list->packets[n]->base);
-        if (n && bytes > MAX_PAGE_BYTES)
-            break;
-    }
-    while (list->n_packets > n)
-        ps__packet_way__free_unpacked(list->packets[--list->n_packets], NULL);
-}
-
-void ps_tracer_list_packets(void *arg, const ProtobufCMessage *msg,
-                            struct ps_call *call)
-{
-    const Ps__ListPacketsRequest *req = (const Ps__ListPacketsRequest *)msg;
-    struct tracer *t = arg;
-    struct ps_trace *trace = ps_traces_find(t, req->id);
-    Ps__PacketWayList *list;
-    Ps__Trace *kept = NULL;
-    uint32_t limit;
-    size_t offset;
-    int r;
-
-    if (ps_list_limit(call, req->has_limit, req->limit, &limit) < 0 ||
-        ps_list_offset(call, req->cursor, &offset) < 0)
-        return;
-    list =
-        (Ps__PacketWayList *)ps_message_new(&ps__packet_way_list__descriptor);
-    r = list ? 0 : -ENOMEM;
-    if (r == 0 && trace) {
-        r = live_packets(t, trace, offset, limit, list);
-    } else if (r == 0) {
-        r = ps_history_get(t->history, req->id, &kept);
-        if (r == 0)
-            r = ps_history_packets(t->history, req->id, offset, limit,
-                                   &list->packets, &list->n_packets,
-                                   &list->total);
-    }
-    if (r < 0) {
-        fail_read(call, req->id, r);
-    } else {
-        cut_page(list);
-        if (offset + list->n_packets < list->total)
-            list->next_cursor = ps_list_cursor(offset + list->n_packets);
-        ps_call_reply(call, &list->base);
-    }
-    if (kept)
-        ps__trace__free_unpacked(kept, NULL);
-    if (list)
-        ps__packet_way_list__free_unpacked(list, NULL);
 }

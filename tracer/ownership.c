@@ -73,6 +73,10 @@ void ps_ownership_end(struct tracer *t)
 {
     if (t->ownerprobe)
         ps_ownerprobe_detach(t->ownerprobe);
+}
+
+void ps_ownership_forget(struct tracer *t)
+{
     ps_owners_clear(t->owners);
 }
 

@@ -12,7 +12,7 @@ static const struct ps_option options[] = {
      "kernel memory between packets and this daemon, to a power of two"},
     {"history-max", PS_OPT_SIZE, offsetof(struct tracer_config, history_max),
      "64M", 1u << 20, UINT64_C(1) << 40, "SIZE",
-     "bytes of finished traces kept on disk; the oldest leave first"},
+     "bytes of traces kept on disk; the oldest leave first"},
     {0},
 };
 
@@ -213,6 +213,7 @@ static void tracer_stop(struct ps_daemon *d _unused_, void *state)
 
     if (t->probes)
         ps_traces_end_all(t, "shutdown");
+    ps_tracer_graphs_cancel(t);
     if (t->tick)
         event_free(t->tick);
     t->tick = NULL;
@@ -249,6 +250,8 @@ static void tracer_sample(struct ps_daemon *d, void *state)
             ps_owners_lost(t->owners) +
                 (t->ownerprobe ? ps_ownerprobe_lost(t->ownerprobe) : 0));
     ps_loss(d, "history_write_failed", "traces", t->history_errors);
+    ps_loss(d, "history_given_up", "traces", t->unsaved);
+    ps_loss(d, "live_left_out", "packets", t->live_left_out);
     ps_loss(d, "history_evicted", "traces", ps_history_evicted(t->history));
     ps_metric(d, PS__METRIC__KIND__gauge, "tracer_traces_running",
               "Traces that run now.", NULL, NULL, (double)ps_traces_running(t));
@@ -275,6 +278,12 @@ const struct ps_method ps_tracer_methods[] = {
      ps_tracer_delete_trace, true},
     {"tracer.list_packets", &ps__list_packets_request__descriptor,
      &ps__packet_way_list__descriptor, ps_tracer_list_packets, false},
+    {"tracer.find_packets", &ps__find_packets_request__descriptor,
+     &ps__found_packets__descriptor, ps_tracer_find_packets, false},
+    {"tracer.export_trace", &ps__export_request__descriptor,
+     &ps__export_chunk__descriptor, ps_tracer_export, false},
+    {"tracer.get_graph", &ps__trace_id__descriptor,
+     &ps__trace_graph__descriptor, ps_tracer_get_graph, false},
     {0},
 };
 

@@ -7,6 +7,7 @@
 #include "tracer/convert.h"
 #include "tracer/history.h"
 #include "tracer/join.h"
+#include "tracer/keep.h"
 #include "tracer/ownerprobe.h"
 #include "tracer/probes.h"
 #include "tracer/sockscan.h"
@@ -16,6 +17,8 @@
 #define PS_TRACE_DEFAULT_NS      (60 * PS_NS_PER_S)
 #define PS_TRACE_MAX_NS          (3600 * PS_NS_PER_S)
 #define PS_TRACE_COMMENT         256
+/* Graphs that are made at a time. */
+#define PS_TRACER_GRAPHS 4
 
 struct tracer_config {
     uint64_t history_max;
@@ -29,6 +32,10 @@ enum ps_trace_phase {
     PS_TRACE_FULL,
     /* Switched off; programs that were running end within moments. */
     PS_TRACE_ENDING,
+    /* Its last ways go to the history. */
+    PS_TRACE_SAVING,
+    /* The disk refused; tried again as long as its place is not needed. */
+    PS_TRACE_UNSAVED,
 };
 
 struct ps_trace {
@@ -39,6 +46,7 @@ struct ps_trace {
     bool discard;   /* deleted while it ran */
     Ps__Trace *msg; /* what was asked for and how it began */
     struct ps_join *join;
+    struct ps_keep keep;
 };
 
 struct tracer {
@@ -60,6 +68,10 @@ struct tracer {
     uint64_t traces_started, steps, hits, ring_full;
     uint64_t lost[PS_JOIN_RESULTS];
     uint64_t sockets_seen, netns_missed, owners_cut, history_errors;
+    uint64_t unsaved; /* traces given up */
+    struct ps_graph_job *graphs[PS_TRACER_GRAPHS];
+    /* Ways told live: how many more may be, since when, and how many were not. */
+    uint64_t live_left, live_ns, live_left_out;
 };
 
 extern const struct ps_service ps_tracer_service;
@@ -95,7 +107,9 @@ int ps_ownership_open(struct tracer *t);
 void ps_ownership_close(struct tracer *t);
 /* While traces run: binds sockets to tasks, and keeps what it found. */
 void ps_ownership_start(struct tracer *t);
+/* No packet is looked at any more; what is known stays until forget. */
 void ps_ownership_end(struct tracer *t);
+void ps_ownership_forget(struct tracer *t);
 void ps_ownership_note(struct tracer *t, const struct ps_tracer_event *event);
 /* Finds owners of what was noted; last: a trace is about to be written. */
 void ps_ownership_tick(struct tracer *t, bool last);
@@ -114,5 +128,15 @@ void ps_tracer_delete_trace(void *arg, const ProtobufCMessage *msg,
                             struct ps_call *call);
 void ps_tracer_list_packets(void *arg, const ProtobufCMessage *msg,
                             struct ps_call *call);
+void ps_tracer_find_packets(void *arg, const ProtobufCMessage *msg,
+                            struct ps_call *call);
+void ps_tracer_export(void *arg, const ProtobufCMessage *msg,
+                      struct ps_call *call);
+void ps_tracer_get_graph(void *arg, const ProtobufCMessage *msg,
+                         struct ps_call *call);
+/* Those that are being made end with an error. */
+void ps_tracer_graphs_cancel(struct tracer *t);
+/* A call that could not read trace `id`. */
+void ps_tracer_fail_read(struct ps_call *call, const char *id, int err);
 
 #endif

@@ -8,6 +8,8 @@
 #define TICK_NS   (10 * PS_NS_PER_MS)
 #define FULL_NS   (100 * PS_NS_PER_MS)
 #define ENDING_NS (20 * PS_NS_PER_MS)
+/* Between two tries to write. */
+#define UNSAVED_NS PS_NS_PER_S
 
 /* Names of what did not become a step; NULL: it did. */
 static const struct {
@@ -46,8 +48,18 @@ size_t ps_traces_running(const struct tracer *t)
     size_t n = 0;
 
     for (size_t i = 0; i < PS_TRACER_MAX_TRACES; i++)
-        n += t->traces[i].phase != PS_TRACE_FREE;
+        n += t->traces[i].phase != PS_TRACE_FREE &&
+             t->traces[i].phase <= PS_TRACE_ENDING;
     return n;
+}
+
+/* Also those that are only not stored yet. */
+static bool any_trace(const struct tracer *t)
+{
+    for (size_t i = 0; i < PS_TRACER_MAX_TRACES; i++)
+        if (t->traces[i].phase != PS_TRACE_FREE)
+            return true;
+    return false;
 }
 
 static unsigned int slot_of(const struct tracer *t,
@@ -76,8 +88,8 @@ Ps__Trace *ps_traces_describe(struct tracer *t, const struct ps_trace *trace)
     struct ps_names names;
     uint64_t sum = 0;
 
-    if (!msg)
-        return NULL;
+    if (!msg || trace->phase == PS_TRACE_UNSAVED)
+        return msg;
     ps_tracer_names(t, &names);
     ps_probes_counts(t->probes, slot_of(t, trace), &count);
     msg->packets = ps_join_packets(trace->join);
@@ -103,17 +115,6 @@ Ps__Trace *ps_traces_describe(struct tracer *t, const struct ps_trace *trace)
 
 /* ---- end ---------------------------------------------------------------- */
 
-static Ps__PacketWay *packet_of(void *arg, uint32_t n)
-{
-    void **args = arg;
-    const struct tracer *t = args[0];
-    const struct ps_trace *trace = args[1];
-    struct ps_names names;
-
-    ps_tracer_names(t, &names);
-    return ps_convert_way(trace->join, ps_join_way(trace->join, n), n, &names);
-}
-
 static void add_up(struct tracer *t, const struct ps_trace *trace)
 {
     struct ps_tracer_count count = {0};
@@ -129,6 +130,7 @@ static void add_up(struct tracer *t, const struct ps_trace *trace)
 static void free_trace(struct ps_trace *trace)
 {
     ps_join_free(&trace->join);
+    ps_keep_clear(&trace->keep);
     if (trace->msg)
         ps__trace__free_unpacked(trace->msg, NULL);
     *trace = (struct ps_trace){0};
@@ -152,36 +154,73 @@ static void announce_end(struct tracer *t, const Ps__Trace *msg)
              msg->end_reason, packets, drops);
 }
 
-static void keep_trace(struct tracer *t, struct ps_trace *trace)
+static bool has_loss(const Ps__Trace *msg, const char *id)
 {
-    void *args[] = {t, trace};
+    for (size_t i = 0; i < msg->n_losses; i++)
+        if (ps_streq(msg->losses[i]->id, id))
+            return true;
+    return false;
+}
+
+/* Its ways are stored, or cannot be. */
+static int put_end(struct tracer *t, struct ps_trace *trace, int error)
+{
     Ps__Trace *msg = ps_traces_describe(t, trace);
     int r;
 
     if (!msg)
-        return;
-    msg->state = PS__TRACE__STATE__done;
-    msg->end_reason = strdup(trace->end_reason);
-    msg->ended = ps_time_to_pb(ps_now_ns());
-    r = ps_history_finish(t->history, msg, ps_join_packets(trace->join),
-                          packet_of, args);
-    if (r < 0) {
-        t->history_errors++;
-        ps_error("history_write_failed", "trace=%s error=" PS_Q, msg->id,
-                 strerror(-r));
-        msg->state = PS__TRACE__STATE__failed;
+        return -ENOMEM;
+    if (trace->phase == PS_TRACE_SAVING) {
+        msg->end_reason = strdup(trace->end_reason);
+        msg->ended = ps_time_to_pb(ps_now_ns());
     }
-    announce_end(t, msg);
-    ps__trace__free_unpacked(msg, NULL);
+    msg->state =
+        error < 0 ? PS__TRACE__STATE__failed : PS__TRACE__STATE__done;
+    if (error == 0 && trace->keep.quota &&
+        !has_loss(msg, "history_full"))
+        ps_losses_add(&msg->losses, &msg->n_losses, "history_full", "packets",
+                      ps_keep_missing(trace));
+    r = error < 0 ? error : ps_history_put(t->history, msg);
+    if (r < 0)
+        msg->state = PS__TRACE__STATE__failed;
+    if (r == 0 || trace->phase == PS_TRACE_SAVING)
+        announce_end(t, msg);
+    ps__trace__free_unpacked(trace->msg, NULL);
+    trace->msg = msg;
+    return r;
+}
+
+/* Some more of its ways; at the end the trace itself. */
+static void save(struct tracer *t, struct ps_trace *trace, uint64_t now)
+{
+    int r;
+
+    if (trace->discard) {
+        free_trace(trace);
+        return;
+    }
+    r = ps_keep_rest(t, trace, now);
+    if (r > 0)
+        return;
+    if (r == 0 || trace->phase == PS_TRACE_SAVING)
+        r = put_end(t, trace, r);
+    if (r == 0) {
+        free_trace(trace);
+        return;
+    }
+    if (trace->phase == PS_TRACE_SAVING)
+        ps_error("history_write_failed", "trace=%s error=" PS_Q, trace->msg->id,
+                 strerror(-r));
+    trace->phase = PS_TRACE_UNSAVED;
+    trace->since = now;
 }
 
 static void finish(struct tracer *t, struct ps_trace *trace)
 {
     add_up(t, trace);
     ps_ownership_tick(t, true);
-    if (!trace->discard)
-        keep_trace(t, trace);
-    free_trace(trace);
+    trace->phase = PS_TRACE_SAVING;
+    save(t, trace, ps_mono_ns());
 }
 
 static void switch_off(struct tracer *t, struct ps_trace *trace,
@@ -195,7 +234,7 @@ static void switch_off(struct tracer *t, struct ps_trace *trace,
 
 void ps_traces_discard(struct tracer *t, struct ps_trace *trace)
 {
-    if (trace->phase != PS_TRACE_ENDING)
+    if (trace->phase < PS_TRACE_ENDING)
         switch_off(t, trace, "deleted", ps_mono_ns());
     trace->discard = true;
 }
@@ -221,6 +260,7 @@ static void advance(struct tracer *t, struct ps_trace *trace, uint64_t now)
     case PS_TRACE_FREE:
         return;
     case PS_TRACE_RUNNING:
+        ps_keep_settled(t, trace, now);
         if (now >= trace->deadline) {
             switch_off(t, trace, "duration", now);
         } else if (full) {
@@ -237,6 +277,13 @@ static void advance(struct tracer *t, struct ps_trace *trace, uint64_t now)
         if (now - trace->since >= ENDING_NS)
             finish(t, trace);
         return;
+    case PS_TRACE_SAVING:
+        save(t, trace, now);
+        return;
+    case PS_TRACE_UNSAVED:
+        if (now - trace->since >= UNSAVED_NS)
+            save(t, trace, now);
+        return;
     }
 }
 
@@ -252,7 +299,24 @@ void ps_traces_tick(evutil_socket_t fd _unused_, short what _unused_, void *arg)
     if (!ps_traces_running(t)) {
         ps_probes_detach(t->probes);
         ps_ownership_end(t);
+    }
+    if (!any_trace(t)) {
+        ps_ownership_forget(t);
         event_del(t->tick);
+    }
+}
+
+/* All of it: there is no later. */
+static void end_now(struct tracer *t, struct ps_trace *trace)
+{
+    if (trace->phase == PS_TRACE_ENDING)
+        finish(t, trace);
+    while (trace->phase == PS_TRACE_SAVING)
+        save(t, trace, ps_mono_ns());
+    if (trace->phase == PS_TRACE_UNSAVED) {
+        save(t, trace, ps_mono_ns());
+        if (trace->phase == PS_TRACE_UNSAVED)
+            free_trace(trace);
     }
 }
 
@@ -264,7 +328,7 @@ void ps_traces_end_all(struct tracer *t, const char *reason)
         if (t->traces[i].phase == PS_TRACE_FREE)
             continue;
         any = true;
-        if (t->traces[i].phase != PS_TRACE_ENDING)
+        if (t->traces[i].phase < PS_TRACE_ENDING)
             switch_off(t, &t->traces[i], reason, ps_mono_ns());
     }
     if (!any)
@@ -272,10 +336,10 @@ void ps_traces_end_all(struct tracer *t, const char *reason)
     usleep(ENDING_NS / 1000);
     ps_probes_consume(t->probes, on_event, t);
     for (size_t i = 0; i < PS_TRACER_MAX_TRACES; i++)
-        if (t->traces[i].phase != PS_TRACE_FREE)
-            finish(t, &t->traces[i]);
+        end_now(t, &t->traces[i]);
     ps_probes_detach(t->probes);
     ps_ownership_end(t);
+    ps_ownership_forget(t);
 }
 
 /* ---- start -------------------------------------------------------------- */
@@ -328,6 +392,13 @@ static struct ps_trace *free_slot(struct tracer *t)
     for (size_t i = 0; i < PS_TRACER_MAX_TRACES; i++)
         if (t->traces[i].phase == PS_TRACE_FREE)
             return &t->traces[i];
+    /* The one that waits for room longest gives up. */
+    for (size_t i = 0; i < PS_TRACER_MAX_TRACES; i++)
+        if (t->traces[i].phase == PS_TRACE_UNSAVED) {
+            t->unsaved++;
+            free_trace(&t->traces[i]);
+            return &t->traces[i];
+        }
     return NULL;
 }
 
@@ -337,6 +408,8 @@ static int prepare(struct tracer *t, struct ps_trace *trace, uint32_t netns)
     int r;
 
     r = ps_join_new(trace->msg->max_packets, netns, &trace->join);
+    if (r == 0)
+        r = ps_keep_init(&trace->keep, trace->msg->max_packets);
     if (r == 0)
         r = set_identity(trace->msg);
     if (r == 0)
@@ -367,7 +440,7 @@ int ps_traces_start(struct tracer *t, Ps__Trace *msg,
     r = prepare(t, trace, netns);
     if (r == 0) {
         /* Once for all that run together: their times stay comparable. */
-        if (!ps_traces_running(t))
+        if (!any_trace(t))
             t->mono_to_unix = ps_now_ns() - ps_mono_ns();
         trace->since = ps_mono_ns();
         trace->deadline = trace->since + msg->duration_ns;

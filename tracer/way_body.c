@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+#include "tracer/way_body.h"
+
+#include <zlib.h>
+
+#include "common/unpack.h"
+
+/* A message begins with the tag of its first field, 8: never with this. */
+#define DEFLATED 1
+#define HEAD     5 /* DEFLATED, and the plain length in four bytes */
+
+/* A window of 16 KiB holds the sample and what repeats within a way. */
+#define WINDOW_BITS 14
+#define MEM_LEVEL   6
+#define LEVEL       3
+
+struct ps_way_codec {
+    z_stream out, in;
+    bool has_out, has_in;
+};
+
+int ps_way_codec_new(struct ps_way_codec **ret_codec)
+{
+    _cleanup_(ps_way_codec_free) struct ps_way_codec *c = calloc(1, sizeof(*c));
+
+    if (!c)
+        return -ENOMEM;
+    c->has_out = deflateInit2(&c->out, LEVEL, Z_DEFLATED, -WINDOW_BITS,
+                              MEM_LEVEL, Z_DEFAULT_STRATEGY) == Z_OK;
+    c->has_in = inflateInit2(&c->in, -WINDOW_BITS) == Z_OK;
+    if (!c->has_out || !c->has_in)
+        return -ENOMEM;
+    *ret_codec = TAKE_PTR(c);
+    return 0;
+}
+
+void ps_way_codec_free(struct ps_way_codec **codec)
+{
+    struct ps_way_codec *c = *codec;
+
+    if (!c)
+        return;
+    if (c->has_out)
+        deflateEnd(&c->out);
+    if (c->has_in)
+        inflateEnd(&c->in);
+    free(c);
+    *codec = NULL;
+}
+
+/* ---- times -------------------------------------------------------------- */
+
+/* A step's time, where its delta and the step before say it too. */
+static bool is_said(const Ps__Step *before, const Ps__Step *step)
+{
+    return step->has_delta_ns && step->time && before->time &&
+           step->time->unix_ns == before->time->unix_ns + step->delta_ns;
+}
+
+/* The last first: each is held against the one before as it was. */
+static void hide_times(Ps__PacketWay *way)
+{
+    for (size_t i = way->n_steps; i-- > 1;)
+        if (is_said(way->steps[i - 1], way->steps[i]))
+            way->steps[i]->time->unix_ns = 0;
+}
+
+static void show_times(Ps__PacketWay *way)
+{
+    for (size_t i = 1; i < way->n_steps; i++) {
+        const Ps__Step *before = way->steps[i - 1];
+        Ps__Step *step = way->steps[i];
+
+        if (step->has_delta_ns && step->time->unix_ns == 0)
+            step->time->unix_ns = before->time->unix_ns + step->delta_ns;
+    }
+}
+
+/* ---- forms -------------------------------------------------------------- */
+
+int ps_way_pack(Ps__PacketWay *way, uint8_t **ret_data, size_t *ret_len)
+{
+    uint8_t *data;
+    size_t len;
+
+    hide_times(way);
+    len = protobuf_c_message_get_packed_size(&way->base);
+    data = len <= PS_WAY_MAX_BYTES ? malloc(len) : NULL;
+    if (data)
+        protobuf_c_message_pack(&way->base, data);
+    show_times(way);
+    if (len > PS_WAY_MAX_BYTES)
+        return -E2BIG;
+    if (!data)
+        return -ENOMEM;
+    *ret_data = data;
+    *ret_len = len;
+    return 0;
+}
+
+int ps_way_deflate(struct ps_way_codec *c, const uint8_t *sample,
+                   size_t sample_len, const uint8_t *plain, size_t plain_len,
+                   uint8_t **ret_data, size_t *ret_len)
+{
+    _cleanup_free_ uint8_t *data = NULL;
+    size_t bound;
+
+    if (deflateReset(&c->out) != Z_OK ||
+        (sample_len && deflateSetDictionary(&c->out, sample,
+                                            (unsigned int)sample_len) != Z_OK))
+        return -EINVAL;
+    bound = deflateBound(&c->out, plain_len);
+    data = malloc(HEAD + bound);
+    if (!data)
+        return -ENOMEM;
+    data[0] = DEFLATED;
+    for (size_t i = 0; i < 4; i++)
+        data[1 + i] = (uint8_t)(plain_len >> (8 * i));
+    c->out.next_in = (unsigned char *)(uintptr_t)plain;
+    c->out.avail_in = (unsigned int)plain_len;
+    c->out.next_out = data + HEAD;
+    c->out.avail_out = (unsigned int)bound;
+    if (deflate(&c->out, Z_FINISH) != Z_STREAM_END)
+        return -EINVAL;
+    *ret_len = HEAD + bound - c->out.avail_out;
+    *ret_data = TAKE_PTR(data);
+    return 0;
+}
+
+static int inflate_body(struct ps_way_codec *c, const uint8_t *sample,
+                        size_t sample_len, const uint8_t *data, size_t len,
+                        uint8_t **ret_plain, size_t *ret_len)
+{
+    _cleanup_free_ uint8_t *plain = NULL;
+    size_t size = 0;
+
+    for (size_t i = 0; i < 4; i++)
+        size |= (size_t)data[1 + i] << (8 * i);
+    if (size == 0 || size > PS_WAY_MAX_BYTES)
+        return -EBADMSG;
+    plain = malloc(size);
+    if (!plain)
+        return -ENOMEM;
+    if (inflateReset(&c->in) != Z_OK ||
+        (sample_len && inflateSetDictionary(&c->in, sample,
+                                            (unsigned int)sample_len) != Z_OK))
+        return -EBADMSG;
+    c->in.next_in = (unsigned char *)(uintptr_t)(data + HEAD);
+    c->in.avail_in = (unsigned int)(len - HEAD);
+    c->in.next_out = plain;
+    c->in.avail_out = (unsigned int)size;
+    if (inflate(&c->in, Z_FINISH) != Z_STREAM_END || c->in.avail_out != 0)
+        return -EBADMSG;
+    *ret_plain = TAKE_PTR(plain);
+    *ret_len = size;
+    return 0;
+}
+
+int ps_way_unpack(struct ps_way_codec *c, const uint8_t *sample,
+                  size_t sample_len, const uint8_t *data, size_t len,
+                  Ps__PacketWay **ret_way)
+{
+    _cleanup_free_ uint8_t *plain = NULL;
+    Ps__PacketWay *way;
+    int r;
+
+    if (len == 0 || len > PS_WAY_MAX_BYTES + HEAD ||
+        sample_len > PS_WAY_SAMPLE_MAX)
+        return -EBADMSG;
+    if (data[0] == DEFLATED) {
+        if (len < HEAD)
+            return -EBADMSG;
+        r = inflate_body(c, sample, sample_len, data, len, &plain, &len);
+        if (r < 0)
+            return r;
+        data = plain;
+    }
+    way = (Ps__PacketWay *)ps_message_unpack(&ps__packet_way__descriptor, data,
+                                             len, PS_UNPACK_MAX);
+    if (!way)
+        return -EBADMSG;
+    show_times(way);
+    *ret_way = way;
+    return 0;
+}
