@@ -145,8 +145,7 @@ static int begin_stream(struct download *d)
     bool lines = ps_streq(d->ask->format, "jsonl");
     char name[128];
     const struct ps_http_field fields[] = {
-        {"Content-Type",
-         lines ? "application/jsonl" : "application/x-pcapng"},
+        {"Content-Type", lines ? "application/jsonl" : "application/x-pcapng"},
         {"Content-Disposition", name},
         {d->req->head.minor > 0 ? "Transfer-Encoding" : NULL, "chunked"},
         {NULL, NULL},
@@ -261,8 +260,7 @@ void ps_local_export(struct ps_gateway *gateway, struct ps_http_request *req,
     *d = (struct download){
         .gateway = gateway, .req = req, .route = find_route()};
     d->ask = copy_ask(msg);
-    d->stalled =
-        evtimer_new(ps_daemon_base(gateway->daemon), on_stalled, d);
+    d->stalled = evtimer_new(ps_daemon_base(gateway->daemon), on_stalled, d);
     if (d->ask && d->stalled)
         r = ask_next(d);
     if (r < 0) {

@@ -25,7 +25,8 @@ bool ps_openapi_in_query(const struct ps_route *route,
 static bool has_etag(const struct ps_route *route)
 {
     return route->method == PS_HTTP_GET &&
-           ((route->reply && !route->type) || ps_streq(route->type, "application/json"));
+           ((route->reply && !route->type) ||
+            ps_streq(route->type, "application/json"));
 }
 
 /* ---- parameters --------------------------------------------------------- */
@@ -141,9 +142,8 @@ static json_t *success_headers(const struct ps_route *route)
         json_object_set_new(headers, "Set-Cookie",
                             ps_openapi_header("The login's cookie.", "string"));
     if (ps_streq(route->id, "exportTrace"))
-        json_object_set_new(
-            headers, "Content-Disposition",
-            ps_openapi_header("The file's name.", "string"));
+        json_object_set_new(headers, "Content-Disposition",
+                            ps_openapi_header("The file's name.", "string"));
     if (route->status == 201 || route->status == 202)
         json_object_set_new(
             headers, "Location",
@@ -211,14 +211,10 @@ static json_t *streamed_events(void)
     static const struct {
         const char *topic, *schema;
     } topics[] = {
-        {"event", "Event"},
-        {"service", "ServiceStatus"},
-        {"trace", "Trace"},
-        {"packet", "PacketWay"},
-        {"path", "Path"},
-        {"ruleset", "GuarderStats"},
-        {"audit", "AuditEntry"},
-        {"lost", "Lost"},
+        {"event", "Event"},      {"service", "ServiceStatus"},
+        {"trace", "Trace"},      {"packet", "PacketWay"},
+        {"path", "Path"},        {"ruleset", "GuarderStats"},
+        {"audit", "AuditEntry"}, {"lost", "Lost"},
     };
     json_t *list = json_object();
 

@@ -13,6 +13,7 @@ static const struct {
     {"heartbeat", &ps__service_status__descriptor},
     {"event", &ps__event__descriptor},
     {"trace", &ps__trace__descriptor},
+    {"packet", &ps__packet_way__descriptor},
     {"path", &ps__path__descriptor},
     {"ruleset", &ps__guarder_stats__descriptor},
     {"audit", &ps__audit_entry__descriptor},

@@ -7,8 +7,8 @@
 static const char *const names[PS_PEER_NAMES] = {
     "tracer", "analyzer", "locator", "guarder", "gateway"};
 
-static const char *const topics[] = {
-    "heartbeat", "event", "trace", "packet", "path", "ruleset", "audit", NULL};
+static const char *const topics[] = {"heartbeat", "event",   "trace", "packet",
+                                     "path",      "ruleset", "audit", NULL};
 
 const char *ps_peers_name(size_t n)
 {

@@ -295,6 +295,21 @@ static void plan_flush(struct ps_sse *sse)
     evtimer_add(sse->flush, &tv);
 }
 
+/* What nobody follows would only push the rest out of the history. */
+static bool is_followed(const struct ps_sse *sse, int topic)
+{
+    const struct stream *s;
+
+    if (!ps_topics_named(topic))
+        return true;
+    TAILQ_FOREACH(s, &sse->streams, link)
+    {
+        if (s->topics >> topic & 1)
+            return true;
+    }
+    return false;
+}
+
 void ps_sse_publish(struct ps_sse *sse, const char *topic,
                     const ProtobufCMessage *msg)
 {
@@ -302,7 +317,8 @@ void ps_sse_publish(struct ps_sse *sse, const char *topic,
     struct ps_ring_event *event;
     int number = ps_topics_find(topic);
 
-    if (number < 0 || ps_json_print(msg, &data, NULL) < 0)
+    if (number < 0 || !is_followed(sse, number) ||
+        ps_json_print(msg, &data, NULL) < 0)
         return;
     event = ps_ring_add(sse->ring, ps_mono_ns(), (uint32_t)number, topic, data);
     if (!event)

@@ -23,6 +23,11 @@ int ps_topics_find(const char *name)
     return -ENOENT;
 }
 
+bool ps_topics_named(int number)
+{
+    return kinds[number].named;
+}
+
 /* All that are for this caller, where it names none. -EINVAL, -EACCES. */
 static int parse_topics(const Ps__EventsRequest *ask, enum ps_role role,
                         uint32_t *ret_topics, const char **ret_wrong)

@@ -120,9 +120,8 @@ static int put_packet(const struct ps_export *x, const Ps__PacketWay *way,
                       FILE *out)
 {
     size_t all = way->has_bytes ? way->bytes.len : 0;
-    size_t kept = x->payload || all == 0
-                      ? all
-                      : ps_capture_headers(way->bytes.data, all);
+    size_t kept =
+        x->payload || all == 0 ? all : ps_capture_headers(way->bytes.data, all);
     _cleanup_free_ char *comment = make_comment(x, way, kept);
     uint32_t length = all ? ps_capture_length(way->bytes.data, all) : 0;
     struct ps_pcapng_packet packet = {

@@ -5,9 +5,9 @@
 #include "tracer/convert.h"
 
 /* Slots of the two tables: a power of two, at most half full. */
-#define NODE_SLOTS (2 * PS_GRAPH_MAX_NODES)
-#define EDGE_SLOTS (2 * PS_GRAPH_MAX_EDGES)
-#define NONE       UINT32_MAX
+#define NODE_SLOTS  (2 * PS_GRAPH_MAX_NODES)
+#define EDGE_SLOTS  (2 * PS_GRAPH_MAX_EDGES)
+#define NONE        UINT32_MAX
 #define FIRST_TIMES 8u
 
 struct times {

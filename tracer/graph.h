@@ -21,7 +21,8 @@ int ps_graph_new(struct ps_graph **ret_graph);
 void ps_graph_free(struct ps_graph **graph);
 /* What does not fit is counted. -ENOMEM. */
 int ps_graph_add(struct ps_graph *graph, const Ps__PacketWay *way);
-/* The graph so far, the most frequent edges first, with what did not fit as losses
+/* The graph so far, the most frequent edges first, with what did not fit as
+ * losses
  * ("graph_nodes_full", "graph_edges_full", "graph_times_full"). Once. */
 int ps_graph_make(struct ps_graph *graph, Ps__TraceGraph **ret_graph);
 

@@ -140,10 +140,10 @@ static int put_trace(struct ps_history *h, const Ps__Trace *trace)
     if (!body)
         return -ENOMEM;
     protobuf_c_message_pack(&trace->base, body);
-    stmt = ps_store_stmt(
-        h->store, "INSERT INTO trace (id, state, body, alert) "
-                  "VALUES (?1, ?2, ?3, ?4) ON CONFLICT (id) DO UPDATE "
-                  "SET state = ?2, body = ?3, alert = ?4");
+    stmt = ps_store_stmt(h->store,
+                         "INSERT INTO trace (id, state, body, alert) "
+                         "VALUES (?1, ?2, ?3, ?4) ON CONFLICT (id) DO UPDATE "
+                         "SET state = ?2, body = ?3, alert = ?4");
     if (!stmt)
         return -EIO;
     sqlite3_bind_text(stmt, 1, trace->id, -1, SQLITE_STATIC);
@@ -182,7 +182,7 @@ static int remove_places(struct ps_history *h, int64_t seq)
     sqlite3_bind_int64(stmt, 1, seq);
     while (r == 0 && (rc = sqlite3_step(stmt)) == SQLITE_ROW)
         r = ps_history_run(h, "DELETE FROM place WHERE key = ?1 AND trace = ?2",
-                sqlite3_column_int64(stmt, 0), seq);
+                           sqlite3_column_int64(stmt, 0), seq);
     if (r == 0)
         r = ps_store_errno(rc);
     sqlite3_reset(stmt);
@@ -201,8 +201,8 @@ static int remove_trace(struct ps_history *h, int64_t seq)
 
     if (r == 0)
         r = ps_history_run(h, "DELETE FROM way WHERE id BETWEEN ?1 AND ?2",
-                ps_history_way_id(seq, 0),
-                ps_history_way_id(seq, PS_HISTORY_MAX_WAYS - 1));
+                           ps_history_way_id(seq, 0),
+                           ps_history_way_id(seq, PS_HISTORY_MAX_WAYS - 1));
     for (size_t i = 0; i < ARRAY_SIZE(texts) && r == 0; i++)
         r = ps_history_run(h, texts[i], seq, 0);
     ps_history_forget(h, seq);
@@ -232,7 +232,7 @@ static int remove_oldest(struct ps_history *h, int64_t but)
 }
 
 int ps_history_make_room(struct ps_history *h, int64_t but, uint64_t bytes,
-                     uint64_t *used)
+                         uint64_t *used)
 {
     int r = 0;
 
@@ -280,10 +280,10 @@ int ps_history_delete(struct ps_history *h, const char *id)
 /* What is there is what the trace has now. */
 static int count_ways(struct ps_history *h, int64_t seq, Ps__Trace *trace)
 {
-    sqlite3_stmt *stmt = ps_store_stmt(
-        h->store, "SELECT count(*), coalesce(sum(dropped), 0), "
-                  "coalesce(sum(steps), 0) FROM way "
-                  "WHERE id BETWEEN ?1 AND ?2");
+    sqlite3_stmt *stmt =
+        ps_store_stmt(h->store, "SELECT count(*), coalesce(sum(dropped), 0), "
+                                "coalesce(sum(steps), 0) FROM way "
+                                "WHERE id BETWEEN ?1 AND ?2");
     int rc;
 
     if (!stmt)
@@ -319,9 +319,9 @@ int ps_history_recover(struct ps_history *h, uint64_t now)
     int r = 0;
 
     while (r == 0) {
-        sqlite3_stmt *stmt =
-            ps_store_stmt(h->store, "SELECT body, id, seq FROM trace "
-                                    "WHERE state = ?1 LIMIT 1");
+        sqlite3_stmt *stmt = ps_store_stmt(h->store,
+                                           "SELECT body, id, seq FROM trace "
+                                           "WHERE state = ?1 LIMIT 1");
         Ps__Trace *trace = NULL;
         int64_t seq;
         bool same;

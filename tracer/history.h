@@ -60,7 +60,7 @@ int ps_history_list(struct ps_history *history, const char *alert,
 struct ps_history_page {
     Ps__PacketWay **ways; /* the caller's, with ps_history_page_clear() */
     size_t n;
-    uint32_t next;  /* number from which the next page begins; 0: the end */
+    uint32_t next; /* number from which the next page begins; 0: the end */
 };
 
 /* In the order of first sight, from this number on. */
@@ -77,7 +77,8 @@ struct ps_history_iface {
     char name[16];
 };
 
-/* At most PS_HISTORY_MAX_IFACES are written to ifaces, in the order of their numbers. */
+/* At most PS_HISTORY_MAX_IFACES are written to ifaces, in the order of their
+ * numbers. */
 int ps_history_ifaces(struct ps_history *history, const char *id,
                       struct ps_history_iface *ifaces, size_t *ret_n);
 

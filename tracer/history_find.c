@@ -145,8 +145,8 @@ static int seek(struct search *s, int64_t trace, uint32_t n, uint32_t *ret_n)
 /* -ENOENT: this one and all before it are too old. */
 static int look_at(struct search *s, int64_t trace, uint32_t n)
 {
-    sqlite3_stmt *stmt = ps_store_stmt(
-        s->h->store, "SELECT first, body FROM way WHERE id = ?1");
+    sqlite3_stmt *stmt =
+        ps_store_stmt(s->h->store, "SELECT first, body FROM way WHERE id = ?1");
     const struct ps_history_place *last = oldest(s);
     struct ps_history_place at = {.trace = trace, .n = n};
     Ps__PacketWay *way = NULL;
@@ -201,10 +201,9 @@ static sqlite3_stmt *traces_stmt(struct search *s)
         return ps_store_stmt(s->h->store,
                              "SELECT seq, last FROM trace WHERE last > 0 "
                              "ORDER BY last DESC");
-    stmt = ps_store_stmt(s->h->store,
-                         "SELECT t.seq, t.last FROM place p "
-                         "CROSS JOIN trace t ON t.seq = p.trace "
-                         "WHERE p.key = ?1 ORDER BY t.last DESC");
+    stmt = ps_store_stmt(s->h->store, "SELECT t.seq, t.last FROM place p "
+                                      "CROSS JOIN trace t ON t.seq = p.trace "
+                                      "WHERE p.key = ?1 ORDER BY t.last DESC");
     if (stmt)
         sqlite3_bind_int64(stmt, 1, (int64_t)s->keys[0]);
     return stmt;

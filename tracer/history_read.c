@@ -55,9 +55,9 @@ static sqlite3_stmt *alert_stmt(struct ps_history *h, const char *all,
 static int count_traces(struct ps_history *h, const char *alert,
                         uint64_t *ret_total)
 {
-    sqlite3_stmt *stmt = alert_stmt(
-        h, "SELECT count(*) FROM trace",
-        "SELECT count(*) FROM trace WHERE alert = ?3", alert);
+    sqlite3_stmt *stmt =
+        alert_stmt(h, "SELECT count(*) FROM trace",
+                   "SELECT count(*) FROM trace WHERE alert = ?3", alert);
     int rc;
 
     if (!stmt)
@@ -158,9 +158,9 @@ static int load_sample(struct ps_history *h, struct ps_history_sample *s)
 
 static int load_ifaces(struct ps_history *h, struct ps_history_sample *s)
 {
-    sqlite3_stmt *stmt =
-        ps_store_stmt(h->store, "SELECT netns, ifindex, name FROM iface "
-                                "WHERE trace = ?1 ORDER BY k");
+    sqlite3_stmt *stmt = ps_store_stmt(h->store,
+                                       "SELECT netns, ifindex, name FROM iface "
+                                       "WHERE trace = ?1 ORDER BY k");
     int rc = SQLITE_DONE;
 
     if (!stmt)
@@ -222,8 +222,7 @@ int ps_history_ifaces(struct ps_history *h, const char *id,
 /* ---- ways --------------------------------------------------------------- */
 
 int ps_history_read_way(struct ps_history *h, int64_t trace, uint32_t n,
-                        sqlite3_stmt *stmt, int column,
-                        Ps__PacketWay **ret_way)
+                        sqlite3_stmt *stmt, int column, Ps__PacketWay **ret_way)
 {
     struct ps_history_sample *s = NULL;
     Ps__PacketWay *way;

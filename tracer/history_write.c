@@ -17,8 +17,7 @@ static int put_iface(struct ps_history *h, struct ps_history_sample *s,
     for (uint32_t i = 0; i < s->ifaces; i++)
         if (s->iface[i].netns == step->netns &&
             s->iface[i].ifindex == step->ifindex &&
-            !strncmp(s->iface[i].name, step->ifname,
-                     sizeof(iface->name) - 1))
+            !strncmp(s->iface[i].name, step->ifname, sizeof(iface->name) - 1))
             return 0;
     if (s->ifaces == PS_HISTORY_MAX_IFACES)
         return 0;
@@ -72,8 +71,9 @@ static int put_keys(struct ps_history *h, int64_t seq, uint32_t n,
     int r = 0;
 
     for (size_t i = 0; i < n_keys && r == 0; i++) {
-        r = ps_history_run(h, "INSERT OR IGNORE INTO place (key, trace) VALUES (?1, ?2)",
-                (int64_t)keys[i], seq);
+        r = ps_history_run(
+            h, "INSERT OR IGNORE INTO place (key, trace) VALUES (?1, ?2)",
+            (int64_t)keys[i], seq);
         if (r < 0 || !seen)
             return r < 0 ? r : -EIO;
         sqlite3_bind_int64(seen, 1, seq);
@@ -108,22 +108,26 @@ static int put_body(struct ps_history *h, int64_t id, const Ps__PacketWay *way,
 static int put_way(struct ps_history *h, struct ps_history_sample *s,
                    Ps__PacketWay *way, uint64_t *used)
 {
-    _cleanup_free_ uint8_t *plain = NULL, *body = NULL;
+    _cleanup_free_ uint8_t *body = NULL;
+    struct ps_way_plain plain = {0};
     uint64_t keys[PS_WAY_KEYS];
-    size_t len, plain_len, n = ps_way_keys(way, keys);
+    size_t len, n = ps_way_keys(way, keys);
     uint32_t number = (uint32_t)way->id;
     uint64_t bytes;
-    int r = ps_way_pack(way, &plain, &plain_len);
+    int r = ps_way_pack(way, &plain);
 
     if (r == 0)
-        r = ps_way_deflate(h->codec, s->data, s->len, plain, plain_len, &body,
-                           &len);
-    if (r < 0)
+        r = ps_way_deflate(h->codec, s->data, s->len, &plain, &body, &len);
+    if (r < 0) {
+        free(plain.data);
         return r;
+    }
     bytes = len + ROW_BYTES + n * KEY_BYTES;
-    r = ps_history_make_room(h, s->trace, bytes + (s->len ? 0 : plain_len), used);
+    r = ps_history_make_room(h, s->trace, bytes + (s->len ? 0 : plain.len),
+                             used);
     if (r == 0 && s->len == 0)
-        r = put_sample(h, s, plain, plain_len);
+        r = put_sample(h, s, plain.data, plain.len);
+    free(plain.data);
     if (r == 0)
         r = put_body(h, ps_history_way_id(s->trace, number), way, body, len);
     if (r == 0)
@@ -158,8 +162,9 @@ static int put_ways(struct ps_history *h, const char *id,
     }
     *ret_done = i;
     if (i > 0 && (r == 0 || r == -EDQUOT)) {
-        int e = ps_history_run(h, "UPDATE trace SET last = max(last, ?1) WHERE seq = ?2",
-                    (int64_t)last, seq);
+        int e = ps_history_run(
+            h, "UPDATE trace SET last = max(last, ?1) WHERE seq = ?2",
+            (int64_t)last, seq);
 
         r = e < 0 ? e : r;
     }

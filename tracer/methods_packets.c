@@ -43,9 +43,9 @@ static int add_live(const struct tracer *t, const struct ps_trace *trace,
     Ps__PacketWay *msg;
 
     ps_tracer_names(t, &names);
-    if (drops_only && !ps_streq(ps_join_fate(trace->join, way, ps_names_free,
-                                             &names),
-                                "dropped"))
+    if (drops_only &&
+        !ps_streq(ps_join_fate(trace->join, way, ps_names_free, &names),
+                  "dropped"))
         return 0;
     msg = ps_convert_way(trace->join, way, n, &names);
     if (!msg)
@@ -87,8 +87,8 @@ static int kept_packets(const struct tracer *t,
                         uint32_t limit, Ps__PacketWayList *list, uint32_t *next)
 {
     struct ps_history_page page = {0};
-    int r = ps_history_count(t->history, req->id, req->drops_only,
-                             &list->total);
+    int r =
+        ps_history_count(t->history, req->id, req->drops_only, &list->total);
 
     if (r == 0)
         r = ps_history_ways(t->history, req->id, from, limit, req->drops_only,

@@ -222,8 +222,8 @@ void ps_tracer_list_traces(void *arg, const ProtobufCMessage *msg,
         ps_tracer_fail_read(call, "", -ENOMEM);
         return;
     }
-    r = ps_history_list(t->history, req->alert, offset, limit,
-                        &list->traces, &list->n_traces, &list->total);
+    r = ps_history_list(t->history, req->alert, offset, limit, &list->traces,
+                        &list->n_traces, &list->total);
     if (r == 0)
         r = make_live(t, list);
     if (r < 0) {

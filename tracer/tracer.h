@@ -70,7 +70,8 @@ struct tracer {
     uint64_t sockets_seen, netns_missed, owners_cut, history_errors;
     uint64_t unsaved; /* traces given up */
     struct ps_graph_job *graphs[PS_TRACER_GRAPHS];
-    /* Ways told live: how many more may be, since when, and how many were not. */
+    /* Ways told live: how many more may be, since when, and how many were not.
+     */
     uint64_t live_left, live_ns, live_left_out;
 };
 

@@ -174,10 +174,8 @@ static int put_end(struct tracer *t, struct ps_trace *trace, int error)
         msg->end_reason = strdup(trace->end_reason);
         msg->ended = ps_time_to_pb(ps_now_ns());
     }
-    msg->state =
-        error < 0 ? PS__TRACE__STATE__failed : PS__TRACE__STATE__done;
-    if (error == 0 && trace->keep.quota &&
-        !has_loss(msg, "history_full"))
+    msg->state = error < 0 ? PS__TRACE__STATE__failed : PS__TRACE__STATE__done;
+    if (error == 0 && trace->keep.quota && !has_loss(msg, "history_full"))
         ps_losses_add(&msg->losses, &msg->n_losses, "history_full", "packets",
                       ps_keep_missing(trace));
     r = error < 0 ? error : ps_history_put(t->history, msg);

@@ -7,7 +7,8 @@
 
 /* A message begins with the tag of its first field, 8: never with this. */
 #define DEFLATED 1
-#define HEAD     5 /* DEFLATED, and the plain length in four bytes */
+#define HIDDEN   2 /* the same, and times are left out */
+#define HEAD     5 /* one of these, and the plain length in four bytes */
 
 /* A window of 16 KiB holds the sample and what repeats within a way. */
 #define WINDOW_BITS 14
@@ -57,6 +58,15 @@ static bool is_said(const Ps__Step *before, const Ps__Step *step)
            step->time->unix_ns == before->time->unix_ns + step->delta_ns;
 }
 
+/* A time of nothing would come back as another one. */
+static bool may_hide(const Ps__PacketWay *way)
+{
+    for (size_t i = 1; i < way->n_steps; i++)
+        if (way->steps[i]->has_delta_ns && way->steps[i]->time->unix_ns == 0)
+            return false;
+    return true;
+}
+
 /* The last first: each is held against the one before as it was. */
 static void hide_times(Ps__PacketWay *way)
 {
@@ -78,28 +88,26 @@ static void show_times(Ps__PacketWay *way)
 
 /* ---- forms -------------------------------------------------------------- */
 
-int ps_way_pack(Ps__PacketWay *way, uint8_t **ret_data, size_t *ret_len)
+int ps_way_pack(Ps__PacketWay *way, struct ps_way_plain *ret_plain)
 {
-    uint8_t *data;
-    size_t len;
+    struct ps_way_plain plain = {.hidden = may_hide(way)};
 
-    hide_times(way);
-    len = protobuf_c_message_get_packed_size(&way->base);
-    data = len <= PS_WAY_MAX_BYTES ? malloc(len) : NULL;
-    if (data)
-        protobuf_c_message_pack(&way->base, data);
-    show_times(way);
-    if (len > PS_WAY_MAX_BYTES)
-        return -E2BIG;
-    if (!data)
-        return -ENOMEM;
-    *ret_data = data;
-    *ret_len = len;
+    if (plain.hidden)
+        hide_times(way);
+    plain.len = protobuf_c_message_get_packed_size(&way->base);
+    plain.data = plain.len <= PS_WAY_MAX_BYTES ? malloc(plain.len) : NULL;
+    if (plain.data)
+        protobuf_c_message_pack(&way->base, plain.data);
+    if (plain.hidden)
+        show_times(way);
+    if (!plain.data)
+        return plain.len > PS_WAY_MAX_BYTES ? -E2BIG : -ENOMEM;
+    *ret_plain = plain;
     return 0;
 }
 
 int ps_way_deflate(struct ps_way_codec *c, const uint8_t *sample,
-                   size_t sample_len, const uint8_t *plain, size_t plain_len,
+                   size_t sample_len, const struct ps_way_plain *plain,
                    uint8_t **ret_data, size_t *ret_len)
 {
     _cleanup_free_ uint8_t *data = NULL;
@@ -109,15 +117,15 @@ int ps_way_deflate(struct ps_way_codec *c, const uint8_t *sample,
         (sample_len && deflateSetDictionary(&c->out, sample,
                                             (unsigned int)sample_len) != Z_OK))
         return -EINVAL;
-    bound = deflateBound(&c->out, plain_len);
+    bound = deflateBound(&c->out, plain->len);
     data = malloc(HEAD + bound);
     if (!data)
         return -ENOMEM;
-    data[0] = DEFLATED;
+    data[0] = plain->hidden ? HIDDEN : DEFLATED;
     for (size_t i = 0; i < 4; i++)
-        data[1 + i] = (uint8_t)(plain_len >> (8 * i));
-    c->out.next_in = (unsigned char *)(uintptr_t)plain;
-    c->out.avail_in = (unsigned int)plain_len;
+        data[1 + i] = (uint8_t)(plain->len >> (8 * i));
+    c->out.next_in = plain->data;
+    c->out.avail_in = (unsigned int)plain->len;
     c->out.next_out = data + HEAD;
     c->out.avail_out = (unsigned int)bound;
     if (deflate(&c->out, Z_FINISH) != Z_STREAM_END)
@@ -162,12 +170,14 @@ int ps_way_unpack(struct ps_way_codec *c, const uint8_t *sample,
 {
     _cleanup_free_ uint8_t *plain = NULL;
     Ps__PacketWay *way;
+    bool hidden;
     int r;
 
     if (len == 0 || len > PS_WAY_MAX_BYTES + HEAD ||
         sample_len > PS_WAY_SAMPLE_MAX)
         return -EBADMSG;
-    if (data[0] == DEFLATED) {
+    hidden = data[0] == HIDDEN;
+    if (hidden || data[0] == DEFLATED) {
         if (len < HEAD)
             return -EBADMSG;
         r = inflate_body(c, sample, sample_len, data, len, &plain, &len);
@@ -179,7 +189,8 @@ int ps_way_unpack(struct ps_way_codec *c, const uint8_t *sample,
                                              len, PS_UNPACK_MAX);
     if (!way)
         return -EBADMSG;
-    show_times(way);
+    if (hidden)
+        show_times(way);
     *ret_way = way;
     return 0;
 }

@@ -20,11 +20,18 @@ struct ps_way_codec;
 int ps_way_codec_new(struct ps_way_codec **ret_codec);
 void ps_way_codec_free(struct ps_way_codec **codec);
 
-/* The plain form, as what a sample begins with. Owned by the caller. -E2BIG. */
-int ps_way_pack(Ps__PacketWay *way, uint8_t **ret_data, size_t *ret_len);
+struct ps_way_plain {
+    uint8_t *data; /* the caller's */
+    size_t len;
+    bool hidden; /* times are left out */
+};
+
+/* The plain form, as what a sample begins with. The way is the same again when
+ * it returns. -E2BIG. */
+int ps_way_pack(Ps__PacketWay *way, struct ps_way_plain *ret_plain);
 /* The kept form of a plain one; sample may be empty. Owned by the caller. */
 int ps_way_deflate(struct ps_way_codec *codec, const uint8_t *sample,
-                   size_t sample_len, const uint8_t *plain, size_t plain_len,
+                   size_t sample_len, const struct ps_way_plain *plain,
                    uint8_t **ret_data, size_t *ret_len);
 /* Either form, of anybody. -EBADMSG: it is none. */
 int ps_way_unpack(struct ps_way_codec *codec, const uint8_t *sample,

@@ -65,8 +65,7 @@ static uint64_t key_addrs(const Ps__Ip *a, const Ps__Ip *b)
 {
     bool swap = compare_ip(a, b) > 0;
 
-    return end(
-        mix_ip(mix_ip(begin(KIND_ADDRS), swap ? b : a), swap ? a : b));
+    return end(mix_ip(mix_ip(begin(KIND_ADDRS), swap ? b : a), swap ? a : b));
 }
 
 static uint64_t key_number(enum kind kind, uint32_t number)

@@ -28,7 +28,7 @@ OUT_OF_REACH = frozenset((
     'guarder.cannot_enforce', 'guarder.not_in_force', 'store.failed',
     'store.full', 'sockets.failed', 'sockets.unavailable', 'trace.start',
     'trace.store', 'trace.unavailable', 'trace.too_many', 'path.too_many',
-    'path.unavailable', 'locator.history_failed',
+    'path.unavailable', 'locator.history_failed', 'trace.busy',
     # Known to other tests: whole rulesets, expired tokens, much traffic.
     'rule.too_many', 'ruleset.generation_conflict', 'auth.too_many',
     'token.too_many', 'gateway.store', 'audit.not_writable',
@@ -391,6 +391,9 @@ def general_errors(op, url, got, conn):
             'Origin': 'https://elsewhere.example'}))
     if op.node['x-role'] in ('operator', 'admin'):
         got.expect(op, 'auth.role', ask(token=got.viewer))
+    if 'payload' in op.names('query'):
+        got.expect(op, 'auth.payload', ask(url + '?payload=true',
+                                           token=got.viewer))
     got.expect(op, 'request.wrong_host',
                ask(headers={'Host': 'elsewhere.example'}))
     got.expect(op, 'request.unknown_parameter', ask(url + '?nobody=1'))
@@ -430,6 +433,11 @@ OWN_ERRORS = (
     ('deleteTrace', 'trace.not_found', '/api/v1/traces/nothing', None),
     ('listTracePackets', 'trace.not_found',
      '/api/v1/traces/nothing/packets', None),
+    ('getTraceGraph', 'trace.not_found', '/api/v1/traces/nothing/graph', None),
+    ('exportTrace', 'trace.not_found', '/api/v1/traces/nothing/export', None),
+    ('exportTrace', 'trace.format', '/api/v1/traces/nothing/export?format=x',
+     None),
+    ('findPackets', 'packets.filter', '/api/v1/packets?sport=65536', None),
     ('listSockets', 'request.sort', '/api/v1/sockets?sort=colour', None),
     ('listSockets', 'sockets.filter', '/api/v1/sockets?family=5', None),
     ('deleteToken', 'token.not_found', '/api/v1/tokens/nothing', None),

@@ -17,15 +17,49 @@ static void show(ProtobufCMessage *msg)
     protobuf_c_message_free_unpacked(msg, NULL);
 }
 
+static void use_ways(struct ps_history *h, const char *id)
+{
+    struct ps_history_iface ifaces[PS_HISTORY_MAX_IFACES];
+    struct ps_history_page page = {0};
+    uint64_t total;
+    size_t n = 0;
+
+    if (ps_history_ways(h, id, 0, 16, false, &page) == 0) {
+        REQUIRE(page.n <= 16);
+        for (size_t i = 0; i < page.n; i++)
+            show(&page.ways[i]->base);
+        free(page.ways);
+    }
+    if (ps_history_ifaces(h, id, ifaces, &n) == 0)
+        REQUIRE(n <= PS_HISTORY_MAX_IFACES);
+    ps_history_count(h, id, true, &total);
+}
+
+static void use_find(struct ps_history *h)
+{
+    Ps__FindPacketsRequest all = PS__FIND_PACKETS_REQUEST__INIT;
+    Ps__FindPacketsRequest port = PS__FIND_PACKETS_REQUEST__INIT;
+    struct ps_history_place from = {0};
+    struct ps_history_found found = {0};
+
+    port.has_sport = port.has_dport = 1;
+    if (ps_history_find(h, &all, &from, 4, UINT64_MAX, &found) == 0) {
+        REQUIRE(found.n <= 4 && (!found.more || found.n == 4));
+        from = found.next;
+        ps_history_found_clear(&found);
+    }
+    if (ps_history_find(h, &port, &from, 4, UINT64_MAX, &found) == 0)
+        ps_history_found_clear(&found);
+}
+
 static void use(struct ps_history *h)
 {
     static const char *const ids[] = {"r1", "a", ""};
-    Ps__PacketWay **packets = NULL;
     Ps__Trace **traces = NULL, *trace = NULL;
     uint64_t total;
     size_t n = 0;
 
-    if (ps_history_list(h, 0, 16, &traces, &n, &total) == 0) {
+    if (ps_history_list(h, NULL, 0, 16, &traces, &n, &total) == 0) {
         for (size_t i = 0; i < n; i++)
             show(&traces[i]->base);
         free(traces);
@@ -33,12 +67,9 @@ static void use(struct ps_history *h)
     for (size_t k = 0; k < ARRAY_SIZE(ids); k++) {
         if (ps_history_get(h, ids[k], &trace) == 0)
             show(&trace->base);
-        if (ps_history_packets(h, ids[k], 0, 16, &packets, &n, &total) < 0)
-            continue;
-        for (size_t i = 0; i < n; i++)
-            show(&packets[i]->base);
-        free(packets);
+        use_ways(h, ids[k]);
     }
+    use_find(h);
     ps_history_recover(h, 1);
     ps_history_delete(h, "a");
 }
@@ -69,10 +100,19 @@ static void use_file(const uint8_t *data, size_t size)
 static void use_rows(struct grow *g)
 {
     static const struct grow_table tables[] = {
-        {"DELETE FROM trace", "INSERT OR REPLACE INTO trace VALUES (?,?,?,?)",
+        {"DELETE FROM trace",
+         "INSERT OR REPLACE INTO trace VALUES (?,?,?,?,?,?)",
          &ps__trace__descriptor},
-        {"DELETE FROM packet", "INSERT OR REPLACE INTO packet VALUES (?,?,?)",
+        {"DELETE FROM sample", "INSERT OR REPLACE INTO sample VALUES (?,?)",
+         NULL},
+        {"DELETE FROM iface", "INSERT OR REPLACE INTO iface VALUES (?,?,?,?,?)",
+         NULL},
+        {"DELETE FROM way", "INSERT OR REPLACE INTO way VALUES (?,?,?,?,?)",
          &ps__packet_way__descriptor},
+        {"DELETE FROM seen", "INSERT OR REPLACE INTO seen VALUES (?,?,?)",
+         NULL},
+        {"DELETE FROM place", "INSERT OR REPLACE INTO place VALUES (?,?)",
+         NULL},
     };
     struct ps_history *h;
 

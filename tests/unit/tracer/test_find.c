@@ -177,8 +177,8 @@ static void test_whole(void **state _unused_)
     begin(h, "a", PS__TRACE__STATE__running);
     for (uint32_t i = 0; i < 20; i++)
         add(h, "a",
-            make_way(i, i * 1000, make_tuple("10.0.0.1", 1000 + i, "10.0.0.2",
-                                             80)));
+            make_way(i, i * 1000,
+                     make_tuple("10.0.0.1", 1000 + i, "10.0.0.2", 80)));
     ps_history_free(&h);
     h = open_history(8 * MIB);
     assert_int_equal(ps_history_ways(h, "a", 0, 100, false, &page), 0);
@@ -203,31 +203,32 @@ static void test_whole(void **state _unused_)
 static void test_bodies_are_small(void **state _unused_)
 {
     struct ps_way_codec *codec = NULL;
-    Ps__PacketWay *way = make_way(0, 0, make_tuple("10.0.0.1", 1, "10.0.0.2",
-                                                   80)),
+    Ps__PacketWay *way =
+                      make_way(0, 0, make_tuple("10.0.0.1", 1, "10.0.0.2", 80)),
                   *got = NULL;
-    uint8_t *plain = NULL, *body = NULL, *text = NULL;
-    size_t plain_len, len, text_len;
+    struct ps_way_plain sample = {0}, plain = {0};
+    uint8_t *body = NULL;
+    size_t len;
 
     assert_int_equal(ps_way_codec_new(&codec), 0);
-    assert_int_equal(ps_way_pack(way, &plain, &plain_len), 0);
+    assert_int_equal(ps_way_pack(way, &sample), 0);
     way->id = 4711;
-    assert_int_equal(ps_way_pack(way, &text, &text_len), 0);
+    assert_int_equal(ps_way_pack(way, &plain), 0);
     assert_int_equal(
-        ps_way_deflate(codec, plain, plain_len, text, text_len, &body, &len),
-        0);
-    assert_true(len < text_len / 4);
-    assert_int_equal(ps_way_unpack(codec, plain, plain_len, body, len, &got),
-                     0);
+        ps_way_deflate(codec, sample.data, sample.len, &plain, &body, &len), 0);
+    assert_true(len < plain.len / 4);
+    assert_int_equal(
+        ps_way_unpack(codec, sample.data, sample.len, body, len, &got), 0);
     assert_same(way, got);
     ps__packet_way__free_unpacked(got, NULL);
-    /* Cut, and with another sample: an error, or another way. */
+    /* Cut: an error. */
     for (size_t i = 0; i < len; i++)
         assert_int_equal(
-            ps_way_unpack(codec, plain, plain_len, body, i, &got), -EBADMSG);
-    free(plain);
+            ps_way_unpack(codec, sample.data, sample.len, body, i, &got),
+            -EBADMSG);
+    free(sample.data);
+    free(plain.data);
     free(body);
-    free(text);
     ps__packet_way__free_unpacked(way, NULL);
     ps_way_codec_free(&codec);
 }
@@ -299,8 +300,8 @@ static void test_find_pages(void **state _unused_)
     while (more) {
         struct ps_history_found found = {0};
 
-        assert_int_equal(
-            ps_history_find(h, q, &place, 7, UINT64_MAX, &found), 0);
+        assert_int_equal(ps_history_find(h, q, &place, 7, UINT64_MAX, &found),
+                         0);
         for (size_t i = 0; i < found.n; i++) {
             uint64_t first = found.ways[i]->first->unix_ns;
 
@@ -321,10 +322,20 @@ static void test_find_pages(void **state _unused_)
 
 static void test_places(void **state _unused_)
 {
-    static const char *const wrong[] = {
-        "", "0", "1", "1.2", "1.2.", "1.2.3.4", "a.2.3", "0.1.2", "1.2.-3",
-        "1.2.4294967296", "1.9223372036854775808.3",
-        "18446744073709551616.1.1", " 1.2.3", "1.2.3 "};
+    static const char *const wrong[] = {"",
+                                        "0",
+                                        "1",
+                                        "1.2",
+                                        "1.2.",
+                                        "1.2.3.4",
+                                        "a.2.3",
+                                        "0.1.2",
+                                        "1.2.-3",
+                                        "1.2.4294967296",
+                                        "1.9223372036854775808.3",
+                                        "18446744073709551616.1.1",
+                                        " 1.2.3",
+                                        "1.2.3 "};
     struct ps_history_place place;
 
     for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
