@@ -101,6 +101,14 @@ void ps_traces_tick(evutil_socket_t fd, short what, void *arg);
 size_t ps_traces_running(const struct tracer *t);
 void ps_tracer_names(const struct tracer *t, struct ps_names *ret_names);
 
+/* ---- traces_save.c ------------------------------------------------------ */
+
+/* Of a trace in SAVING or UNSAVED: some more of its ways; after the last the
+ * trace itself, and its slot is free. */
+void ps_traces_save(struct tracer *t, struct ps_trace *trace, uint64_t now);
+/* Its slot is free. */
+void ps_traces_free(struct ps_trace *trace);
+
 /* ---- ownership.c: owners of the packets' sockets ------------------------ */
 
 /* What fails is a capability that is missing. Privileged. */

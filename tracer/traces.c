@@ -127,98 +127,12 @@ static void add_up(struct tracer *t, const struct ps_trace *trace)
         t->lost[i] += ps_join_count(trace->join, (enum ps_join_result)i);
 }
 
-static void free_trace(struct ps_trace *trace)
-{
-    ps_join_free(&trace->join);
-    ps_keep_clear(&trace->keep);
-    if (trace->msg)
-        ps__trace__free_unpacked(trace->msg, NULL);
-    *trace = (struct ps_trace){0};
-}
-
-static void announce_end(struct tracer *t, const Ps__Trace *msg)
-{
-    char packets[24], drops[24];
-
-    snprintf(packets, sizeof(packets), "%llu",
-             (unsigned long long)msg->packets);
-    snprintf(drops, sizeof(drops), "%llu", (unsigned long long)msg->drops);
-    ps_publish(t->daemon, "trace", &msg->base, false);
-    ps_event(t->daemon, PS__EVENT__SEVERITY__info, "tracer.trace_done",
-             (const struct ps_event_param[]){{"id", msg->id},
-                                             {"reason", msg->end_reason},
-                                             {"packets", packets},
-                                             {"drops", drops},
-                                             {NULL, NULL}},
-             "Trace %s ended (%s): %s packets, %s dropped.", msg->id,
-             msg->end_reason, packets, drops);
-}
-
-static bool has_loss(const Ps__Trace *msg, const char *id)
-{
-    for (size_t i = 0; i < msg->n_losses; i++)
-        if (ps_streq(msg->losses[i]->id, id))
-            return true;
-    return false;
-}
-
-/* Its ways are stored, or cannot be. */
-static int put_end(struct tracer *t, struct ps_trace *trace, int error)
-{
-    Ps__Trace *msg = ps_traces_describe(t, trace);
-    int r;
-
-    if (!msg)
-        return -ENOMEM;
-    if (trace->phase == PS_TRACE_SAVING) {
-        msg->end_reason = strdup(trace->end_reason);
-        msg->ended = ps_time_to_pb(ps_now_ns());
-    }
-    msg->state = error < 0 ? PS__TRACE__STATE__failed : PS__TRACE__STATE__done;
-    if (error == 0 && trace->keep.quota && !has_loss(msg, "history_full"))
-        ps_losses_add(&msg->losses, &msg->n_losses, "history_full", "packets",
-                      ps_keep_missing(trace));
-    r = error < 0 ? error : ps_history_put(t->history, msg);
-    if (r < 0)
-        msg->state = PS__TRACE__STATE__failed;
-    if (r == 0 || trace->phase == PS_TRACE_SAVING)
-        announce_end(t, msg);
-    ps__trace__free_unpacked(trace->msg, NULL);
-    trace->msg = msg;
-    return r;
-}
-
-/* Some more of its ways; at the end the trace itself. */
-static void save(struct tracer *t, struct ps_trace *trace, uint64_t now)
-{
-    int r;
-
-    if (trace->discard) {
-        free_trace(trace);
-        return;
-    }
-    r = ps_keep_rest(t, trace, now);
-    if (r > 0)
-        return;
-    if (r == 0 || trace->phase == PS_TRACE_SAVING)
-        r = put_end(t, trace, r);
-    if (r == 0) {
-        free_trace(trace);
-        return;
-    }
-    if (trace->phase == PS_TRACE_SAVING)
-        ps_error("history_write_failed", "trace=%s error=" PS_Q, trace->msg->id,
-                 strerror(-r));
-    trace->phase = PS_TRACE_UNSAVED;
-    trace->since = now;
-}
-
 static void finish(struct tracer *t, struct ps_trace *trace)
 {
     add_up(t, trace);
     ps_ownership_tick(t, true);
     trace->phase = PS_TRACE_SAVING;
-    save(t, trace, ps_mono_ns());
+    ps_traces_save(t, trace, ps_mono_ns());
 }
 
 static void switch_off(struct tracer *t, struct ps_trace *trace,
@@ -276,11 +190,11 @@ static void advance(struct tracer *t, struct ps_trace *trace, uint64_t now)
             finish(t, trace);
         return;
     case PS_TRACE_SAVING:
-        save(t, trace, now);
+        ps_traces_save(t, trace, now);
         return;
     case PS_TRACE_UNSAVED:
         if (now - trace->since >= UNSAVED_NS)
-            save(t, trace, now);
+            ps_traces_save(t, trace, now);
         return;
     }
 }
@@ -310,11 +224,11 @@ static void end_now(struct tracer *t, struct ps_trace *trace)
     if (trace->phase == PS_TRACE_ENDING)
         finish(t, trace);
     while (trace->phase == PS_TRACE_SAVING)
-        save(t, trace, ps_mono_ns());
+        ps_traces_save(t, trace, ps_mono_ns());
     if (trace->phase == PS_TRACE_UNSAVED) {
-        save(t, trace, ps_mono_ns());
+        ps_traces_save(t, trace, ps_mono_ns());
         if (trace->phase == PS_TRACE_UNSAVED)
-            free_trace(trace);
+            ps_traces_free(trace);
     }
 }
 
@@ -394,7 +308,7 @@ static struct ps_trace *free_slot(struct tracer *t)
     for (size_t i = 0; i < PS_TRACER_MAX_TRACES; i++)
         if (t->traces[i].phase == PS_TRACE_UNSAVED) {
             t->unsaved++;
-            free_trace(&t->traces[i]);
+            ps_traces_free(&t->traces[i]);
             return &t->traces[i];
         }
     return NULL;
@@ -447,7 +361,7 @@ int ps_traces_start(struct tracer *t, Ps__Trace *msg,
             ps_history_delete(t->history, msg->id);
     }
     if (r < 0) {
-        free_trace(trace);
+        ps_traces_free(trace);
         if (!ps_traces_running(t)) {
             ps_probes_detach(t->probes);
             ps_ownership_end(t);
