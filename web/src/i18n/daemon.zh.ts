@@ -58,6 +58,10 @@ const loss: Same<'loss'> = {
   flow_map_full_bytes: '流表已满',
   flow_map_full_skbs: '流表已满',
   history_evicted: '因历史已满而移出',
+  graph_edges_full: '图中放不下的转移',
+  graph_nodes_full: '图中放不下',
+  graph_times_full: '超出图所保留的耗时',
+  history_given_up: '已放弃：磁盘没有空间',
   history_full: '历史记录已满',
   history_write_failed: '未能写入历史',
   hop_addresses_full: '某一跳的地址过多',
@@ -71,6 +75,7 @@ const loss: Same<'loss'> = {
   join_ambiguous: '符合不止一个包',
   join_no_packet: '不符合任何包',
   late_answers: '应答太迟',
+  live_left_out: '未实时显示：同时太多',
   log_lost: '未写入日志',
   malformed_answers: '应答格式错误',
   netns_unreadable: '无法读取',
@@ -150,6 +155,12 @@ export const zhTexts: Texts = {
     'tracer.trace_started': '追踪 {id} 已开始。',
     'tracer.trace_done':
       '追踪 {id} 已结束（{reason}）：{packets} 个包，{drops} 个被丢弃。',
+    'tracer.history_failed':
+      '追踪 {trace} 的包无法存储（{error}）；它们保留在内存中。请腾出磁盘空间。',
+    'tracer.history_recovered': '追踪 {trace} 的包重新得到存储。',
+    'tracer.trace_on_alert': '告警 {alert} 启动了追踪 {trace}。',
+    'analyzer.drop_spike':
+      '{proto} 流 {saddr}:{sport} - {daddr}:{dport} 每秒丢弃 {rate} 个包（上限 {bound}）。',
     'analyzer.map_full':
       '分析器的一张表已满：{skbs} 个 skb 未计入任何流；请调大 flows-max、flow-drops-max 或 interfaces-max。',
     'gateway.tls_reloaded': '证书 {certificate} 已生效。',
@@ -175,6 +186,7 @@ export const zhTexts: Texts = {
     'auth.no_token': '请求没有携带令牌。',
     'auth.wrong_token': '令牌不正确。',
     'auth.role': '您的角色不足以执行此操作。',
+    'auth.payload': '您的令牌无权查看包的内容；不带此参数即可查看包头。',
     'auth.too_many': '错误的令牌过多，请稍后再试。',
     'auth.session_ended': '登录已结束，请重新登录。',
     'auth.foreign_page': '登录凭证只对控制台自己的页面有效。',
@@ -200,6 +212,8 @@ export const zhTexts: Texts = {
     'service.timeout': '守护进程没有在时限内应答。',
     'service.unavailable': '守护进程没有运行。',
     'store.full': '状态目录所在磁盘已满；没有任何更改。',
+    'trace.busy': '正在生成的图过多，请稍后再试。',
+    'trace.format': '请使用 pcapng 或 jsonl 格式。',
     'trace.max_packets': '包数须在允许范围内。',
     'trace.not_found': '没有这个追踪。',
     'trace.too_many': '同时运行的追踪已达上限；请等待其一结束，或删除一个。',
