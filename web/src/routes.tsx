@@ -18,6 +18,7 @@ export const routes: RouteObject[] = [
       { path: 'sockets', lazy: () => import('./pages/sockets') },
       { path: 'traces', lazy: () => import('./pages/traces') },
       { path: 'traces/:id', lazy: () => import('./pages/trace') },
+      { path: 'packets', lazy: () => import('./pages/packets') },
       { path: 'paths', lazy: () => import('./pages/paths') },
       { path: 'paths/:id', lazy: () => import('./pages/path') },
       { path: 'rules', lazy: () => import('./pages/rules') },

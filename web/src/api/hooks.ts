@@ -76,11 +76,18 @@ export const useTraces = () =>
 export const useTrace = (trace: string) =>
   usePoll<T.Trace>(['trace', trace], `traces/${id(trace)}`)
 
-export const usePackets = (trace: string, limit: number, live: boolean) =>
-  usePoll<T.PacketWayList>(
-    ['packets', trace, limit],
-    `traces/${id(trace)}/packets?limit=${limit}`,
+export const useGraph = (trace: string, live: boolean) =>
+  usePoll<T.TraceGraph>(
+    ['graph', trace],
+    `traces/${id(trace)}/graph`,
     live ? POLL_MS : false,
+  )
+
+export const useFindPackets = (request: T.FindPacketsRequest) =>
+  usePoll<T.FoundPackets>(
+    ['find', request],
+    `packets${buildQuery(request)}`,
+    false,
   )
 
 export const usePaths = () =>
@@ -132,6 +139,29 @@ export function useCreateTrace() {
   return useMutation({
     mutationFn: (body: T.CreateTraceRequest) =>
       client.request<T.Trace>('traces', { method: 'POST', body }),
+    onSuccess: (trace) => {
+      queries.setQueryData(['trace', trace.id], trace)
+      return queries.invalidateQueries({ queryKey: ['traces'] })
+    },
+  })
+}
+
+/** Another filter for a trace that runs. */
+export function useSetFilter() {
+  const { client } = useAuth()
+  const queries = useQueryClient()
+  return useMutation({
+    mutationFn: ({
+      id: trace,
+      filter,
+    }: {
+      id: string
+      filter: T.TraceFilter
+    }) =>
+      client.request<T.Trace>(`traces/${id(trace)}/filter`, {
+        method: 'PUT',
+        body: filter,
+      }),
     onSuccess: (trace) => {
       queries.setQueryData(['trace', trace.id], trace)
       return queries.invalidateQueries({ queryKey: ['traces'] })

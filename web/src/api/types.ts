@@ -37,6 +37,15 @@ export type Drop = Schemas['Drop']
 export type Step = Schemas['Step']
 export type PacketWay = Schemas['PacketWay']
 export type PacketWayList = Schemas['PacketWayList']
+export type ListPacketsRequest = Query<'listTracePackets'>
+export type FindPacketsRequest = Query<'findPackets'>
+export type FoundPackets = Schemas['FoundPackets']
+export type Frame = Schemas['Frame']
+export type ProbeCount = Schemas['ProbeCount']
+export type Latency = Schemas['Latency']
+export type GraphNode = Schemas['GraphNode']
+export type GraphEdge = Schemas['GraphEdge']
+export type TraceGraph = Schemas['TraceGraph']
 
 export type Counters = Schemas['Counters']
 export type DropCount = Schemas['DropCount']

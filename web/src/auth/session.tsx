@@ -158,3 +158,9 @@ export function useCan(need: (typeof RANKS)[number]): boolean {
   const role = useRole()
   return RANKS.findIndex((name) => name === role) >= RANKS.indexOf(need)
 }
+
+/** Whether what packets carry may be asked for; it is a right by itself. */
+export function useHasPayload(): boolean {
+  const { state } = useAuth()
+  return state.status === 'in' && state.session.roles.includes('payload')
+}

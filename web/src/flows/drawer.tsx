@@ -18,7 +18,7 @@ import { Facts } from '../ui/page'
 import { Notice } from '../ui/notice'
 import { ProblemNotice } from '../ui/problem'
 import { protocolText } from '../ui/protocols'
-import { blockFlowLink, traceFlowLink } from './links'
+import { blockFlowLink, findFlowLink, traceFlowLink } from './links'
 
 /** All that is counted of one flow. */
 export function FlowDrawer({
@@ -94,6 +94,9 @@ function FlowDetail({ flow }: { flow: Flow }) {
         <p className="ps-actions">
           <Link className="ps-button" to={traceFlowLink(flow)}>
             {t('flows.trace')}
+          </Link>
+          <Link className="ps-button" to={findFlowLink(flow)}>
+            {t('traces.find')}
           </Link>
           {canRule && (
             <Link className="ps-button" to={blockFlowLink(flow)}>

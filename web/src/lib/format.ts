@@ -170,7 +170,7 @@ export function formatDateTime(text: Maybe<string>, locale: string): string {
 export function formatClock(
   text: Maybe<string>,
   locale: string,
-  digits: 0 | 3 | 6 = 0,
+  digits: 0 | 3 | 6 | 9 = 0,
 ): string {
   const time = parseTime(text)
   if (!time) return UNKNOWN

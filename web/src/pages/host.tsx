@@ -41,21 +41,26 @@ export function Component() {
       title={t('host.title', { ip })}
       aside={<Updated at={dataUpdatedAt} />}
       actions={
-        canChange && (
-          <>
-            <Link className="ps-button" to={hostLinks.measure(ip)}>
-              {t('host.measure')}
-            </Link>
-            <Link className="ps-button" to={hostLinks.trace(ip)}>
-              {t('host.trace')}
-            </Link>
-            {canRule && (
-              <Link className="ps-button" to={hostLinks.block(ip)}>
-                {t('host.block')}
+        <>
+          <Link className="ps-button" to={hostLinks.find(ip)}>
+            {t('traces.find')}
+          </Link>
+          {canChange && (
+            <>
+              <Link className="ps-button" to={hostLinks.measure(ip)}>
+                {t('host.measure')}
               </Link>
-            )}
-          </>
-        )
+              <Link className="ps-button" to={hostLinks.trace(ip)}>
+                {t('host.trace')}
+              </Link>
+              {canRule && (
+                <Link className="ps-button" to={hostLinks.block(ip)}>
+                  {t('host.block')}
+                </Link>
+              )}
+            </>
+          )}
+        </>
       }
     >
       {error && <ProblemNotice error={error} />}

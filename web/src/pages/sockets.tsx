@@ -29,6 +29,7 @@ const NAMES = [
   'addr',
   'port',
   'process',
+  'container',
   'sort',
 ] as const
 type Name = (typeof NAMES)[number]
@@ -50,6 +51,9 @@ const STATES = [
   'CLOSING',
 ] as const
 
+/** The gateway takes the first 12 digits too. */
+const isContainer = (text: string) => /^[0-9a-f]{12,64}$/.test(text)
+
 /** The field "process" takes a name or a number. */
 export function socketsRequest(filters: Filters<Name>): ListSocketsRequest {
   const isPid = /^\d{1,9}$/.test(filters.process)
@@ -63,6 +67,7 @@ export function socketsRequest(filters: Filters<Name>): ListSocketsRequest {
     port: isPort(filters.port) ? Number(filters.port) : undefined,
     pid: isPid ? Number(filters.process) : undefined,
     comm: isPid ? undefined : filters.process,
+    container: filters.container,
   })
 }
 
@@ -140,6 +145,13 @@ export function Component() {
           value={filters.process}
           onChange={(value) => setFilter('process', value)}
           width={140}
+        />
+        <FilterField
+          label={t('traces.container')}
+          value={filters.container}
+          onChange={(value) => setFilter('container', value)}
+          isValid={isContainer}
+          width={130}
         />
         {isFiltered && (
           <button type="button" className="ps-button" onClick={clear}>

@@ -1,47 +1,39 @@
 // SPDX-License-Identifier: MIT
 import { useState } from 'react'
 import { Link, useNavigate, useParams, useSearchParams } from 'react-router'
-import { useDeleteTrace, usePackets, useTrace } from '../api/hooks'
+import { useDeleteTrace, useGraph, useTrace } from '../api/hooks'
+import { buildQuery } from '../api/query'
 import type { Trace } from '../api/types'
 import { useCan } from '../auth/session'
-import { isKey, useI18n } from '../i18n'
-import {
-  formatCount,
-  formatDateTime,
-  formatDuration,
-  formatSeconds,
-  nsBetween,
-  UNKNOWN,
-} from '../lib/format'
-import { FilterText } from '../traces/filter-text'
-import { PacketList } from '../traces/packet-list'
-import { PacketWayView } from '../traces/way'
-import { LossList, plain, StateTag } from '../ui/figures'
+import { useI18n } from '../i18n'
+import { formatCount } from '../lib/format'
+import { Accounting } from '../traces/accounting'
+import { DropsView } from '../traces/drops'
+import { ExportButtons, useExport } from '../traces/export'
+import { FilterForm } from '../traces/form'
+import { GraphView } from '../traces/graph'
+import { Recording } from '../traces/recording'
+import { Summary } from '../traces/summary'
+import { useWays } from '../traces/use-ways'
 import { ConfirmButton } from '../ui/confirm'
-import { Empty, Facts, Page, Section } from '../ui/page'
+import { StateTag } from '../ui/figures'
+import { Dialog } from '../ui/form'
+import { Empty, Page } from '../ui/page'
 import { ProblemNotice } from '../ui/problem'
-import { CapabilityList } from '../ui/capabilities'
+import { Tabs } from '../ui/tabs'
 
-const PAGE = 200
-const MAX = 1000
+const VIEWS = ['packets', 'drops', 'graph', 'account'] as const
+type View = (typeof VIEWS)[number]
 
 export function Component() {
-  const { t, locale } = useI18n()
+  const { t } = useI18n()
   const { id = '' } = useParams()
-  const navigate = useNavigate()
-  const canChange = useCan('operator')
-  const [params, setParams] = useSearchParams()
-  const [limit, setLimit] = useState(PAGE)
+  const [params] = useSearchParams()
   const trace = useTrace(id)
-  const isLive = trace.data?.state === 'running'
-  const packets = usePackets(id, limit, isLive)
   const remove = useDeleteTrace()
-  const picked = params.get('packet')
-  const list = packets.data?.packets ?? []
-  const packet =
-    list.find((p) => String(p.id) === picked) ??
-    (picked === null ? list[0] : undefined)
-  const error = trace.error ?? packets.error ?? remove.error
+  const download = useExport(id)
+  const view = VIEWS.find((one) => one === params.get('view')) ?? 'packets'
+  const error = trace.error ?? remove.error ?? download.error
 
   return (
     <Page
@@ -53,125 +45,125 @@ export function Component() {
           <Link className="ps-button" to="/traces">
             {t('traces.back')}
           </Link>
-          {canChange && trace.data && (
-            <ConfirmButton
-              label={t(isLive ? 'traces.delete' : 'common.delete')}
-              question={t('traces.delete.ask')}
-              busy={remove.isPending}
-              onConfirm={() =>
-                remove.mutate(id, { onSuccess: () => void navigate('/traces') })
-              }
-            />
+          {trace.data && (
+            <>
+              <ExportButtons of={download} />
+              <Changes trace={trace.data} remove={remove} />
+            </>
           )}
         </>
       }
     >
       {error && <ProblemNotice error={error} />}
-      {trace.data && <Summary trace={trace.data} />}
-      {packets.data && (
-        <div className="ps-split">
-          <Section
-            title={t('traces.packets')}
-            aside={t('common.shown', {
-              shown: formatCount(list.length, locale),
-              total: formatCount(packets.data.total, locale),
-            })}
-          >
-            {list.length === 0 ? (
-              <Empty>
-                {t(isLive ? 'traces.packets.wait' : 'traces.packets.none')}
-              </Empty>
-            ) : (
-              <PacketList
-                packets={list}
-                selected={packet?.id}
-                onSelect={(next) =>
-                  setParams({ packet: String(next) }, { replace: true })
-                }
-              />
-            )}
-            {packets.data.total > list.length && limit < MAX && (
-              <button
-                type="button"
-                className="ps-button"
-                onClick={() => setLimit(MAX)}
-              >
-                {t('common.more')}
-              </button>
-            )}
-          </Section>
-          <Section
-            title={
-              packet ? t('traces.packet', { id: packet.id }) : t('traces.way')
-            }
-          >
-            {packet ? (
-              <PacketWayView packet={packet} />
-            ) : (
-              <Empty>{t('traces.packet.pick')}</Empty>
-            )}
-          </Section>
-        </div>
+      {trace.data && (
+        <>
+          <Summary trace={trace.data} />
+          <Views trace={trace.data} view={view} />
+        </>
       )}
     </Page>
   )
 }
 
-function Summary({ trace }: { trace: Trace }) {
-  const { t, locale } = useI18n()
-  const endKey = `traces.end.${trace.end_reason ?? ''}`
+/** What who may change something can do with the trace. */
+function Changes({
+  trace,
+  remove,
+}: {
+  trace: Trace
+  remove: ReturnType<typeof useDeleteTrace>
+}) {
+  const { t } = useI18n()
+  const navigate = useNavigate()
+  const canChange = useCan('operator')
+  const [changing, setChanging] = useState(false)
+  const isLive = trace.state === 'running'
+  if (!canChange) return null
   return (
     <>
-      <Facts
-        items={[
-          [t('traces.filter'), <FilterText key="f" filter={trace.filter} />],
-          [t('common.created'), formatDateTime(trace.created, locale)],
-          [
-            t('common.duration'),
-            trace.ended === undefined
-              ? formatSeconds(trace.duration_ns, locale)
-              : formatDuration(nsBetween(trace.created, trace.ended), locale),
-          ],
-          [
-            t('traces.end'),
-            isKey(endKey) ? plain(t, endKey) : (trace.end_reason ?? UNKNOWN),
-          ],
-          [t('common.packets'), formatCount(trace.packets, locale)],
-          [t('traces.steps'), formatCount(trace.steps, locale)],
-          [
-            t('common.drops'),
-            <span key="d" className={trace.drops > 0 ? 'ps-bad' : undefined}>
-              {formatCount(trace.drops, locale)}
-            </span>,
-          ],
-          [
-            t('traces.hits'),
-            <span key="h" title={t('traces.hits.help')}>
-              {formatCount(trace.hits, locale)}
-            </span>,
-          ],
-          trace.comment === undefined
-            ? undefined
-            : [t('common.comment'), trace.comment],
-        ]}
+      {isLive && (
+        <button
+          type="button"
+          className="ps-button"
+          onClick={() => setChanging(true)}
+        >
+          {t('traces.change')}
+        </button>
+      )}
+      <ConfirmButton
+        label={t(isLive ? 'traces.delete' : 'common.delete')}
+        question={t('traces.delete.ask')}
+        busy={remove.isPending}
+        onConfirm={() =>
+          remove.mutate(trace.id, {
+            onSuccess: () => void navigate('/traces'),
+          })
+        }
       />
-      {trace.losses.some((loss) => loss.count > 0) && (
-        <LossList losses={trace.losses} />
-      )}
-      {trace.stations.length > 0 && (
-        <details className="ps-details">
-          <summary>
-            {t('traces.stations')}{' '}
-            <span className="ps-dim">
-              {t('services.capabilities.count', {
-                available: trace.stations.filter((s) => s.available).length,
-                total: trace.stations.length,
-              })}
-            </span>
-          </summary>
-          <CapabilityList list={trace.stations} />
-        </details>
-      )}
+      <Dialog
+        opened={changing && isLive}
+        onClose={() => setChanging(false)}
+        title={t('traces.change')}
+        size="xl"
+      >
+        <FilterForm trace={trace} onDone={() => setChanging(false)} />
+      </Dialog>
     </>
+  )
+}
+
+function Views({ trace, view }: { trace: Trace; view: View }) {
+  const { t, locale } = useI18n()
+  const count = (n: number) => <span className="ps-dim">{n}</span>
+  return (
+    <>
+      <Tabs
+        label={t('traces.views')}
+        current={view}
+        items={VIEWS.map((one) => ({
+          id: one,
+          to: one === 'packets' ? '?' : `?view=${one}`,
+          text: (
+            <>
+              {t(`traces.view.${one}`)}{' '}
+              {one === 'packets' && count(trace.packets)}
+              {one === 'drops' && trace.drops > 0 && (
+                <span className="ps-tag" data-tone="bad">
+                  {formatCount(trace.drops, locale)}
+                </span>
+              )}
+            </>
+          ),
+        }))}
+      />
+      {view === 'packets' && <Recording trace={trace} />}
+      {view === 'drops' && <Drops trace={trace} />}
+      {view === 'graph' && <Graph trace={trace} />}
+      {view === 'account' && <Accounting trace={trace} />}
+    </>
+  )
+}
+
+function Drops({ trace }: { trace: Trace }) {
+  const { t } = useI18n()
+  const { packets, total, error } = useWays(trace, { drops_only: true })
+  if (error) return <ProblemNotice error={error} />
+  if (!packets) return <Empty>{t('common.loading')}</Empty>
+  return (
+    <DropsView
+      packets={packets}
+      total={total}
+      linkTo={(packet) => `?drops=1&packet=${packet.id}`}
+    />
+  )
+}
+
+function Graph({ trace }: { trace: Trace }) {
+  const { t } = useI18n()
+  const { data, error } = useGraph(trace.id, trace.state === 'running')
+  if (error) return <ProblemNotice error={error} />
+  if (!data) return <Empty>{t('common.loading')}</Empty>
+  return (
+    <GraphView graph={data} linkTo={(from, to) => buildQuery({ from, to })} />
   )
 }

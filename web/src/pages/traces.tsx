@@ -7,7 +7,8 @@ import { useCan } from '../auth/session'
 import { useI18n } from '../i18n'
 import { formatCount, formatDateTime } from '../lib/format'
 import { FilterText } from '../traces/filter-text'
-import { TRACE_FIELDS, TraceForm, type TraceDraft } from '../traces/form'
+import { TRACE_FIELDS, type TraceDraft } from '../traces/draft'
+import { TraceForm } from '../traces/form'
 import { lossText, StateTag } from '../ui/figures'
 import { Dialog } from '../ui/form'
 import { Page } from '../ui/page'
@@ -32,11 +33,16 @@ export function Component() {
       title={t('traces.title')}
       aside={<Updated at={dataUpdatedAt} age={age} />}
       actions={
-        canChange && (
-          <Link className="ps-button" data-main to="/traces?new=1">
-            {t('traces.new')}
+        <>
+          <Link className="ps-button" to="/packets">
+            {t('traces.find')}
           </Link>
-        )
+          {canChange && (
+            <Link className="ps-button" data-main to="/traces?new=1">
+              {t('traces.new')}
+            </Link>
+          )}
+        </>
       }
     >
       {error && <ProblemNotice error={error} />}
@@ -54,6 +60,7 @@ export function Component() {
         opened={canChange && params.has('new')}
         onClose={() => setParams({}, { replace: true })}
         title={t('traces.new')}
+        size="xl"
       >
         <TraceForm
           initial={draft}

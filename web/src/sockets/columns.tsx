@@ -1,13 +1,23 @@
 // SPDX-License-Identifier: MIT
 import { useMemo } from 'react'
-import type { Owner, Socket } from '../api/types'
+import { Link } from 'react-router'
+import type { Socket } from '../api/types'
+import { useCan } from '../auth/session'
+import { traceSocketLink } from '../flows/links'
 import { useI18n } from '../i18n'
 import { formatCount, formatDuration, UNKNOWN } from '../lib/format'
 import { Endpoint, Endpoints } from '../ui/figures'
+import { Icon } from '../ui/icon'
+import { OwnerText } from '../ui/owner'
 import type { Columns } from '../ui/table'
+
+interface SocketCell {
+  row: { original: Socket }
+}
 
 export function useSocketColumns(): Columns<Socket> {
   const { t, locale } = useI18n()
+  const canTrace = useCan('operator')
   return useMemo<Columns<Socket>>(
     () => [
       {
@@ -76,7 +86,7 @@ export function useSocketColumns(): Columns<Socket> {
         header: t('sockets.process'),
         meta: { width: 160, narrow: 116, grow: 2, wrap: true },
         cell: ({ row: { original: socket } }) => (
-          <Owners owners={socket.owners} />
+          <OwnerText owner={socket.owners[0]} others={socket.owners.slice(1)} />
         ),
       },
       {
@@ -141,34 +151,28 @@ export function useSocketColumns(): Columns<Socket> {
           </span>
         ),
       },
+      ...(canTrace
+        ? [
+            {
+              id: 'trace',
+              header: () => (
+                <span className="ps-hidden">{t('common.action')}</span>
+              ),
+              meta: { width: 38 },
+              cell: ({ row: { original: socket } }: SocketCell) => (
+                <Link
+                  className="ps-icon-button"
+                  to={traceSocketLink(socket)}
+                  aria-label={t('sockets.trace')}
+                  title={t('sockets.trace')}
+                >
+                  <Icon name="traces" />
+                </Link>
+              ),
+            },
+          ]
+        : []),
     ],
-    [t, locale],
-  )
-}
-
-function ownerText(owner: Owner): string {
-  return `${owner.comm ?? ''}[${owner.pid}]`
-}
-
-/** The first owner; how many more, and all of them in the title. */
-function Owners({ owners }: { owners: readonly Owner[] }) {
-  const { t } = useI18n()
-  const first = owners[0]
-  if (!first) {
-    return <span title={t('sockets.process.none')}>{UNKNOWN}</span>
-  }
-  const lines = owners.map((owner) =>
-    [ownerText(owner), owner.container ?? owner.cgroup]
-      .filter(Boolean)
-      .join(' '),
-  )
-  return (
-    <span className="ps-mono" title={lines.join('\n')}>
-      {first.comm ?? UNKNOWN}
-      <span className="ps-dim">
-        [{first.pid}]{owners.length > 1 && ` +${owners.length - 1}`}
-        {first.container !== undefined && ` ${first.container.slice(0, 12)}`}
-      </span>
-    </span>
+    [t, locale, canTrace],
   )
 }

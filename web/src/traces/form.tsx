@@ -1,44 +1,45 @@
 // SPDX-License-Identifier: MIT
-import { Button } from '@mantine/core'
+import { Button, NativeSelect } from '@mantine/core'
 import { useState, type SyntheticEvent } from 'react'
-import { useCreateTrace } from '../api/hooks'
-import { compact } from '../api/query'
-import type { CreateTraceRequest, Trace, TraceFilter } from '../api/types'
+import { useCreateTrace, useSetFilter } from '../api/hooks'
+import type { Trace } from '../api/types'
 import { useI18n } from '../i18n'
-import { Field, numberOf, useFieldErrors } from '../ui/form'
+import { Field, useFieldErrors } from '../ui/form'
+import {
+  ASKED_FIELDS,
+  askedAs,
+  draftOf,
+  filterOf,
+  traceRequest,
+  type TraceDraft,
+  type TraceField,
+} from './draft'
+import {
+  bind,
+  FilterFields,
+  Group,
+  Switchable,
+  type Bound,
+} from './filter-fields'
+import { FunctionTierMissing, useFunctionTier } from './tiers'
 
-export const TRACE_FIELDS = [
-  'saddr',
-  'sport',
-  'daddr',
-  'dport',
-  'proto',
-  'netns',
-  'max_packets',
-  'duration',
-  'comment',
-] as const
-export type TraceDraft = Record<(typeof TRACE_FIELDS)[number], string>
-
-export function traceRequest(draft: TraceDraft): CreateTraceRequest {
-  const seconds = numberOf(draft.duration)
-  return compact<CreateTraceRequest>({
-    filter: compact<TraceFilter>({
-      saddr: draft.saddr.trim(),
-      daddr: draft.daddr.trim(),
-      sport: numberOf(draft.sport),
-      dport: numberOf(draft.dport),
-      proto: draft.proto.trim(),
-      netns: numberOf(draft.netns),
-    }),
-    max_packets: numberOf(draft.max_packets),
-    duration_ns: seconds === undefined ? undefined : Math.round(seconds * 1e9),
-    comment: draft.comment.trim(),
-  })
+/** What is typed, and what the gateway says of it. */
+function useDraft<F extends TraceField>(
+  initial: Record<F, string>,
+  error: unknown,
+) {
+  const [draft, setDraft] = useState(initial)
+  const errors = useFieldErrors(error, 'filter', ASKED_FIELDS)
+  const bound: Bound<F> = {
+    draft,
+    set: (name, value) => setDraft((now) => ({ ...now, [name]: value })),
+    errorOf: (name) =>
+      askedAs(name)
+        .map(errors.of)
+        .find((text) => text !== undefined),
+  }
+  return { bound, rest: errors.rest }
 }
-
-/** Names of the request's fields, as the gateway's errors use them. */
-const ASKED_AS: Record<string, string> = { duration: 'duration_ns' }
 
 export function TraceForm({
   initial,
@@ -48,54 +49,128 @@ export function TraceForm({
   onDone: (trace: Trace) => void
 }) {
   const { t } = useI18n()
-  const [draft, setDraft] = useState(initial)
   const { mutate, error, isPending } = useCreateTrace()
-  const names = TRACE_FIELDS.map((name) => ASKED_AS[name] ?? name)
-  const errors = useFieldErrors(error, 'filter', names)
+  const { bound, rest } = useDraft<TraceField>(initial, error)
 
   function submit(event: SyntheticEvent) {
     event.preventDefault()
-    mutate(traceRequest(draft), { onSuccess: onDone })
+    mutate(traceRequest(bound.draft), { onSuccess: onDone })
   }
-  const field = (name: keyof TraceDraft) => ({
-    value: draft[name],
-    onChange: (event: { currentTarget: HTMLInputElement }) => {
-      const { value } = event.currentTarget
-      setDraft((now) => ({ ...now, [name]: value }))
-    },
-    error: errors.of(ASKED_AS[name] ?? name),
-  })
 
   return (
     <form className="ps-form" onSubmit={submit}>
-      {errors.rest}
-      <p className="ps-dim ps-wide">{t('traces.direction')}</p>
-      <Field label={t('traces.saddr')} data-autofocus {...field('saddr')} />
-      <Field label={t('traces.sport')} {...field('sport')} />
-      <Field label={t('traces.daddr')} {...field('daddr')} />
-      <Field label={t('traces.dport')} {...field('dport')} />
-      <Field
-        label={t('common.protocol')}
-        placeholder="tcp"
-        {...field('proto')}
-      />
-      <Field label={t('traces.netns')} {...field('netns')} />
+      {rest}
+      <FilterFields of={bound} />
+      <Group
+        title={t('traces.group.detail')}
+        of={bound}
+        names={['tier', 'stacks', 'snaplen']}
+      >
+        <DetailFields of={bound} />
+      </Group>
       <Field
         label={t('traces.max')}
         placeholder="1000"
-        {...field('max_packets')}
+        inputMode="numeric"
+        {...bind(bound, 'max_packets')}
       />
       <Field
         label={t('traces.duration')}
         placeholder="60"
-        {...field('duration')}
+        inputMode="decimal"
+        {...bind(bound, 'duration')}
       />
       <div className="ps-wide">
-        <Field label={t('common.comment')} mono={false} {...field('comment')} />
+        <Field
+          label={t('common.comment')}
+          mono={false}
+          {...bind(bound, 'comment')}
+        />
       </div>
       <div className="ps-form-end">
         <Button type="submit" size="xs" loading={isPending}>
           {t('traces.start')}
+        </Button>
+      </div>
+    </form>
+  )
+}
+
+function DetailFields({ of }: { of: Bound }) {
+  const { t } = useI18n()
+  const functions = useFunctionTier()
+  return (
+    <>
+      <NativeSelect
+        size="xs"
+        label={t('traces.tier')}
+        description={t('traces.tier.help')}
+        inputWrapperOrder={['label', 'input', 'description', 'error']}
+        value={of.draft.tier}
+        error={of.errorOf('tier')}
+        data={[
+          { value: '', label: t('traces.tier.best') },
+          { value: 'core', label: t('traces.tier.core') },
+          { value: 'function', label: t('traces.tier.function') },
+        ]}
+        onChange={(event) => of.set('tier', event.currentTarget.value)}
+      />
+      <Field
+        label={t('traces.snaplen')}
+        description={t('traces.snaplen.help')}
+        placeholder="128"
+        inputMode="numeric"
+        {...bind(of, 'snaplen')}
+      />
+      {functions && !functions.available && (
+        <div className="ps-wide">
+          <FunctionTierMissing capability={functions} />
+        </div>
+      )}
+      <div className="ps-wide">
+        <Switchable
+          of={of}
+          name="stacks"
+          label={t('traces.stacks')}
+          description={t('traces.stacks.help')}
+        />
+      </div>
+    </>
+  )
+}
+
+/** The filter of a trace that runs: the next packet is held against it. */
+export function FilterForm({
+  trace,
+  onDone,
+}: {
+  trace: Trace
+  onDone: () => void
+}) {
+  const { t } = useI18n()
+  const { mutate, error, isPending } = useSetFilter()
+  const [initial] = useState(() => draftOf(trace.filter))
+  const { bound, rest } = useDraft(initial, error)
+
+  function submit(event: SyntheticEvent) {
+    event.preventDefault()
+    mutate(
+      { id: trace.id, filter: filterOf(bound.draft) },
+      { onSuccess: onDone },
+    )
+  }
+
+  return (
+    <form className="ps-form" onSubmit={submit}>
+      <p className="ps-dim ps-wide">{t('traces.change.help')}</p>
+      {rest}
+      <FilterFields of={bound} />
+      <div className="ps-form-end">
+        <Button size="xs" variant="default" onClick={onDone}>
+          {t('common.cancel')}
+        </Button>
+        <Button type="submit" size="xs" loading={isPending}>
+          {t('traces.change.do')}
         </Button>
       </div>
     </form>

@@ -2,15 +2,10 @@
 import { useMemo, useRef, useEffect } from 'react'
 import type { PacketWay } from '../api/types'
 import { isKey, useI18n } from '../i18n'
-import {
-  formatClock,
-  formatCount,
-  formatDuration,
-  nsBetween,
-  UNKNOWN,
-} from '../lib/format'
+import { formatClock, formatDuration, nsBetween, UNKNOWN } from '../lib/format'
 import { plain, Tag } from '../ui/figures'
 import { DataTable, type Columns } from '../ui/table'
+import { dropOf, useReasonText } from './drop'
 import { tupleText } from './filter-text'
 
 export function Fate({ fate }: { fate: string | undefined }) {
@@ -20,14 +15,43 @@ export function Fate({ fate }: { fate: string | undefined }) {
   return <Tag word={fate} text={isKey(key) ? plain(t, key) : fate} />
 }
 
+/** The last one that was seen first; they are numbered as they came. */
+export function newestFirst(packets: readonly PacketWay[]): PacketWay[] {
+  return [...packets].sort((a, b) => b.id - a.id)
+}
+
+/** The way's end; of a drop, why. */
+function FateOf({ packet }: { packet: PacketWay }) {
+  const { t } = useI18n()
+  const reasonText = useReasonText()
+  const drop = dropOf(packet)
+  if (!drop) return <Fate fate={packet.fate} />
+  const reason = reasonText(drop)
+  return (
+    <span
+      className="ps-tag ps-fate"
+      data-tone="bad"
+      title={t('traces.dropped', { reason })}
+    >
+      <span className="ps-hidden">{t('traces.fate.dropped')}</span>
+      <span aria-hidden="true">✕ </span>
+      <span>{reason}</span>
+    </span>
+  )
+}
+
+/** What sets this packet apart from every other. */
+export const packetKey = (packet: PacketWay) =>
+  `${packet.trace ?? ''} ${packet.id}`
+
 export function PacketList({
   packets,
   selected,
   onSelect,
 }: {
   packets: PacketWay[]
-  selected: number | undefined
-  onSelect: (id: number) => void
+  selected: string | undefined
+  onSelect: (packet: PacketWay) => void
 }) {
   const { t, locale } = useI18n()
   const select = useRef(onSelect)
@@ -39,40 +63,34 @@ export function PacketList({
       {
         id: 'time',
         header: t('traces.time'),
-        meta: { width: 126, narrow: 112 },
+        meta: { width: 92, narrow: 84 },
         cell: ({ row: { original: packet } }) => (
           <button
             type="button"
             className="ps-link ps-mono"
             aria-label={t('traces.packet', { id: packet.id })}
-            onClick={() => select.current(packet.id)}
+            title={formatClock(packet.first, locale, 9)}
+            onClick={() => select.current(packet)}
           >
-            {formatClock(packet.first, locale, 6)}
+            {formatClock(packet.first, locale, 3)}
           </button>
         ),
       },
       {
         id: 'tuple',
         header: t('common.address'),
-        meta: { width: 150, grow: 1, wrap: true },
+        meta: { width: 200, narrow: 120, grow: 1, wrap: true },
         cell: ({ row: { original: packet } }) => (
           <span className="ps-mono" title={tupleText(packet.tuple)}>
+            <span className="ps-dim">{packet.tuple.proto}</span>{' '}
             {tupleText(packet.tuple)}
           </span>
         ),
       },
       {
-        id: 'length',
-        header: t('traces.length'),
-        meta: { width: 60, align: 'right', only: 'wide' },
-        cell: ({ row: { original: packet } }) => (
-          <span className="ps-num">{formatCount(packet.len, locale)}</span>
-        ),
-      },
-      {
         id: 'took',
         header: t('common.duration'),
-        meta: { width: 74, align: 'right', only: 'wide' },
+        meta: { width: 68, align: 'right', only: 'wide' },
         cell: ({ row: { original: packet } }) => (
           <span className="ps-num">
             {formatDuration(nsBetween(packet.first, packet.last), locale)}
@@ -82,8 +100,8 @@ export function PacketList({
       {
         id: 'fate',
         header: t('traces.fate'),
-        meta: { width: 88, narrow: 64 },
-        cell: ({ row: { original: packet } }) => <Fate fate={packet.fate} />,
+        meta: { width: 130, narrow: 112 },
+        cell: ({ row: { original: packet } }) => <FateOf packet={packet} />,
       },
     ],
     [t, locale],
@@ -93,8 +111,8 @@ export function PacketList({
       label={t('traces.packets')}
       rows={packets}
       columns={columns}
-      rowId={(packet) => String(packet.id)}
-      isSelected={(packet) => packet.id === selected}
+      rowId={packetKey}
+      isSelected={(packet) => packetKey(packet) === selected}
       empty={t('traces.packets.none')}
     />
   )

@@ -2,7 +2,13 @@
 // Answers the API from fixtures, as connect middleware. For development and
 // for looking at the console; what the gateway really does is tested with it.
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { LoginRequest, Problem, Rule } from '../../src/api/types'
+import type {
+  CreateTraceRequest,
+  LoginRequest,
+  Problem,
+  Rule,
+  TraceFilter,
+} from '../../src/api/types'
 import * as fixtures from './fixtures.ts'
 
 type Next = () => void
@@ -83,10 +89,11 @@ function answer(
         },
       ]
     }
-    if (resource === 'traces') return [201, fixtures.trace('t2')]
+    if (resource === 'traces') return createTrace(body)
     if (resource === 'paths') return [201, fixtures.path('p2')]
   }
   if (method === 'DELETE') return [204, undefined]
+  if (method === 'PUT' && sub === 'filter') return setFilter(id ?? '', body)
   switch (resource) {
     case 'session':
       return [200, fixtures.session]
@@ -101,13 +108,13 @@ function answer(
     case 'sockets':
       return [200, fixtures.sockets(query)]
     case 'traces':
-      if (sub === 'packets') return [200, fixtures.packets()]
-      return [
-        200,
-        id === undefined
-          ? { traces: [fixtures.trace('t1')], total: 1, missing: [] }
-          : fixtures.trace(id),
-      ]
+      if (sub === 'packets') return [200, fixtures.packets(query)]
+      if (sub === 'graph') return [200, fixtures.graph()]
+      if (sub === 'export') return [200, fixtures.packets()]
+      if (id !== undefined) return [200, traceOf(id)]
+      return [200, { traces: ['t1', 't0'].map(traceOf), total: 2 }]
+    case 'packets':
+      return [200, fixtures.foundPackets(query)]
     case 'paths':
       return [
         200,
@@ -126,6 +133,33 @@ function answer(
     default:
       return problem(404, 'There is no such resource.')
   }
+}
+
+const traceOf = (id: string) =>
+  id === 't0' ? fixtures.otherTrace(id) : fixtures.trace(id)
+
+/** An expression with an unknown word is refused, as libpcap says it. */
+function refused(filter: TraceFilter | undefined): Answer | undefined {
+  const word =
+    /\b(?!tcp|udp|port|host|and|not|net|icmp6?|or|dst)[a-z]{5,}\b/.exec(
+      filter?.expr ?? '',
+    )
+  return word
+    ? problem(400, `The expression is not understood at “${word[0]}”.`, {
+        id: 'trace.expr',
+        field: 'filter.expr',
+      })
+    : undefined
+}
+
+function createTrace(body: unknown): Answer {
+  const { filter } = body as CreateTraceRequest
+  return refused(filter) ?? [201, fixtures.trace('t2')]
+}
+
+function setFilter(id: string, body: unknown): Answer {
+  const filter = body as TraceFilter
+  return refused(filter) ?? [200, { ...fixtures.trace(id), filter }]
 }
 
 function answerRules(

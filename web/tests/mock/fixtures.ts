@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT
 // A made-up host for development and component tests; never shipped.
 import type * as T from '../../src/api/types'
+import { ago, capability, START, timeAt } from './time.ts'
+
+export { timeAt } from './time.ts'
+export * from './traces.ts'
 
 export const TOKEN = 'mock-token'
 
@@ -10,21 +14,6 @@ export const session: T.Session = {
   name: 'admin',
   version: '1.2.3',
 }
-
-const START = Date.now()
-
-export function timeAt(ms: number, ns = 123_456): T.Time {
-  const base = new Date(ms).toISOString().slice(0, -1)
-  return `${base}${String(ns).padStart(6, '0')}Z`
-}
-
-const ago = (seconds: number) => timeAt(Date.now() - seconds * 1000)
-
-const capability = (
-  id: string,
-  tier: string,
-  rest: Partial<T.Capability> = {},
-): T.Capability => ({ id, available: true, tier, ...rest })
 
 function service(
   name: string,
@@ -368,98 +357,6 @@ export function path(id: string): T.Path {
     probes: 10,
     max_hops: 30,
   }
-}
-
-export function trace(id: string): T.Trace {
-  return {
-    id,
-    state: 'running',
-    filter: { saddr: '203.0.113.80', dport: 443, proto: 'tcp' },
-    created: timeAt(START),
-    max_packets: 1000,
-    duration_ns: 60e9,
-    comment: 'slow handshakes',
-    packets: 3,
-    steps: 21,
-    drops: 1,
-    hits: 24,
-    losses: [{ id: 'ring_full', count: 3, unit: 'steps' }],
-    stations: [
-      capability('tracer.station.netif_receive_skb', 'tp_btf'),
-      {
-        id: 'tracer.station.tcp_v4_rcv',
-        available: false,
-        reason: 'kprobe: Operation not supported',
-        without: 'TCP’s entry is not a step.',
-      },
-    ],
-  }
-}
-
-export function packets(): T.PacketWayList {
-  const layers: [string, string, string][] = [
-    ['driver', 'xdp', 'xdp'],
-    ['device', 'netif_receive_skb', 'tp_btf'],
-    ['tc', 'tcx:ingress', 'tcx'],
-    ['netfilter', 'netfilter:prerouting', 'netfilter'],
-    ['network', 'netfilter:local_in', 'netfilter'],
-    ['transport', 'tcp_probe', 'tp_btf'],
-    ['socket', 'cgroup_skb:ingress', 'cgroup_skb'],
-  ]
-  const make = (id: number): T.PacketWay => {
-    const isDropped = id === 2
-    const count = isDropped ? 5 : layers.length
-    const at = START + id * 37
-    let ns = 100_000
-    const steps = layers.slice(0, count).map(([layer, station, hook], i) => {
-      const delta = [0, 1210, 890, 2300, 4100, 15_400, 3200][i] ?? 0
-      ns += delta
-      const step: T.Step = {
-        time: timeAt(at, ns),
-        layer,
-        station,
-        hook,
-        direction: 'in',
-        cpu: 1,
-        netns: 4026531840,
-        ifindex: 2,
-        ifname: 'eth0',
-        len: 1514,
-        packets: 1,
-        mark: i > 3 ? 0x10 : 0,
-      }
-      if (i > 0) step.delta_ns = delta
-      if (i === 1 || i === 6) step.inferred = true
-      if (isDropped && i === count - 1) {
-        step.station = 'kfree_skb'
-        step.drop = {
-          reason_code: 5,
-          reason: 'NETFILTER_DROP',
-          function: 'nft_do_chain',
-          offset: 0x4a1,
-        }
-      }
-      return step
-    })
-    return {
-      id,
-      tuple: {
-        saddr: '203.0.113.80',
-        daddr: '192.0.2.10',
-        sport: 51514 + id,
-        dport: 443,
-        proto: 'tcp',
-      },
-      first: timeAt(at, 100_000),
-      last: timeAt(at, ns),
-      len: 1514,
-      ip_id: 0x3a0 + id,
-      tcp_seq: 1_234_567_890 + id,
-      steps,
-      fate: isDropped ? 'dropped' : 'delivered',
-    }
-  }
-  return { packets: [1, 2, 3].map(make), total: 3 }
 }
 
 export const rules: T.Rule[] = [

@@ -1,94 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Pages as a person uses them, with an API that answers from fixtures.
-import { render, screen, waitFor, within } from '@testing-library/react'
+import { screen, waitFor, within } from '@testing-library/react'
 import userEvent from '@testing-library/user-event'
-import { beforeEach, describe, expect, it, vi } from 'vitest'
-import type {
-  CreateTokenRequest,
-  LoginRequest,
-  Problem,
-  Rule,
-} from '../../src/api/types'
-import { App } from '../../src/app'
+import { beforeEach, describe, expect, it } from 'vitest'
+import type { CreateTokenRequest, Problem, Rule } from '../../src/api/types'
 import { UNKNOWN } from '../../src/lib/format'
 import * as fixtures from '../mock/fixtures'
-
-type Answer = [status: number, body: unknown] | 'offline'
-type Handler = (url: URL, init: RequestInit) => Answer
-
-const handlers = new Map<string, Handler>()
-const calls: { method: string; url: URL; body: unknown }[] = []
-/** What the cookie would say, which no script sees. */
-let isLoggedIn = false
-
-/** "GET /flows" → its answer; the rest is 404. */
-function on(route: string, handler: Handler) {
-  handlers.set(route, handler)
-}
-
-function respond(input: string, init: RequestInit = {}) {
-  const url = new URL(input, 'http://console')
-  const method = init.method ?? 'GET'
-  const path = url.pathname.replace('/api/v1', '')
-  const body: unknown =
-    typeof init.body === 'string' ? JSON.parse(init.body) : undefined
-  calls.push({ method, url, body })
-  if (path === '/events') return new Promise<Response>(() => undefined)
-  if (method === 'POST' && path === '/session') {
-    isLoggedIn = (body as LoginRequest).token === fixtures.TOKEN
-  }
-  if (!isLoggedIn) {
-    return Promise.resolve(answer(401, { detail: 'Wrong token.' }))
-  }
-  const found = handlers.get(`${method} ${path}`)
-  const result = found?.(url, init) ?? [404, { detail: `No ${path}.` }]
-  return result === 'offline'
-    ? Promise.reject(new TypeError('Failed to fetch'))
-    : Promise.resolve(answer(...result))
-}
-
-function answer(status: number, body: unknown): Response {
-  const type = status < 400 ? 'application/json' : 'application/problem+json'
-  return new Response(status === 204 ? null : JSON.stringify(body), {
-    status,
-    headers: { 'Content-Type': type },
-  })
-}
-
-/** Whatever a script could read back. */
-const keptTexts = () =>
-  [localStorage, sessionStorage]
-    .flatMap((kept) => Object.keys(kept).map((key) => kept.getItem(key)))
-    .concat(document.cookie)
-    .join(' ')
-
-function open(path: string, { token = fixtures.TOKEN, language = 'en' } = {}) {
-  localStorage.setItem('packetscope.language', language)
-  isLoggedIn = token !== ''
-  window.history.replaceState(null, '', path)
-  return render(<App />)
-}
-
-beforeEach(() => {
-  handlers.clear()
-  calls.length = 0
-  vi.stubGlobal('fetch', respond)
-  on('GET /session', () => [200, fixtures.session])
-  on('POST /session', () => [200, fixtures.session])
-  on('DELETE /session', () => {
-    isLoggedIn = false
-    return [204, undefined]
-  })
-  on('GET /services', () => [200, fixtures.services()])
-  on('GET /flows', (url) => [200, fixtures.flows(url.searchParams)])
-  on('GET /rules', () => [
-    200,
-    { rules: fixtures.rules, total: 3, generation: 7 },
-  ])
-  on('GET /stats', () => [200, fixtures.stats()])
-  on('GET /tokens', () => [200, fixtures.tokens()])
-  on('GET /audit', () => [200, fixtures.audit()])
-})
+import { calls, isLoggedIn, keptTexts, on, open } from './console'
 
 describe('login', () => {
   it('asks for a token, says that it is wrong, takes the right one', async () => {
@@ -139,7 +57,7 @@ describe('login', () => {
     await user.click(await screen.findByRole('button', { name: 'Settings' }))
     await user.click(await screen.findByRole('button', { name: 'Log out' }))
     expect(await screen.findByLabelText('Token')).toBeTruthy()
-    expect(isLoggedIn).toBe(false)
+    expect(isLoggedIn()).toBe(false)
     expect(screen.queryByRole('alert')).toBeNull()
   })
 
@@ -390,18 +308,6 @@ describe('rules', () => {
       screen.getByRole<HTMLInputElement>('switch', { name: 'Enable rule r1' })
         .disabled,
     ).toBe(true)
-  })
-})
-
-describe('a trace', () => {
-  it('draws a packet’s way with its drop and what was inferred', async () => {
-    on('GET /traces/t1', () => [200, fixtures.trace('t1')])
-    on('GET /traces/t1/packets', () => [200, fixtures.packets()])
-    open('/traces/t1?packet=2')
-    expect(await screen.findByText(/NETFILTER_DROP/)).toBeTruthy()
-    expect(screen.getByText(/nft_do_chain\+0x4a1/)).toBeTruthy()
-    expect(screen.getByText('inferred')).toBeTruthy()
-    expect(screen.getByText('+1.21 µs')).toBeTruthy()
   })
 })
 

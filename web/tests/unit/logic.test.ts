@@ -11,7 +11,12 @@ import {
   reduce,
 } from '../../src/events/store'
 import { sum } from '../../src/flows/columns'
-import { blockFlowLink, traceFlowLink } from '../../src/flows/links'
+import {
+  blockFlowLink,
+  findFlowLink,
+  traceFlowLink,
+  traceSocketLink,
+} from '../../src/flows/links'
 import { isIp, isPort } from '../../src/lib/ip'
 import { MAX_POINTS, pushRate, type RateColumns } from '../../src/lib/series'
 import { flowsRequest } from '../../src/pages/flows'
@@ -20,8 +25,6 @@ import { socketsRequest } from '../../src/pages/sockets'
 import { mapPoints } from '../../src/paths/points'
 import { draftOf, isSweeping, requestOf, ruleOf } from '../../src/rules/draft'
 import { matchWords } from '../../src/rules/match'
-import { traceRequest } from '../../src/traces/form'
-import { HEAD_PX, lanesOf, layOut } from '../../src/traces/lanes'
 import { protocolText } from '../../src/ui/protocols'
 import { ariaSort, nextSort } from '../../src/ui/table'
 import { ApiError } from '../../src/api/client'
@@ -125,6 +128,7 @@ describe('requests of filters', () => {
       addr: '',
       port: '',
       process: '',
+      container: '',
       sort: '',
     }
     expect(socketsRequest({ ...empty, process: '812' })).toEqual({
@@ -134,26 +138,6 @@ describe('requests of filters', () => {
     expect(socketsRequest({ ...empty, process: 'nginx', family: '6' })).toEqual(
       { limit: 1000, comm: 'nginx', family: 6 },
     )
-  })
-
-  it('traces', () => {
-    expect(
-      traceRequest({
-        saddr: ' 192.0.2.1 ',
-        sport: '',
-        daddr: '',
-        dport: '443',
-        proto: 'tcp',
-        netns: '',
-        max_packets: '10',
-        duration: '1.5',
-        comment: '',
-      }),
-    ).toEqual({
-      filter: { saddr: '192.0.2.1', dport: 443, proto: 'tcp' },
-      max_packets: 10,
-      duration_ns: 1_500_000_000,
-    })
   })
 })
 
@@ -247,23 +231,6 @@ describe('rules', () => {
   })
 })
 
-describe('a packet’s lanes', () => {
-  it('stand in the order of the stack', () => {
-    const steps = ['driver', 'netfilter', 'socket', 'odd', 'driver'].map(
-      (layer) => ({ layer }),
-    )
-    expect(lanesOf(steps)).toEqual(['socket', 'netfilter', 'driver', 'odd'])
-  })
-
-  it('leave room for the words of a drop', () => {
-    const steps = [{ layer: 'a' }, { layer: 'b', drop: {} }, { layer: 'a' }]
-    const { dots, height } = layOut(steps, ['a', 'b'])
-    expect(dots.map((dot) => dot.y - HEAD_PX)).toEqual([20, 60, 120])
-    expect(height - HEAD_PX).toBe(140)
-    expect(dots[0]?.x).toBe(dots[2]?.x)
-  })
-})
-
 describe('a path’s points', () => {
   it('are the known places, once where the place stays', () => {
     const path = fixtures.path('p')
@@ -285,6 +252,22 @@ describe('links that fill in a form', () => {
     const query = new URL(traceFlowLink(flow), 'http://x').searchParams
     expect(query.get('saddr')).toBe(flow.laddr)
     expect(query.get('dport')).toBe(String(flow.rport))
+  })
+
+  it('name both ends of a flow to find', () => {
+    const query = new URL(findFlowLink(flow), 'http://x').searchParams
+    expect(query.get('saddr')).toBe(flow.laddr)
+    expect(query.get('daddr')).toBe(flow.raddr)
+  })
+
+  it('name of a socket that listens what it has', () => {
+    const { sockets } = fixtures.sockets(new URLSearchParams())
+    const query = (at: number) =>
+      Object.fromEntries(
+        new URL(traceSocketLink(sockets[at]!), 'http://x').searchParams,
+      )
+    expect(query(0)).toEqual({ new: '1', sport: '443', proto: 'tcp' })
+    expect(query(6)).toMatchObject({ saddr: '192.0.2.10', dport: '40006' })
   })
 
   it('name the remote end to block', () => {
