@@ -181,7 +181,6 @@ export const zhTexts: Texts = {
     'locator.database_missing': '数据库 {path} 无法使用：{reason}',
     'locator.path_done': '已测量到 {target} 的路径：{result}',
   },
-  advice: {},
   // Only those whose sentence says nothing more than this.
   problem: {
     'auth.no_token': '请求没有携带令牌。',

@@ -55,7 +55,7 @@ describe('login', () => {
     const user = userEvent.setup()
     open('/services')
     await user.click(await screen.findByRole('button', { name: 'Settings' }))
-    await user.click(await screen.findByRole('button', { name: 'Log out' }))
+    await user.click(await screen.findByText('Log out'))
     expect(await screen.findByLabelText('Token')).toBeTruthy()
     expect(isLoggedIn()).toBe(false)
     expect(screen.queryByRole('alert')).toBeNull()
@@ -66,7 +66,7 @@ describe('login', () => {
     const user = userEvent.setup()
     open('/services')
     await user.click(await screen.findByRole('button', { name: 'Settings' }))
-    await user.click(await screen.findByRole('button', { name: 'Log out' }))
+    await user.click(await screen.findByText('Log out'))
     expect(await screen.findByText(/still logged in/)).toBeTruthy()
   })
 
