@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "common/bpf.h"
+#include "tracer/sockstat.h"
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wconversion"
@@ -165,13 +166,51 @@ static int read_proc(const struct proc_file *file, uint32_t netns,
 
 /* ---- all of it ---------------------------------------------------------- */
 
-static int scan_here(struct ps_sockscan *scan, uint32_t netns,
-                     struct ps_socktable *table)
-{
-    int r;
+/* What of a namespace's sockets the open files have shown. */
+struct shown {
+    uint64_t tcp, udp, requests;
+};
 
-    r = run_iterator(scan, scan->skel->links.tcp, add_to_table, table);
-    if (r == 0)
+static void count_shown(const struct ps_sockscan_result *result,
+                        struct shown *shown)
+{
+    size_t at = 0;
+
+    for (size_t i = 0; i < ps_socktable_len(result->table); i++) {
+        const struct ps_tracer_sock *rec =
+            &ps_socktable_get(result->table, i)->rec;
+
+        /* Those of a process come one after the other. */
+        if (!result->n_netns)
+            return;
+        if (result->netns[at].inum != rec->netns)
+            for (at = 0; at + 1 < result->n_netns &&
+                         result->netns[at].inum != rec->netns;)
+                at++;
+        if (result->netns[at].inum != rec->netns)
+            continue;
+        shown[at].tcp += rec->type == SOCK_STREAM;
+        shown[at].udp +=
+            rec->type == SOCK_DGRAM &&
+            (rec->proto == IPPROTO_UDP || rec->proto == IPPROTO_UDPLITE);
+        shown[at].requests += rec->requests;
+    }
+}
+
+/*
+ * The tables of a namespace are walked only for what no process holds: that
+ * goes through the sockets of all namespaces, for each of them again.
+ */
+static int scan_here(struct ps_sockscan *scan, uint32_t netns,
+                     const struct shown *shown, struct ps_socktable *table)
+{
+    struct ps_sockstat stat = {0};
+    bool known = ps_sockstat_read(&stat) == 0;
+    int r = 0;
+
+    if (!known || stat.tcp != shown->tcp || stat.time_wait || shown->requests)
+        r = run_iterator(scan, scan->skel->links.tcp, add_to_table, table);
+    if (r == 0 && (!known || stat.udp != shown->udp))
         r = run_iterator(scan, scan->skel->links.udp, add_to_table, table);
     for (size_t i = 0; i < ARRAY_SIZE(proc_files) && r == 0; i++)
         r = read_proc(&proc_files[i], netns, table);
@@ -183,11 +222,16 @@ static int scan_namespaces(struct ps_sockscan *scan,
 {
     _cleanup_(ps_netns_visit_close) struct ps_netns_visit visit = {
         .home_fd = -1};
+    _cleanup_free_ struct shown *shown = NULL;
     int r;
 
     r = ps_netns_visit_open(&visit);
     if (r < 0)
         return r;
+    shown = calloc(result->n_netns ? result->n_netns : 1, sizeof(*shown));
+    if (!shown)
+        return -ENOMEM;
+    count_shown(result, shown);
     for (size_t i = 0; i < result->n_netns; i++) {
         const struct ps_netns *ns = &result->netns[i];
 
@@ -197,7 +241,7 @@ static int scan_namespaces(struct ps_sockscan *scan,
             result->missed_netns += r != -ENOENT && r != -ESRCH;
             continue;
         }
-        r = scan_here(scan, ns->inum, result->table);
+        r = scan_here(scan, ns->inum, &shown[i], result->table);
         ps_netns_leave(&visit);
         if (r < 0)
             return r;

@@ -129,7 +129,7 @@ struct ps_tracer_sock {
     unsigned char laddr[16];
     unsigned char raddr[16];
     char comm[16];
-    unsigned int pad2;
+    unsigned int requests; /* of LISTEN: handshakes that have begun */
 };
 
 enum ps_tracer_sock_has {

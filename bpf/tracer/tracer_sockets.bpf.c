@@ -69,6 +69,8 @@ static __always_inline void fill_tcp(struct tcp_sock *tp, struct sock *sk,
     if (rec->state == TCP_LISTEN) {
         rec->recv_queue = ps_load(direct, sk, sk_ack_backlog);
         rec->send_queue = ps_load(direct, sk, sk_max_ack_backlog);
+        rec->requests = (__u32)ps_load(
+            direct, tp, inet_conn.icsk_accept_queue.qlen.counter);
         return;
     }
     unread =
