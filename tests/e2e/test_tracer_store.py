@@ -65,9 +65,14 @@ def stored(suite, ident, want, seconds=15):
 def ended(suite, ident):
     """The trace, once it is done."""
     def done():
-        state = suite.client.get(f'traces/{ident}')
+        try:
+            state = suite.client.get(f'traces/{ident}')
+        except ApiError as err:
+            if err.status != 503:       # it starts again
+                raise
+            return None
         return state if state['state'] != 'running' else None
-    return wait_for(done, 15)
+    return wait_for(done, 30)
 
 
 def send(suite, version, count, port=9):
