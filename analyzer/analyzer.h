@@ -4,6 +4,7 @@
  *
  *   service.c  options, open and close, capabilities
  *   collect.c  readings of the kernel's maps, and the removal of idle entries
+ *   alerts.c   alerts of what was read
  *   report.c   losses, metrics, events of each second
  *   convert.c  messages from what was read
  *   methods.c  requests
@@ -26,6 +27,7 @@ struct ps_analyzer_config {
     uint64_t flow_drops_max;
     uint64_t interfaces_max;
     uint64_t flow_timeout;
+    uint64_t drop_alert;
 };
 
 struct ps_analyzer {
@@ -52,6 +54,8 @@ struct ps_analyzer {
     uint64_t reaped_ns; /* last removal */
     uint64_t warned_ns; /* last event of a full map */
     uint64_t warned_count;
+    uint64_t judged_ns; /* rates that alerts were made of */
+    uint64_t alerts, alerts_left_out;
 
     struct ps_iface_value *cpu_values; /* scratch, one for each CPU */
     struct ps_ksyms *syms;             /* NULL: no names */
@@ -72,6 +76,12 @@ void ps_analyzer_read_netns(struct ps_analyzer *a);
 /* Borrowed; NULL: none, or the namespace is gone. */
 const char *ps_analyzer_netns_name(const struct ps_analyzer *a, uint32_t netns,
                                    uint32_t netns_gen);
+
+/* ---- alerts.c ---- */
+
+/* An event for each flow of which more is dropped than the option drop-alert
+ * allows; once for each reading's rates. */
+void ps_analyzer_alert(struct ps_analyzer *a);
 
 /* ---- report.c ---- */
 

@@ -203,7 +203,8 @@ static void reap(struct ps_analyzer *a)
 void ps_analyzer_tick(struct ps_analyzer *a)
 {
     uint64_t now = ps_mono_ns();
-    bool asked = a->asked_ns && now < a->asked_ns + ASKED_NS;
+    bool asked = a->config.drop_alert > 0 ||
+                 (a->asked_ns && now < a->asked_ns + ASKED_NS);
     int r;
 
     if (!a->probe)

@@ -109,5 +109,6 @@ void ps_analyzer_report(struct ps_analyzer *a)
         report_losses(a, &losses);
         warn_full(a, &losses);
     }
+    ps_loss(a->daemon, "alerts_left_out", "alerts", a->alerts_left_out);
     report_metrics(a);
 }

@@ -23,6 +23,10 @@ static const struct ps_option options[] = {
     OPTION("flow-timeout", flow_timeout, .type = PS_OPT_DURATION, .def = "5m",
            .min = PS_NS_PER_S, .max = 86400 * PS_NS_PER_S, .arg = "TIME",
            .help = "a flow without packets for so long is removed"),
+    OPTION("drop-alert", drop_alert, .type = PS_OPT_UINT, .def = "0",
+           .max = UINT32_MAX, .arg = "N",
+           .help = "alert when so many packets of a flow are dropped in a "
+                   "second; 0: never"),
     {0},
 };
 
@@ -152,6 +156,7 @@ static int analyzer_open(struct ps_daemon *d, void *config, void **ret_state)
 static void analyzer_sample(struct ps_daemon *d _unused_, void *state)
 {
     ps_analyzer_tick(state);
+    ps_analyzer_alert(state);
     ps_analyzer_report(state);
 }
 

@@ -243,6 +243,7 @@ static void make_rates(struct ps_flow *f, double seconds)
         per_second(v->rx.packets, &f->base_rx_packets, seconds);
     f->rates.tx_packets =
         per_second(v->tx.packets, &f->base_tx_packets, seconds);
+    f->rates.drops = per_second(f->dropped_packets, &f->base_drops, seconds);
 }
 
 void ps_table_end(struct ps_table *t, uint64_t now_ns)
@@ -260,6 +261,16 @@ void ps_table_end(struct ps_table *t, uint64_t now_ns)
         t->flows[i].has_rates = !first;
     }
     t->rate_ns = now_ns;
+}
+
+uint64_t ps_table_rate_ns(const struct ps_table *t)
+{
+    return t->rate_ns;
+}
+
+void ps_table_alerted(struct ps_table *t, size_t i, uint64_t now_ns)
+{
+    t->flows[i].alerted_ns = now_ns;
 }
 
 size_t ps_table_size(const struct ps_table *t)

@@ -15,7 +15,8 @@
 #define PS_TABLE_RATE_NS PS_NS_PER_S
 
 struct ps_rates {
-    double rx_bytes, tx_bytes, rx_packets, tx_packets; /* for each second */
+    /* For each second. */
+    double rx_bytes, tx_bytes, rx_packets, tx_packets, drops;
 };
 
 struct ps_flow {
@@ -31,6 +32,8 @@ struct ps_flow {
     uint32_t reading;
     /* Counters at the last rate point. */
     uint64_t base_rx_bytes, base_tx_bytes, base_rx_packets, base_tx_packets;
+    uint64_t base_drops;
+    uint64_t alerted_ns; /* the caller's */
 };
 
 struct ps_flow_drop {
@@ -57,6 +60,11 @@ int ps_table_put_drop(struct ps_table *table,
                       const struct ps_flow_drop_key *key,
                       const struct ps_drop_value *value);
 void ps_table_end(struct ps_table *table, uint64_t now_ns);
+
+/* When the rates were made; 0: not yet. */
+uint64_t ps_table_rate_ns(const struct ps_table *table);
+/* Notes that an alert was given of the i-th flow. */
+void ps_table_alerted(struct ps_table *table, size_t i, uint64_t now_ns);
 
 size_t ps_table_size(const struct ps_table *table);
 const struct ps_flow *ps_table_at(const struct ps_table *table, size_t i);

@@ -90,6 +90,14 @@ static void fail_start(const struct tracer *t, struct ps_call *call, int err)
                      "The trace could not start: %s.", ps_bpf_reason(err));
 }
 
+static void announce_start(struct tracer *t, const Ps__Trace *now)
+{
+    ps_publish(t->daemon, "trace", &now->base, false);
+    ps_event(t->daemon, PS__EVENT__SEVERITY__info, "tracer.trace_started",
+             (const struct ps_event_param[]){{"id", now->id}, {NULL, NULL}},
+             "Trace %s started.", now->id);
+}
+
 void ps_tracer_create_trace(void *arg, const ProtobufCMessage *msg,
                             struct ps_call *call)
 {
@@ -116,12 +124,38 @@ void ps_tracer_create_trace(void *arg, const ProtobufCMessage *msg,
         fail_start(t, call, -ENOMEM);
         return;
     }
-    ps_publish(t->daemon, "trace", &now->base, false);
-    ps_event(t->daemon, PS__EVENT__SEVERITY__info, "tracer.trace_started",
-             (const struct ps_event_param[]){{"id", now->id}, {NULL, NULL}},
-             "Trace %s started.", now->id);
+    announce_start(t, now);
     ps_call_reply(call, &now->base);
     ps__trace__free_unpacked(now, NULL);
+}
+
+int ps_tracer_start_alerted(struct tracer *t, const Ps__CreateTraceRequest *req,
+                            const char *alert, char id[PS_TRACE_ID])
+{
+    struct ps_filter_error error;
+    struct ps_tracer_filter filter;
+    const struct ps_trace *trace;
+    Ps__Trace *made, *now;
+    uint32_t netns;
+    int r;
+
+    if (ps_convert_filter(req->filter, &filter, &netns, &error) < 0)
+        return -EINVAL;
+    made = make_trace(req);
+    if (!made)
+        return -ENOMEM;
+    made->alert = strdup(alert);
+    r = ps_traces_start(t, made, &filter, netns);
+    if (r < 0)
+        return r;
+    snprintf(id, PS_TRACE_ID, "%s", made->id);
+    trace = ps_traces_find(t, id);
+    now = trace ? ps_traces_describe(t, trace) : NULL;
+    if (now) {
+        announce_start(t, now);
+        ps__trace__free_unpacked(now, NULL);
+    }
+    return 0;
 }
 
 /* ---- get, list, delete -------------------------------------------------- */

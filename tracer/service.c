@@ -13,6 +13,10 @@ static const struct ps_option options[] = {
     {"history-max", PS_OPT_SIZE, offsetof(struct tracer_config, history_max),
      "64M", 1u << 20, UINT64_C(1) << 40, "SIZE",
      "bytes of traces kept on disk; the oldest leave first"},
+    {"on-alert", PS_OPT_LIST, offsetof(struct tracer_config, on_alert), NULL, 0,
+     PS_ONCALL_MAX_RULES, "ALERT,...",
+     "start a trace of what such an alert names: "
+     "analyzer.drop_spike[:packets=N][:duration=TIME][:stacks]"},
     {0},
 };
 
@@ -136,6 +140,7 @@ static void tracer_close(struct ps_daemon *d _unused_, void *state)
     ps_ownership_close(t);
     ps_sockscan_free(&t->scan);
     ps_history_free(&t->history);
+    ps_oncall_free(&t->oncall);
     ps_drop_reasons_free(&t->reasons);
     ps_ksyms_free(&t->ksyms);
     free(t);
@@ -164,7 +169,9 @@ static int tracer_open(struct ps_daemon *d, void *config, void **ret_state)
         return -ENOMEM;
     t->daemon = d;
     t->config = config;
-    r = open_history(t);
+    r = ps_tracer_oncall_open(t);
+    if (r == 0)
+        r = open_history(t);
     if (r < 0) {
         tracer_close(d, t);
         return r;
@@ -195,6 +202,8 @@ static int tracer_start(struct ps_daemon *d, void *state)
     int r;
 
     r = ps_history_recover(t->history, ps_now_ns());
+    if (r == 0)
+        r = ps_tracer_oncall_start(t);
     if (r < 0)
         return r;
     t->tick = event_new(ps_daemon_base(d), -1, EV_PERSIST, ps_traces_tick, t);
@@ -214,6 +223,7 @@ static void tracer_stop(struct ps_daemon *d _unused_, void *state)
     if (t->probes)
         ps_traces_end_all(t, "shutdown");
     ps_tracer_graphs_cancel(t);
+    ps_tracer_oncall_stop(t);
     if (t->tick)
         event_free(t->tick);
     t->tick = NULL;
@@ -251,6 +261,8 @@ static void tracer_sample(struct ps_daemon *d, void *state)
                 (t->ownerprobe ? ps_ownerprobe_lost(t->ownerprobe) : 0));
     ps_loss(d, "history_write_failed", "traces", t->history_errors);
     ps_loss(d, "history_given_up", "traces", t->unsaved);
+    ps_loss(d, "alerts_untraced", "alerts", t->alerts_untraced);
+    ps_loss(d, "alerts_missed", "events", ps_tracer_oncall_missed(t));
     ps_loss(d, "live_left_out", "packets", t->live_left_out);
     ps_loss(d, "history_evicted", "traces", ps_history_evicted(t->history));
     ps_metric(d, PS__METRIC__KIND__gauge, "tracer_traces_running",

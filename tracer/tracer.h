@@ -8,6 +8,7 @@
 #include "tracer/history.h"
 #include "tracer/join.h"
 #include "tracer/keep.h"
+#include "tracer/oncall.h"
 #include "tracer/ownerprobe.h"
 #include "tracer/probes.h"
 #include "tracer/sockscan.h"
@@ -19,10 +20,13 @@
 #define PS_TRACE_COMMENT         256
 /* Graphs that are made at a time. */
 #define PS_TRACER_GRAPHS 4
+/* Daemons whose alerts are listened for. */
+#define PS_TRACER_LISTENS 2
 
 struct tracer_config {
     uint64_t history_max;
     uint64_t ring_size;
+    struct ps_strlist on_alert;
 };
 
 enum ps_trace_phase {
@@ -69,6 +73,9 @@ struct tracer {
     uint64_t lost[PS_JOIN_RESULTS];
     uint64_t sockets_seen, netns_missed, owners_cut, history_errors;
     uint64_t unsaved; /* traces given up */
+    struct ps_oncall *oncall;
+    struct ps_sub *listens[PS_TRACER_LISTENS];
+    uint64_t alerts_untraced;
     struct ps_graph_job *graphs[PS_TRACER_GRAPHS];
     /* Ways told live: how many more may be, since when, and how many were not.
      */
@@ -123,6 +130,15 @@ void ps_ownership_note(struct tracer *t, const struct ps_tracer_event *event);
 /* Finds owners of what was noted; last: a trace is about to be written. */
 void ps_ownership_tick(struct tracer *t, bool last);
 
+/* ---- oncall_listen.c ---------------------------------------------------- */
+
+/* -EINVAL: the option does not fit; it has been logged. */
+int ps_tracer_oncall_open(struct tracer *t);
+int ps_tracer_oncall_start(struct tracer *t);
+void ps_tracer_oncall_stop(struct tracer *t);
+/* Events that were lost on their way here. */
+uint64_t ps_tracer_oncall_missed(const struct tracer *t);
+
 /* ---- methods ------------------------------------------------------------ */
 
 void ps_tracer_list_sockets(void *arg, const ProtobufCMessage *msg,
@@ -145,6 +161,11 @@ void ps_tracer_get_graph(void *arg, const ProtobufCMessage *msg,
                          struct ps_call *call);
 /* Those that are being made end with an error. */
 void ps_tracer_graphs_cancel(struct tracer *t);
+/* Starts a trace for an alert; its id into `id`. -errno of ps_traces_start(),
+ * -EINVAL: the filter does not fit. */
+int ps_tracer_start_alerted(struct tracer *t,
+                            const Ps__CreateTraceRequest *req,
+                            const char *alert, char id[PS_TRACE_ID]);
 /* A call that could not read trace `id`. */
 void ps_tracer_fail_read(struct ps_call *call, const char *id, int err);
 

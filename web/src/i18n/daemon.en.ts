@@ -28,6 +28,9 @@ export const enTexts = {
     audit: 'Audit log',
   },
   loss: {
+    alerts_left_out: 'beyond those of a second',
+    alerts_missed: 'alerts lost on their way',
+    alerts_untraced: 'alerts that started no trace',
     apply_failed: 'not applied',
     audit_evicted: 'left the full audit log',
     audit_flood: 'refused requests beyond what is recorded',
@@ -90,6 +93,7 @@ export const enTexts = {
     unparsed: 'not understood',
   },
   unit: {
+    alerts: 'alerts',
     answers: 'answers',
     bytes: 'bytes',
     changes: 'changes',

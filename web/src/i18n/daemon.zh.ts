@@ -36,6 +36,9 @@ const capability: Same<'capability'> = {
 }
 
 const loss: Same<'loss'> = {
+  alerts_left_out: '超出每秒数量',
+  alerts_missed: '途中丢失的告警',
+  alerts_untraced: '未启动追踪的告警',
   apply_failed: '未能应用',
   audit_evicted: '因审计日志已满而移出',
   audit_flood: '被拒绝的请求过多而未记录',
@@ -99,6 +102,7 @@ const loss: Same<'loss'> = {
 }
 
 const unit: Same<'unit'> = {
+  alerts: '个告警',
   answers: '个应答',
   bytes: '字节',
   changes: '次更改',
