@@ -10,6 +10,9 @@ function mockPlugin(): Plugin {
     configureServer(server) {
       server.middlewares.use(mockApi())
     },
+    configurePreviewServer(server) {
+      server.middlewares.use(mockApi())
+    },
   }
 }
 

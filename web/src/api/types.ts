@@ -35,53 +35,17 @@ export type TraceState = Trace['state']
 export type TraceList = Schemas['TraceList']
 export type Drop = Schemas['Drop']
 export type Step = Schemas['Step']
-export type PacketWay = Schemas['PacketWay'] & { stored?: boolean }
-export type PacketWayList = Omit<Schemas['PacketWayList'], 'packets'> & {
-  packets: PacketWay[]
-}
-export type ListPacketsRequest = Query<'listTracePackets'> & {
-  payload?: boolean
-}
-export type FindPacketsRequest = Pick<
-  TraceFilter,
-  'saddr' | 'daddr' | 'sport' | 'dport' | 'proto'
-> & { limit?: number; cursor?: string }
-export interface FoundPackets {
-  packets: PacketWay[]
-  next_cursor?: string
-  partial?: boolean
-}
+export type PacketWay = Schemas['PacketWay']
+export type PacketWayList = Schemas['PacketWayList']
+export type ListPacketsRequest = Query<'listTracePackets'>
+export type FindPacketsRequest = Query<'findPackets'>
+export type FoundPackets = Schemas['FoundPackets']
 export type Frame = Schemas['Frame']
 export type ProbeCount = Schemas['ProbeCount']
-export interface Latency {
-  count: number
-  min_ns: number
-  p50_ns: number
-  p95_ns: number
-  p99_ns: number
-  max_ns: number
-}
-export interface GraphNode {
-  id: string
-  layer: string
-  direction?: string
-  netns?: number
-  count: number
-  drops: number
-  duration?: Latency
-}
-export interface GraphEdge {
-  from: number
-  to: number
-  count: number
-  latency: Latency
-}
-export interface TraceGraph {
-  nodes: GraphNode[]
-  edges: GraphEdge[]
-  packets: number
-  losses: Loss[]
-}
+export type Latency = Schemas['Latency']
+export type GraphNode = Schemas['GraphNode']
+export type GraphEdge = Schemas['GraphEdge']
+export type TraceGraph = Schemas['TraceGraph']
 
 export type Counters = Schemas['Counters']
 export type DropCount = Schemas['DropCount']

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 // How the pages of traces look and are used, with every part of the schema
 // filled in: answered from fixtures, for no kernel gives all of it at once.
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
-import { createServer, type ViteDevServer } from 'vite'
+import { build, preview, type PreviewServer } from 'vite'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { TOKEN } from '../mock/fixtures'
 import {
@@ -17,28 +18,37 @@ import {
   type Watch,
 } from './browser'
 
-let server: ViteDevServer
+let server: PreviewServer
+let folder: string
 let browser: Browser
 let page: Page
 let seen: Watch
 let url: string
 
 beforeAll(async () => {
-  server = await createServer({
+  // The console as users get it, not React's for tests.
+  process.env.NODE_ENV = 'production'
+  folder = await mkdtemp(join(tmpdir(), 'packetscope-mock-'))
+  const config = {
     root: join(import.meta.dirname, '../..'),
     mode: 'mock',
-    logLevel: 'error',
-    server: { host: '127.0.0.1', port: 0, hmr: false },
+    logLevel: 'error' as const,
+    build: { outDir: folder, emptyOutDir: true },
+  }
+  await build(config)
+  server = await preview({
+    ...config,
+    preview: { host: '127.0.0.1', port: 0 },
   })
-  await server.listen()
-  const { port } = server.httpServer?.address() as AddressInfo
+  const { port } = server.httpServer.address() as AddressInfo
   url = `http://127.0.0.1:${port}`
   browser = await startBrowser()
 })
 
 afterAll(async () => {
   await (browser as Browser | undefined)?.close()
-  await (server as ViteDevServer | undefined)?.close()
+  await (server as PreviewServer | undefined)?.close()
+  await rm(folder, { recursive: true, force: true })
 })
 
 afterEach(async ({ task }) => {
@@ -168,7 +178,7 @@ describe('the timeline', () => {
     const rows = page.locator('.ps-way > li')
     await rows.first().waitFor()
     const before = await rows.count()
-    await page.getByRole('button', { name: 'Fold all' }).click()
+    await page.getByRole('button', { name: 'Fold all', exact: true }).click()
     expect(await rows.count()).toBeLessThan(before)
     await page
       .getByRole('button', { name: /functions called by ip_queue_xmit/ })
@@ -182,7 +192,7 @@ describe('the form', () => {
     await open('/traces?new=1', { width: 390 })
     const dialog = page.getByRole('dialog')
     await dialog.getByRole('button', { name: 'udp and dst port 53' }).click()
-    const field = dialog.getByLabel('Expression')
+    const field = dialog.getByRole('textbox', { name: 'Expression' })
     expect(await field.inputValue()).toBe('udp and dst port 53')
     await field.fill('nonsense')
     await dialog.getByRole('button', { name: 'Start trace' }).click()
@@ -194,7 +204,9 @@ describe('the form', () => {
     await open('/traces/t1')
     await page.getByRole('button', { name: 'Change filter' }).click()
     const dialog = page.getByRole('dialog')
-    await dialog.getByLabel('Expression').fill('tcp port 443')
+    await dialog
+      .getByRole('textbox', { name: 'Expression' })
+      .fill('tcp port 443')
     await dialog.getByRole('button', { name: 'Apply' }).click()
     await dialog.waitFor({ state: 'detached' })
   })
