@@ -145,6 +145,9 @@ static int allow_ioctls(scmp_filter_ctx ctx)
         {UINT32_MAX, FIONBIO},
         {UINT32_MAX, TCGETS},
         {0xffffff00, 0x8900}, /* SIOC... */
+        /* PERF_EVENT_IOC_...: of what perf_event_open() gives, which only the
+         * tracer may call. */
+        {0x0000ff00, 0x2400},
     };
     int r = 0;
 

@@ -105,7 +105,7 @@ static bool has_ports(unsigned int proto)
            proto == IPPROTO_UDPLITE;
 }
 
-static Ps__Tuple *make_tuple(const struct ps_tracer_tuple *t, bool fragment)
+Ps__Tuple *ps_convert_tuple(const struct ps_tracer_tuple *t, bool fragment)
 {
     Ps__Tuple *tuple = NEW(Ps__Tuple, ps__tuple__descriptor);
 
@@ -152,7 +152,7 @@ static int fill_step(Ps__Step *step, const struct ps_step *s,
     step->time = ps_time_to_pb(s->time + names->mono_to_unix);
     step->layer = strdup(station->layer);
     step->station = strdup(station->name);
-    step->tuple = make_tuple(&s->tuple, s->flags & PS_EF_FRAGMENT);
+    step->tuple = ps_convert_tuple(&s->tuple, s->flags & PS_EF_FRAGMENT);
     if (!step->time || !step->layer || !step->station || !step->tuple)
         return -ENOMEM;
     step->has_cpu = step->has_len = step->has_packets = step->has_mark = 1;
@@ -220,8 +220,9 @@ static int fill_way(Ps__PacketWay *msg, const struct ps_join *join,
 {
     const struct ps_tracer_event *first = &way->first;
     const struct ps_step *step = ps_join_step(join, way->steps);
+    int r;
 
-    msg->tuple = make_tuple(&first->tuple, first->flags & PS_EF_FRAGMENT);
+    msg->tuple = ps_convert_tuple(&first->tuple, first->flags & PS_EF_FRAGMENT);
     msg->first =
         ps_time_to_pb((step ? step->time : first->time) + names->mono_to_unix);
     msg->last = ps_time_to_pb(way->last + names->mono_to_unix);
@@ -237,7 +238,8 @@ static int fill_way(Ps__PacketWay *msg, const struct ps_join *join,
         return -ENOMEM;
     if (ps_convert_owners(msg, way, names) < 0)
         return -ENOMEM;
-    return fill_steps(msg, join, way, names);
+    r = fill_steps(msg, join, way, names);
+    return r == 0 && names->calls ? ps_convert_calls(msg, join, way, names) : r;
 }
 
 Ps__PacketWay *ps_convert_way(const struct ps_join *join,

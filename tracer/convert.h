@@ -5,6 +5,7 @@
 
 #include "common/bpf.h"
 #include "common/types.h"
+#include "tracer/calls.h"
 #include "tracer/join.h"
 #include "tracer/netns_enter.h"
 #include "tracer/socktable.h"
@@ -24,8 +25,11 @@ int ps_convert_filter(const Ps__TraceFilter *filter,
 struct ps_names {
     struct ps_ksyms *ksyms;
     const struct ps_drop_reasons *reasons;
-    const char *tier;      /* hook of the tracepoints */
-    uint64_t mono_to_unix; /* added to the kernel's clock */
+    const char *tier; /* hook of the tracepoints */
+    /* Of the function tier; NULL: the trace is not of it. */
+    const struct ps_calls *calls;
+    const char *functions_tier; /* their hook */
+    uint64_t mono_to_unix;      /* added to the kernel's clock */
     struct ps_owners *owners;
 };
 /* A ps_free_fn; arg is a struct ps_names. */
@@ -49,10 +53,15 @@ int ps_convert_owners(Ps__PacketWay *msg, const struct ps_way *way,
 /* What a step says of a drop; nothing where it is none. 0 or -ENOMEM. */
 int ps_convert_drop(Ps__Step *step, const struct ps_step *s,
                     const struct ps_names *names);
+Ps__Tuple *ps_convert_tuple(const struct ps_tracer_tuple *tuple, bool fragment);
 /* cache: of the process that was asked for last. */
 Ps__Socket *ps_convert_socket(const struct ps_socktable *table,
                               const struct ps_sock *sock,
                               const struct ps_netns *netns, size_t n_netns,
                               struct ps_sock_cgroup *cache);
+
+/* Puts the calls of a way among its steps, by time. */
+int ps_convert_calls(Ps__PacketWay *msg, const struct ps_join *join,
+                     const struct ps_way *way, const struct ps_names *names);
 
 #endif

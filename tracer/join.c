@@ -226,6 +226,7 @@ enum ps_join_result ps_join_append(struct ps_join *j, uint32_t way,
         w->netns = e->netns;
     if (w->foreign)
         return PS_JOIN_OTHER_NETNS;
+    j->last = way;
     if (!w->sender.sk && ps_station_sender(e, &key))
         w->sender = key;
     else if (ps_station_receiver(e, &key))

@@ -85,6 +85,17 @@ void ps_join_free(struct ps_join **join);
 enum ps_join_result ps_join_add(struct ps_join *join,
                                 const struct ps_tracer_event *event, bool open);
 
+/*
+ * The same for a packet that the function tier sees first; counts nothing.
+ * ret_way: where it went, PS_JOIN_NONE: nowhere.
+ */
+enum ps_join_result ps_join_sight(struct ps_join *join,
+                                  const struct ps_tracer_event *event,
+                                  bool open, uint32_t *ret_way);
+/* The number of a way, as above; below ps_join_max_ways(). */
+uint32_t ps_join_index(const struct ps_join *join, const struct ps_way *way);
+uint32_t ps_join_max_ways(const struct ps_join *join);
+
 uint64_t ps_join_count(const struct ps_join *join, enum ps_join_result result);
 /* Packets that are listed (not the foreign ones). */
 uint32_t ps_join_packets(const struct ps_join *join);

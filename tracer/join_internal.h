@@ -14,6 +14,7 @@ struct ps_join {
     uint32_t *buckets, *by_skb, *by_content, *by_flow; /* PS_JOIN_NONE: empty */
     uint64_t mask;
     uint64_t results[PS_JOIN_RESULTS];
+    uint32_t last; /* way of the newest step; see ps_join_sight() */
 };
 
 uint32_t *ps_join_bucket_flow(const struct ps_join *j,

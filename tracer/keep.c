@@ -30,11 +30,23 @@ void ps_keep_clear(struct ps_keep *k)
     *k = (struct ps_keep){0};
 }
 
+/* Of its stations and its functions. */
+static uint16_t steps_of(const struct ps_trace *trace,
+                         const struct ps_way *way)
+{
+    uint32_t calls =
+        trace->calls
+            ? ps_calls_of(trace->calls, ps_join_index(trace->join, way))
+            : 0;
+
+    return (uint16_t)(way->n_steps + calls);
+}
+
 bool ps_keep_is_stored(const struct ps_trace *trace, uint32_t n,
                        const struct ps_way *way)
 {
     return n < trace->keep.n && way->n_steps > 0 &&
-           trace->keep.steps[n] == way->n_steps;
+           trace->keep.steps[n] == steps_of(trace, way);
 }
 
 uint32_t ps_keep_missing(const struct ps_trace *trace)
@@ -59,7 +71,7 @@ static bool is_settled(const struct tracer *t, const struct ps_trace *trace,
     /* Whose sockets they are may not be known yet. */
     if (quiet < SETTLED_NS || ps_owners_pending(t->owners))
         return false;
-    ps_tracer_names(t, &names);
+    ps_tracer_names(t, trace, &names);
     return ps_join_fate(trace->join, way, ps_names_free, &names) != NULL;
 }
 
@@ -83,7 +95,7 @@ static int take(const struct tracer *t, const struct ps_trace *trace,
     struct ps_names names;
     Ps__PacketWay *msg;
 
-    ps_tracer_names(t, &names);
+    ps_tracer_names(t, trace, &names);
     msg = ps_convert_way(trace->join, way, n, &names);
     if (!msg)
         return -ENOMEM;
@@ -91,7 +103,7 @@ static int take(const struct tracer *t, const struct ps_trace *trace,
     msg->trace = strdup(trace->msg->id);
     msg->has_stored = msg->stored = true;
     slice->numbers[slice->n] = n;
-    slice->steps[slice->n] = way->n_steps;
+    slice->steps[slice->n] = steps_of(trace, way);
     slice->ways[slice->n++] = msg;
     return msg->trace ? 0 : -ENOMEM;
 }

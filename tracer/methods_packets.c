@@ -42,7 +42,7 @@ static int add_live(const struct tracer *t, const struct ps_trace *trace,
     struct ps_names names;
     Ps__PacketWay *msg;
 
-    ps_tracer_names(t, &names);
+    ps_tracer_names(t, trace, &names);
     if (drops_only &&
         !ps_streq(ps_join_fate(trace->join, way, ps_names_free, &names),
                   "dropped"))
@@ -70,7 +70,7 @@ static int live_packets(const struct tracer *t, const struct ps_trace *trace,
     if (req->drops_only) {
         struct ps_names names;
 
-        ps_tracer_names(t, &names);
+        ps_tracer_names(t, trace, &names);
         list->total = ps_join_drops(trace->join, ps_names_free, &names);
     }
     list->packets = calloc(limit, sizeof(*list->packets));

@@ -49,7 +49,30 @@ static Ps__TraceFilter *copy_filter(const Ps__TraceFilter *filter)
     return ps__trace_filter__unpack(NULL, len, data);
 }
 
-static Ps__Trace *make_trace(const Ps__CreateTraceRequest *req)
+/* The best that the kernel has, where none is asked for. */
+static int check_tier(const struct tracer *t, const char *tier,
+                      const char **ret_tier, struct ps_call *call)
+{
+    *ret_tier = t->functions ? "function" : "core";
+    if (!tier)
+        return 0;
+    if (!strcmp(tier, "function") && !t->functions) {
+        ps_call_fail(call, "trace.no_functions", 501, "tier",
+                     "This kernel has no function tier: %s. Ask for \"core\".",
+                     t->no_functions);
+        return -EOPNOTSUPP;
+    }
+    if (strcmp(tier, "core") != 0 && strcmp(tier, "function") != 0) {
+        ps_call_fail(call, "trace.tier", 400, "tier",
+                     "Give \"core\" or \"function\", or leave it out.");
+        return -EINVAL;
+    }
+    *ret_tier = !strcmp(tier, "core") ? "core" : "function";
+    return 0;
+}
+
+static Ps__Trace *make_trace(const Ps__CreateTraceRequest *req,
+                             const char *tier)
 {
     Ps__Trace *msg = (Ps__Trace *)ps_message_new(&ps__trace__descriptor);
 
@@ -61,9 +84,10 @@ static Ps__Trace *make_trace(const Ps__CreateTraceRequest *req)
     msg->duration_ns = req->has_duration_ns ? req->duration_ns
                                             : PS_TRACE_DEFAULT_NS;
     msg->filter = copy_filter(req->filter);
+    msg->tier = strdup(tier);
     if (req->comment)
         msg->comment = strdup(req->comment);
-    if (!msg->filter || (req->comment && !msg->comment)) {
+    if (!msg->filter || !msg->tier || (req->comment && !msg->comment)) {
         ps__trace__free_unpacked(msg, NULL);
         return NULL;
     }
@@ -106,12 +130,14 @@ void ps_tracer_create_trace(void *arg, const ProtobufCMessage *msg,
     struct ps_tracer_filter filter;
     struct ps_trace *trace;
     Ps__Trace *made, *now;
+    const char *tier;
     uint32_t netns;
     int r;
 
-    if (check_request(req, &filter, &netns, call) < 0)
+    if (check_request(req, &filter, &netns, call) < 0 ||
+        check_tier(t, req->tier, &tier, call) < 0)
         return;
-    made = make_trace(req);
+    made = make_trace(req, tier);
     r = made ? ps_traces_start(t, made, &filter, netns) : -ENOMEM;
     if (r < 0) {
         fail_start(t, call, r);

@@ -29,7 +29,7 @@ static const int keep_caps[] = {CAP_BPF,       CAP_PERFMON,    CAP_NET_ADMIN,
                                 CAP_SYS_ADMIN, CAP_SYS_PTRACE, -1};
 
 /* Links when a trace starts, in each network namespace. */
-static const char *const syscalls[] = {"bpf", "setns", NULL};
+static const char *const syscalls[] = {"bpf", "setns", "perf_event_open", NULL};
 
 /* ---- capabilities ------------------------------------------------------- */
 
@@ -119,6 +119,10 @@ static void tell_namespaces(struct tracer *t)
 static void tell_rest(struct tracer *t)
 {
     tell_namespaces(t);
+    ps_capability(t->daemon, "tracer.functions", t->functions != NULL,
+                  t->functions ? ps_functions_tier(t->functions) : NULL,
+                  t->functions ? NULL : t->no_functions,
+                  t->functions ? NULL : "the calls of functions in traces");
     ps_capability(t->daemon, "tracer.sockets", t->scan != NULL, "iter",
                   t->scan ? NULL : t->no_sockets,
                   t->scan ? NULL : "the list of sockets");
@@ -136,6 +140,7 @@ static void tracer_close(struct ps_daemon *d _unused_, void *state)
 {
     struct tracer *t = state;
 
+    ps_functions_free(&t->functions);
     ps_probes_free(&t->probes);
     ps_ownership_close(t);
     ps_sockscan_free(&t->scan);
@@ -190,6 +195,8 @@ static int tracer_open(struct ps_daemon *d, void *config, void **ret_state)
         tracer_close(d, t);
         return r;
     }
+    ps_functions_open(kernel, (uint32_t)t->config->ring_size, &t->functions,
+                      t->no_functions, sizeof(t->no_functions));
     try_probes(t);
     tell_rest(t);
     *ret_state = t;
@@ -212,7 +219,8 @@ static int tracer_start(struct ps_daemon *d, void *state)
     ps_bpf_memory(
         d, (t->probes ? ps_probes_memory(t->probes) : 0) +
                (t->scan ? ps_sockscan_memory(t->scan) : 0) +
-               (t->ownerprobe ? ps_ownerprobe_memory(t->ownerprobe) : 0));
+               (t->ownerprobe ? ps_ownerprobe_memory(t->ownerprobe) : 0) +
+               (t->functions ? ps_functions_memory(t->functions) : 0));
     return 0;
 }
 
@@ -254,6 +262,8 @@ static void tracer_sample(struct ps_daemon *d, void *state)
     for (size_t i = 0; i < ARRAY_SIZE(lost); i++)
         ps_loss(d, lost[i].id, "steps", t->lost[lost[i].result]);
     ps_loss(d, "ring_full", "steps", t->ring_full);
+    ps_loss(d, "followed_evicted", "packets",
+            t->functions ? ps_functions_evicted(t->functions) : 0);
     ps_loss(d, "netns_unreadable", "namespaces", t->netns_missed);
     ps_loss(d, "owners_cut", "owners", t->owners_cut);
     ps_loss(d, "owner_map_full", "owners",

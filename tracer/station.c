@@ -31,6 +31,7 @@ static const struct ps_station stations[PS_ST_MAX] = {
     [PS_ST_CONSUME_SKB] = {"consume_skb", "free", NULL, NULL,
                            PS_STATION_NO_START | PS_STATION_REPEATS},
     [PS_ST_KFREE_SKB] = {"kfree_skb", "drop", NULL, NULL, PS_STATION_REPEATS},
+    [PS_ST_FUNCTION] = {"function", "kernel", NULL, NULL, PS_STATION_REPEATS},
 };
 
 /* net/ipv4 and net/ipv6: udp.c, raw.c, ping.c, icmp.c. Each frees what the

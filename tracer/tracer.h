@@ -4,7 +4,9 @@
 #define PS_TRACER_TRACER_H
 
 #include "common/service.h"
+#include "tracer/calls.h"
 #include "tracer/convert.h"
+#include "tracer/functions.h"
 #include "tracer/history.h"
 #include "tracer/join.h"
 #include "tracer/keep.h"
@@ -51,6 +53,7 @@ struct ps_trace {
     Ps__Trace *msg; /* what was asked for and how it began */
     struct ps_join *join;
     struct ps_keep keep;
+    struct ps_calls *calls; /* NULL: not of the function tier */
 };
 
 struct tracer {
@@ -61,13 +64,14 @@ struct tracer {
     struct ps_ownerprobe *ownerprobe; /* NULL: the same */
     struct ps_owners *owners;
     uint64_t next_look;              /* at open files, for owners */
+    struct ps_functions *functions;  /* NULL: the kernel has no such tier */
     struct ps_ksyms *ksyms;          /* NULL: not readable */
     struct ps_drop_reasons *reasons; /* NULL: the kernel has none */
     struct ps_history *history;
     struct ps_trace traces[PS_TRACER_MAX_TRACES];
     struct event *tick;
     uint64_t mono_to_unix;
-    char no_probes[160], no_sockets[160];
+    char no_probes[160], no_sockets[160], no_functions[160];
     /* Since start; of finished traces, and of running ones at their end. */
     uint64_t traces_started, steps, hits, ring_full;
     uint64_t lost[PS_JOIN_RESULTS];
@@ -106,7 +110,27 @@ void ps_traces_end_all(struct tracer *t, const char *reason);
  * end. arg is the tracer. */
 void ps_traces_tick(evutil_socket_t fd, short what, void *arg);
 size_t ps_traces_running(const struct tracer *t);
-void ps_tracer_names(const struct tracer *t, struct ps_names *ret_names);
+/* trace: NULL where no calls are asked for. */
+void ps_tracer_names(const struct tracer *t, const struct ps_trace *trace,
+                     struct ps_names *ret_names);
+
+/* ---- traces_functions.c -------------------------------------------------- */
+
+/* Nothing where the trace is not of the function tier. */
+int ps_traces_functions_start(struct tracer *t, struct ps_trace *trace,
+                              const struct ps_tracer_filter *filter);
+void ps_traces_functions_clear(struct tracer *t, const struct ps_trace *trace);
+void ps_traces_functions_consume(struct tracer *t);
+/* Puts more probes, or takes all off where no trace is of that tier. */
+void ps_traces_functions_tick(struct tracer *t);
+uint64_t ps_traces_functions_count(const struct tracer *t,
+                                   const struct ps_trace *trace,
+                                   enum ps_join_result result);
+void ps_traces_functions_hits(const struct tracer *t,
+                              const struct ps_trace *trace,
+                              struct ps_fn_count *ret_count);
+/* The tier among a trace's stations, as it is now. */
+int ps_traces_functions_state(const struct tracer *t, Ps__Capability *station);
 
 /* ---- traces_save.c ------------------------------------------------------ */
 

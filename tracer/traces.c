@@ -23,9 +23,12 @@ static const struct {
     [PS_JOIN_OTHER_NETNS] = {"other_netns", "steps"},
 };
 
-void ps_tracer_names(const struct tracer *t, struct ps_names *ret_names)
+void ps_tracer_names(const struct tracer *t, const struct ps_trace *trace,
+                     struct ps_names *ret_names)
 {
     *ret_names = (struct ps_names){
+        .calls = trace ? trace->calls : NULL,
+        .functions_tier = t->functions ? ps_functions_tier(t->functions) : NULL,
         .ksyms = t->ksyms,
         .reasons = t->reasons,
         .tier = t->probes ? ps_probes_tier(t->probes) : NULL,
@@ -81,23 +84,58 @@ static Ps__Trace *copy_trace(const Ps__Trace *trace)
     return ps__trace__unpack(NULL, len, data);
 }
 
+/* Of the stations and of the functions. */
+static uint64_t count_results(const struct tracer *t,
+                              const struct ps_trace *trace,
+                              enum ps_join_result result)
+{
+    return ps_join_count(trace->join, result) +
+           ps_traces_functions_count(t, trace, result);
+}
+
+/* How many functions have a probe changes while the trace runs. */
+static void renew_functions(const struct tracer *t,
+                            const struct ps_trace *trace, Ps__Trace *msg)
+{
+    for (size_t i = 0; trace->calls && i < msg->n_stations; i++) {
+        Ps__Capability *made;
+
+        if (!ps_streq(msg->stations[i]->id, "functions"))
+            continue;
+        made = (Ps__Capability *)ps_message_new(&ps__capability__descriptor);
+        if (!made)
+            return;
+        if (ps_traces_functions_state(t, made) < 0) {
+            protobuf_c_message_free_unpacked(&made->base, NULL);
+            return;
+        }
+        protobuf_c_message_free_unpacked(&msg->stations[i]->base, NULL);
+        msg->stations[i] = made;
+    }
+}
+
 Ps__Trace *ps_traces_describe(struct tracer *t, const struct ps_trace *trace)
 {
     struct ps_tracer_count count = {0};
+    struct ps_fn_count calls;
     Ps__Trace *msg = copy_trace(trace->msg);
     struct ps_names names;
     uint64_t sum = 0;
 
     if (!msg || trace->phase == PS_TRACE_UNSAVED)
         return msg;
-    ps_tracer_names(t, &names);
+    ps_tracer_names(t, trace, &names);
     ps_probes_counts(t->probes, slot_of(t, trace), &count);
+    renew_functions(t, trace, msg);
     msg->packets = ps_join_packets(trace->join);
     msg->drops = ps_join_drops(trace->join, ps_names_free, &names);
-    msg->steps = ps_join_count(trace->join, PS_JOIN_STEP);
+    ps_traces_functions_hits(t, trace, &calls);
+    count.hits += calls.hits;
+    count.ring_full += calls.ring_full;
+    msg->steps = count_results(t, trace, PS_JOIN_STEP);
     msg->hits = count.hits;
     for (size_t i = 0; i < PS_JOIN_RESULTS; i++) {
-        uint64_t n = ps_join_count(trace->join, (enum ps_join_result)i);
+        uint64_t n = count_results(t, trace, (enum ps_join_result)i);
 
         sum += n;
         if (losses[i].id)
@@ -106,6 +144,8 @@ Ps__Trace *ps_traces_describe(struct tracer *t, const struct ps_trace *trace)
     }
     ps_losses_add(&msg->losses, &msg->n_losses, "ring_full", "steps",
                   count.ring_full);
+    ps_losses_add(&msg->losses, &msg->n_losses, "returns_lost", "returns",
+                  calls.returns_lost);
     /* What lies in the ring at this moment, while it runs. */
     if (count.hits > sum + count.ring_full)
         ps_losses_add(&msg->losses, &msg->n_losses, "in_flight", "steps",
@@ -118,13 +158,15 @@ Ps__Trace *ps_traces_describe(struct tracer *t, const struct ps_trace *trace)
 static void add_up(struct tracer *t, const struct ps_trace *trace)
 {
     struct ps_tracer_count count = {0};
+    struct ps_fn_count calls;
 
     ps_probes_counts(t->probes, slot_of(t, trace), &count);
-    t->hits += count.hits;
-    t->ring_full += count.ring_full;
-    t->steps += ps_join_count(trace->join, PS_JOIN_STEP);
+    ps_traces_functions_hits(t, trace, &calls);
+    t->hits += count.hits + calls.hits;
+    t->ring_full += count.ring_full + calls.ring_full;
+    t->steps += count_results(t, trace, PS_JOIN_STEP);
     for (size_t i = 0; i < PS_JOIN_RESULTS; i++)
-        t->lost[i] += ps_join_count(trace->join, (enum ps_join_result)i);
+        t->lost[i] += count_results(t, trace, (enum ps_join_result)i);
 }
 
 static void finish(struct tracer *t, struct ps_trace *trace)
@@ -139,6 +181,7 @@ static void switch_off(struct tracer *t, struct ps_trace *trace,
                        const char *reason, uint64_t now)
 {
     ps_probes_clear_filter(t->probes, slot_of(t, trace));
+    ps_traces_functions_clear(t, trace);
     trace->end_reason = reason;
     trace->phase = PS_TRACE_ENDING;
     trace->since = now;
@@ -205,9 +248,11 @@ void ps_traces_tick(evutil_socket_t fd _unused_, short what _unused_, void *arg)
     uint64_t now = ps_mono_ns();
 
     ps_probes_consume(t->probes, on_event, t);
+    ps_traces_functions_consume(t);
     ps_ownership_tick(t, false);
     for (size_t i = 0; i < PS_TRACER_MAX_TRACES; i++)
         advance(t, &t->traces[i], now);
+    ps_traces_functions_tick(t);
     if (!ps_traces_running(t)) {
         ps_probes_detach(t->probes);
         ps_ownership_end(t);
@@ -247,8 +292,10 @@ void ps_traces_end_all(struct tracer *t, const char *reason)
         return;
     usleep(ENDING_NS / 1000);
     ps_probes_consume(t->probes, on_event, t);
+    ps_traces_functions_consume(t);
     for (size_t i = 0; i < PS_TRACER_MAX_TRACES; i++)
         end_now(t, &t->traces[i]);
+    ps_traces_functions_tick(t);
     ps_probes_detach(t->probes);
     ps_ownership_end(t);
     ps_ownership_forget(t);
@@ -259,16 +306,15 @@ void ps_traces_end_all(struct tracer *t, const char *reason)
 static int add_stations(struct tracer *t, Ps__Trace *msg)
 {
     const struct ps_probe_state *states;
+    Ps__Capability *c;
     size_t n;
 
     states = ps_probes_states(t->probes, &n);
-    msg->stations = calloc(n ? n : 1, sizeof(*msg->stations));
+    msg->stations = calloc(n + 1, sizeof(*msg->stations));
     if (!msg->stations)
         return -ENOMEM;
     for (size_t i = 0; i < n; i++) {
-        Ps__Capability *c =
-            (Ps__Capability *)ps_message_new(&ps__capability__descriptor);
-
+        c = (Ps__Capability *)ps_message_new(&ps__capability__descriptor);
         if (!c)
             return -ENOMEM;
         msg->stations[msg->n_stations++] = c;
@@ -279,7 +325,13 @@ static int add_stations(struct tracer *t, Ps__Trace *msg)
         if (!c->id)
             return -ENOMEM;
     }
-    return 0;
+    if (!ps_streq(msg->tier, "function"))
+        return 0;
+    c = (Ps__Capability *)ps_message_new(&ps__capability__descriptor);
+    if (!c)
+        return -ENOMEM;
+    msg->stations[msg->n_stations++] = c;
+    return ps_traces_functions_state(t, c);
 }
 
 static int set_identity(Ps__Trace *msg)
@@ -315,7 +367,8 @@ static struct ps_trace *free_slot(struct tracer *t)
 }
 
 /* Everything that can fail, with nothing switched on yet. */
-static int prepare(struct tracer *t, struct ps_trace *trace, uint32_t netns)
+static int prepare(struct tracer *t, struct ps_trace *trace,
+                   const struct ps_tracer_filter *filter, uint32_t netns)
 {
     int r;
 
@@ -324,6 +377,8 @@ static int prepare(struct tracer *t, struct ps_trace *trace, uint32_t netns)
         r = ps_keep_init(&trace->keep, trace->msg->max_packets);
     if (r == 0)
         r = set_identity(trace->msg);
+    if (r == 0)
+        r = ps_traces_functions_start(t, trace, filter);
     if (r == 0)
         r = ps_probes_attach(t->probes);
     if (r == 0)
@@ -349,7 +404,7 @@ int ps_traces_start(struct tracer *t, Ps__Trace *msg,
         return r;
     }
     trace->msg = msg;
-    r = prepare(t, trace, netns);
+    r = prepare(t, trace, filter, netns);
     if (r == 0) {
         /* Once for all that run together: their times stay comparable. */
         if (!any_trace(t))
@@ -361,7 +416,9 @@ int ps_traces_start(struct tracer *t, Ps__Trace *msg,
             ps_history_delete(t->history, msg->id);
     }
     if (r < 0) {
+        ps_traces_functions_clear(t, trace);
         ps_traces_free(trace);
+        ps_traces_functions_tick(t);
         if (!ps_traces_running(t)) {
             ps_probes_detach(t->probes);
             ps_ownership_end(t);

@@ -33,6 +33,7 @@ enum ps_tracer_station {
     PS_ST_COPY_DATAGRAM,
     PS_ST_CONSUME_SKB,
     PS_ST_KFREE_SKB,
+    PS_ST_FUNCTION, /* a call, of the function tier */
     PS_ST_MAX,
 };
 

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: MIT */
+#include "tracer/calls.h"
+
+#define FIRST_CALLS 1024u
+/* Kernel stacks are of this size and aligned to it. */
+#define STACK_SHIFT 14
+/* Where a return finds its call's stack pointer: the address was taken off. */
+#define SP_SLACK 16u
+/* Places of a number in the table. */
+#define NAME_WAYS 8u
+
+struct name {
+    uint64_t packet; /* 0: empty */
+    uint32_t way;
+    uint32_t why;
+};
+
+struct call_way {
+    uint32_t first, last, open, n;
+};
+
+struct ps_calls {
+    bool returns;
+    struct ps_call *calls;
+    uint32_t n_calls, cap_calls;
+    struct ps_call_place *places;
+    uint32_t n_places, cap_places;
+    struct call_way *ways;
+    uint32_t max_ways;
+    struct name *names;
+    size_t mask;
+    uint64_t results[PS_JOIN_RESULTS];
+};
+
+int ps_calls_new(uint32_t max_ways, bool returns, struct ps_calls **ret_calls)
+{
+    _cleanup_(ps_calls_free) struct ps_calls *c = calloc(1, sizeof(*c));
+    size_t names = 1024;
+
+    if (!c)
+        return -ENOMEM;
+    while (names < 8 * (size_t)max_ways)
+        names *= 2;
+    c->returns = returns;
+    c->max_ways = max_ways;
+    c->mask = names - 1;
+    c->names = calloc(names, sizeof(*c->names));
+    c->ways = malloc(max_ways * sizeof(*c->ways));
+    if (!c->names || !c->ways)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < max_ways; i++)
+        c->ways[i] =
+            (struct call_way){PS_CALLS_NONE, PS_CALLS_NONE, PS_CALLS_NONE, 0};
+    *ret_calls = TAKE_PTR(c);
+    return 0;
+}
+
+void ps_calls_free(struct ps_calls **calls)
+{
+    struct ps_calls *c = *calls;
+
+    if (!c)
+        return;
+    free(c->calls);
+    free(c->places);
+    free(c->ways);
+    free(c->names);
+    free(c);
+    *calls = NULL;
+}
+
+/* ---- names -------------------------------------------------------------- */
+
+static struct name *find_name(const struct ps_calls *c, uint64_t packet)
+{
+    uint64_t hash = packet * UINT64_C(0x9E3779B97F4A7C15);
+    struct name *oldest = NULL;
+
+    for (size_t i = 0; i < NAME_WAYS; i++) {
+        struct name *name = &c->names[((hash >> 20) + i) & c->mask];
+
+        if (name->packet == packet || !name->packet)
+            return name;
+        /* Numbers are times. */
+        if (!oldest || name->packet < oldest->packet)
+            oldest = name;
+    }
+    return oldest;
+}
+
+void ps_calls_name(struct ps_calls *c, uint64_t packet, uint32_t way,
+                   enum ps_join_result why)
+{
+    if (way != PS_CALLS_NONE && way >= c->max_ways)
+        return;
+    *find_name(c, packet) = (struct name){packet, way, (uint32_t)why};
+}
+
+/* ---- places ------------------------------------------------------------- */
+
+static int grow(void **array, uint32_t *cap, size_t item, uint32_t max)
+{
+    uint32_t more = *cap ? 2 * *cap : FIRST_CALLS;
+    void *bigger;
+
+    if (more > max)
+        return -ENOSPC;
+    bigger = realloc(*array, more * item);
+    if (!bigger)
+        return -ENOMEM;
+    *array = bigger;
+    *cap = more;
+    return 0;
+}
+
+static int place_of(struct ps_calls *c, const struct call_way *w,
+                    const struct ps_fn_call *call, uint32_t *ret_place)
+{
+    struct ps_call_place place = {
+        .tuple = call->tuple,
+        .netns = call->netns,
+        .ifindex = call->ifindex,
+        .len = call->len,
+        .packets = call->packets,
+        .mark = call->mark,
+        .flags = call->flags,
+    };
+    int r;
+
+    memcpy(place.ifname, call->ifname, sizeof(place.ifname));
+    place.ifname[sizeof(place.ifname) - 1] = '\0';
+    if (w->last != PS_CALLS_NONE &&
+        !memcmp(&c->places[c->calls[w->last].place], &place, sizeof(place))) {
+        *ret_place = c->calls[w->last].place;
+        return 0;
+    }
+    if (c->n_places == c->cap_places) {
+        r = grow((void **)&c->places, &c->cap_places, sizeof(*c->places),
+                 PS_CALLS_PLACES);
+        if (r < 0)
+            return r;
+    }
+    memcpy(&c->places[c->n_places], &place, sizeof(place));
+    *ret_place = c->n_places++;
+    return 0;
+}
+
+/* ---- the tree ----------------------------------------------------------- */
+
+/* The idle threads of all CPUs are thread 0. */
+static bool same_thread(const struct ps_call *a, uint32_t pid, uint16_t cpu)
+{
+    return a->pid == pid && (pid || a->cpu == cpu);
+}
+
+static bool same_stack(uint64_t a, uint64_t b)
+{
+    return a >> STACK_SHIFT == b >> STACK_SHIFT;
+}
+
+/* Has the open call returned when one begins here? */
+static bool is_over(const struct ps_calls *c, const struct ps_call *open,
+                    const struct ps_fn_call *call)
+{
+    if (!same_stack(open->sp, call->sp))
+        return false;
+    /* One at the same place was jumped to by the other. */
+    return c->returns ? open->sp < call->sp : open->sp <= call->sp;
+}
+
+static uint16_t close_and_count(const struct ps_calls *c, struct call_way *w,
+                                const struct ps_fn_call *call)
+{
+    uint32_t *at = &w->open;
+    uint16_t depth = 0;
+
+    for (uint32_t i = 0; *at != PS_CALLS_NONE && i < PS_CALLS_MAX_OPEN; i++) {
+        struct ps_call *open = &c->calls[*at];
+
+        if (!same_thread(open, call->pid, call->cpu)) {
+            at = &open->outer;
+        } else if (is_over(c, open, call)) {
+            *at = open->outer;
+        } else {
+            /* Without returns nothing is known of other stacks. */
+            depth += c->returns || same_stack(open->sp, call->sp);
+            at = &open->outer;
+        }
+    }
+    return depth;
+}
+
+static void link_by_time(struct ps_calls *c, struct call_way *w, uint32_t n)
+{
+    struct ps_call *call = &c->calls[n];
+    uint32_t *at = &w->first;
+
+    if (w->last != PS_CALLS_NONE && c->calls[w->last].time <= call->time)
+        at = &c->calls[w->last].next;
+    while (*at != PS_CALLS_NONE && c->calls[*at].time <= call->time)
+        at = &c->calls[*at].next;
+    call->next = *at;
+    *at = n;
+    if (call->next == PS_CALLS_NONE)
+        w->last = n;
+}
+
+static enum ps_join_result add(struct ps_calls *c,
+                               const struct ps_fn_call *call)
+{
+    const struct name *name = find_name(c, call->packet & PS_FN_ID_MASK);
+    struct call_way *w;
+    uint32_t place;
+    uint16_t depth;
+
+    if (name->packet != (call->packet & PS_FN_ID_MASK))
+        return PS_JOIN_NO_PACKET;
+    if (name->way == PS_CALLS_NONE)
+        return (enum ps_join_result)name->why;
+    w = &c->ways[name->way];
+    if (w->n == PS_CALLS_PER_WAY || place_of(c, w, call, &place) < 0 ||
+        (c->n_calls == c->cap_calls &&
+         grow((void **)&c->calls, &c->cap_calls, sizeof(*c->calls),
+              PS_CALLS_MAX) < 0))
+        return PS_JOIN_STEP_LIMIT;
+    depth = close_and_count(c, w, call);
+    c->calls[c->n_calls] = (struct ps_call){
+        .time = call->time,
+        .ip = call->ip,
+        .sp = call->sp,
+        .duration = PS_CALLS_NO_TIME,
+        .place = place,
+        .pid = call->pid,
+        .cpu = call->cpu,
+        .depth = depth,
+        .outer = w->open,
+    };
+    w->open = c->n_calls;
+    w->n++;
+    link_by_time(c, w, c->n_calls++);
+    return PS_JOIN_STEP;
+}
+
+enum ps_join_result ps_calls_add(struct ps_calls *c,
+                                 const struct ps_fn_call *call)
+{
+    enum ps_join_result result = add(c, call);
+
+    c->results[result]++;
+    return result;
+}
+
+void ps_calls_return(struct ps_calls *c, const struct ps_fn_return *ret)
+{
+    const struct name *name = find_name(c, ret->packet);
+    uint32_t *at;
+
+    if (name->packet != ret->packet || name->way == PS_CALLS_NONE)
+        return;
+    at = &c->ways[name->way].open;
+    for (uint32_t i = 0; *at != PS_CALLS_NONE && i < PS_CALLS_MAX_OPEN; i++) {
+        struct ps_call *open = &c->calls[*at];
+        uint64_t apart = open->sp > ret->sp ? open->sp - ret->sp
+                                            : ret->sp - open->sp;
+
+        if (!same_thread(open, ret->pid, ret->cpu) || apart > SP_SLACK ||
+            (ret->ip && ret->ip != open->ip) || ret->time < open->time) {
+            at = &open->outer;
+            continue;
+        }
+        open->duration = ret->time - open->time;
+        *at = open->outer;
+        return;
+    }
+}
+
+/* ---- what came of it ---------------------------------------------------- */
+
+uint64_t ps_calls_count(const struct ps_calls *c, enum ps_join_result result)
+{
+    return c->results[result];
+}
+
+uint32_t ps_calls_of(const struct ps_calls *c, uint32_t way)
+{
+    return way < c->max_ways ? c->ways[way].n : 0;
+}
+
+const struct ps_call *ps_calls_first(const struct ps_calls *c, uint32_t way)
+{
+    if (way >= c->max_ways || c->ways[way].first == PS_CALLS_NONE)
+        return NULL;
+    return &c->calls[c->ways[way].first];
+}
+
+const struct ps_call *ps_calls_next(const struct ps_calls *c,
+                                    const struct ps_call *call)
+{
+    return call->next == PS_CALLS_NONE ? NULL : &c->calls[call->next];
+}
+
+const struct ps_call_place *ps_calls_place(const struct ps_calls *c,
+                                           const struct ps_call *call)
+{
+    return &c->places[call->place];
+}
+
+void ps_calls_event(const struct ps_fn_call *call,
+                    struct ps_tracer_event *ret_event)
+{
+    struct ps_tracer_event e = {
+        .time = call->time,
+        .skb = call->skb,
+        .head = call->head,
+        .location = call->ip,
+        .tuple = call->tuple,
+        .netns = call->netns,
+        .ifindex = call->ifindex,
+        .len = call->len,
+        .packets = call->packets,
+        .mark = call->mark,
+        .seq = call->seq,
+        .ack = call->ack,
+        .payload = call->payload,
+        .hash = call->hash,
+        .ip_id = call->ip_id,
+        .cpu = call->cpu,
+        .station = PS_ST_FUNCTION,
+        .traces = call->traces,
+        .flags = (uint8_t)call->flags,
+        .tcp_flags = call->tcp_flags,
+    };
+
+    memcpy(e.ifname, call->ifname, sizeof(e.ifname));
+    *ret_event = e;
+}

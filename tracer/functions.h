@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The function tier: every function of the kernel that takes a packet, at its
+ * entry and its return. Loaded once, attached only while a trace of this tier
+ * runs. functions.c includes the BPF skeleton.
+ */
+#ifndef PS_TRACER_FUNCTIONS_H
+#define PS_TRACER_FUNCTIONS_H
+
+#include "bpf/tracer/functions_abi.h"
+#include "common/util.h"
+
+struct btf;
+struct ps_functions;
+
+/*
+ * Finds the functions, loads the best of what this kernel takes and tries it
+ * on one of them: "kprobe.session", "kprobe.multi", "kprobe". kernel: see
+ * ps_bpf_kernel_types(). Privileged. On failure reason says why there is no
+ * such tier.
+ */
+int ps_functions_open(const struct btf *kernel, uint32_t ring_bytes,
+                      struct ps_functions **ret_functions, char *reason,
+                      size_t reason_size);
+void ps_functions_free(struct ps_functions **functions);
+const char *ps_functions_tier(const struct ps_functions *functions);
+/* Functions that were found, and of these those that have a probe now. */
+size_t ps_functions_found(const struct ps_functions *functions);
+size_t ps_functions_attached(const struct ps_functions *functions);
+/* Those that the kernel refused at the last attach. */
+size_t ps_functions_refused(const struct ps_functions *functions);
+uint64_t ps_functions_memory(const struct ps_functions *functions);
+/* Whether each call's return is told. */
+bool ps_functions_has_returns(const struct ps_functions *functions);
+
+/*
+ * Attaches: with fprobe all at once; with single probes those that packets
+ * pass first, for about budget_ns. 0: at least one is attached.
+ */
+int ps_functions_attach(struct ps_functions *functions, uint64_t budget_ns);
+/* Goes on with attaching, or with what a detach left, for about budget_ns.
+ * False: nothing is left to do. */
+bool ps_functions_step(struct ps_functions *functions, uint64_t budget_ns);
+/* Everything is off when it returns. */
+void ps_functions_detach(struct ps_functions *functions);
+
+/* A slot's filter: it and its counters are set before it is switched on. */
+int ps_functions_set_filter(struct ps_functions *functions, unsigned int slot,
+                            const struct ps_tracer_filter *filter);
+void ps_functions_clear_filter(struct ps_functions *functions,
+                               unsigned int slot);
+int ps_functions_counts(const struct ps_functions *functions, unsigned int slot,
+                        struct ps_fn_count *ret_count);
+/* Packets that lost their place among those that are followed. */
+uint64_t ps_functions_evicted(const struct ps_functions *functions);
+
+/* Gives each record in the ring to fn: one of the two is NULL. */
+typedef void (*ps_functions_fn)(void *arg, const struct ps_fn_call *call,
+                                const struct ps_fn_return *ret);
+int ps_functions_consume(struct ps_functions *functions, ps_functions_fn fn,
+                         void *arg);
+
+#endif

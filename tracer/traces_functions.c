@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/* What a trace of the function tier does beside that of the core tier. */
+#include "common/json.h"
+#include "tracer/tracer.h"
+
+/* Of each tick, for probes that are still to be put. */
+#define STEP_NS (8 * PS_NS_PER_MS)
+/* Before the answer to who asked for the trace. */
+#define FIRST_NS (40 * PS_NS_PER_MS)
+
+static unsigned int slot_of(const struct tracer *t,
+                            const struct ps_trace *trace)
+{
+    return (unsigned int)(trace - t->traces);
+}
+
+int ps_traces_functions_start(struct tracer *t, struct ps_trace *trace,
+                              const struct ps_tracer_filter *filter)
+{
+    int r;
+
+    if (!ps_streq(trace->msg->tier, "function"))
+        return 0;
+    r = ps_calls_new(ps_join_max_ways(trace->join),
+                     ps_functions_has_returns(t->functions), &trace->calls);
+    /* The filter first: what is attached sees packets at once. */
+    if (r == 0)
+        r = ps_functions_set_filter(t->functions, slot_of(t, trace), filter);
+    if (r == 0)
+        r = ps_functions_attach(t->functions, FIRST_NS);
+    return r;
+}
+
+void ps_traces_functions_clear(struct tracer *t, const struct ps_trace *trace)
+{
+    if (trace->calls)
+        ps_functions_clear_filter(t->functions, slot_of(t, trace));
+}
+
+static void on_call(const struct ps_trace *trace, const struct ps_fn_call *call)
+{
+    struct ps_tracer_event event;
+    enum ps_join_result result;
+    uint32_t way;
+
+    if (call->packet & PS_FN_NEW) {
+        ps_calls_event(call, &event);
+        result = ps_join_sight(trace->join, &event, true, &way);
+        ps_calls_name(trace->calls, call->packet & PS_FN_ID_MASK, way, result);
+    }
+    ps_calls_add(trace->calls, call);
+}
+
+static void on_record(void *arg, const struct ps_fn_call *call,
+                      const struct ps_fn_return *ret)
+{
+    struct tracer *t = arg;
+    unsigned int traces = call ? call->traces : ret->traces;
+
+    for (size_t i = 0; i < PS_TRACER_MAX_TRACES; i++) {
+        if (!(traces & (1u << i)) || !t->traces[i].calls)
+            continue;
+        if (call)
+            on_call(&t->traces[i], call);
+        else
+            ps_calls_return(t->traces[i].calls, ret);
+    }
+}
+
+void ps_traces_functions_consume(struct tracer *t)
+{
+    if (t->functions && ps_functions_attached(t->functions))
+        ps_functions_consume(t->functions, on_record, t);
+}
+
+void ps_traces_functions_tick(struct tracer *t)
+{
+    if (!t->functions || !ps_functions_attached(t->functions))
+        return;
+    for (size_t i = 0; i < PS_TRACER_MAX_TRACES; i++) {
+        if (!t->traces[i].calls)
+            continue;
+        ps_functions_step(t->functions, STEP_NS);
+        return;
+    }
+    ps_functions_detach(t->functions);
+}
+
+/* ---- as it is now ------------------------------------------------------- */
+
+uint64_t ps_traces_functions_count(const struct tracer *t,
+                                   const struct ps_trace *trace,
+                                   enum ps_join_result result)
+{
+    return t->functions && trace->calls ? ps_calls_count(trace->calls, result)
+                                        : 0;
+}
+
+void ps_traces_functions_hits(const struct tracer *t,
+                              const struct ps_trace *trace,
+                              struct ps_fn_count *ret_count)
+{
+    *ret_count = (struct ps_fn_count){0};
+    if (trace->calls)
+        ps_functions_counts(t->functions, slot_of(t, trace), ret_count);
+}
+
+int ps_traces_functions_state(const struct tracer *t, Ps__Capability *c)
+{
+    size_t found = ps_functions_found(t->functions);
+    size_t refused = ps_functions_refused(t->functions);
+    size_t attached = ps_functions_attached(t->functions);
+
+    c->available = true;
+    c->id = strdup("functions");
+    c->tier = strdup(ps_functions_tier(t->functions));
+    if (!c->id || !c->tier)
+        return -ENOMEM;
+    if (attached == found)
+        return 0;
+    if (asprintf(&c->reason,
+                 "%zu of %zu functions have a probe, %zu were "
+                 "refused",
+                 attached, found, refused) < 0) {
+        c->reason = NULL;
+        return -ENOMEM;
+    }
+    return 0;
+}
