@@ -144,7 +144,7 @@ int ps_functions_open(const struct btf *kernel, uint32_t ring_bytes,
     f = calloc(1, sizeof(*f));
     if (!f)
         return -ENOMEM;
-    f->expedite_fd = -1;
+    f->rcu.fd = f->optimize.fd = -1;
     for (size_t i = 0; i < PS_FN_LINKS; i++)
         f->links[i] = -1;
     r = ps_fn_find(kernel, &f->list, reason, reason_size);

@@ -9,6 +9,8 @@
  *   probe on the nop itself goes through ftrace, which walks all of the
  *   kernel's functions for each one. The arguments are still where they were;
  * - what nearly every packet passes first, the rest while packets flow already;
+ * - the kernel makes jumps of breakpoints in the background, and nobody can put
+ *   a probe while it waits for that: it begins when all probes are there;
  * - a probe that is taken off waits for an RCU grace period, twice: for that
  *   moment they are expedited, as the kernel does by itself while it boots.
  */
@@ -24,6 +26,7 @@
 
 #define PMU_TYPE      "/sys/bus/event_source/devices/kprobe/type"
 #define RCU_EXPEDITED "/sys/kernel/rcu_expedited"
+#define OPTIMIZATION  "/proc/sys/debug/kprobes-optimization"
 #define SESSION       56 /* BPF_TRACE_KPROBE_SESSION */
 #define MULTI         42 /* BPF_TRACE_KPROBE_MULTI */
 #define MULTI_RETURN  1u
@@ -53,32 +56,38 @@ int ps_fn_attach_init(struct ps_functions *f)
     for (size_t i = 0; i < f->list.n; i++)
         f->probes[i] = -1;
     f->pmu = read_number(PMU_TYPE);
-    /* Opened with privileges, used later; without it things only take long. */
-    f->expedite_fd = open(RCU_EXPEDITED, O_RDWR | O_CLOEXEC);
+    /* Opened with privileges, used later; without them things take long. */
+    f->rcu.fd = open(RCU_EXPEDITED, O_RDWR | O_CLOEXEC);
+    f->optimize.fd = open(OPTIMIZATION, O_RDWR | O_CLOEXEC);
     return 0;
 }
 
 void ps_fn_attach_exit(struct ps_functions *f)
 {
-    if (f->expedite_fd >= 0)
-        close(f->expedite_fd);
+    if (f->rcu.fd >= 0)
+        close(f->rcu.fd);
+    if (f->optimize.fd >= 0)
+        close(f->optimize.fd);
     free(f->probes);
     f->probes = NULL;
 }
 
-/* True where it was off and is on now: to be put back. */
-static bool expedite(const struct ps_functions *f)
+static void turn(struct ps_fn_knob *knob, char value)
 {
-    char now = '1';
+    char now = value;
 
-    return f->expedite_fd >= 0 && pread(f->expedite_fd, &now, 1, 0) == 1 &&
-           now == '0' && pwrite(f->expedite_fd, "1", 1, 0) == 1;
+    if (knob->fd < 0 || knob->was || pread(knob->fd, &now, 1, 0) != 1 ||
+        now == value || pwrite(knob->fd, &value, 1, 0) != 1)
+        return;
+    knob->was = now;
 }
 
-static void expedite_no_more(const struct ps_functions *f, bool changed)
+static void turn_back(struct ps_fn_knob *knob, const char *name)
 {
-    if (changed && pwrite(f->expedite_fd, "0", 1, 0) != 1)
-        ps_warning("rcu_expedited_left_on", "error=" PS_Q, strerror(errno));
+    if (knob->was && pwrite(knob->fd, &knob->was, 1, 0) != 1)
+        ps_warning("kernel_setting_not_restored", "name=%s error=" PS_Q, name,
+                   strerror(errno));
+    knob->was = 0;
 }
 
 /* ---- fprobe ------------------------------------------------------------- */
@@ -211,6 +220,7 @@ static int attach_single(struct ps_functions *f, uint64_t budget_ns)
     uint64_t end = ps_mono_ns() + budget_ns;
     int r, last = 0;
 
+    turn(&f->optimize, '0');
     while (f->next < f->list.n) {
         r = attach_one(f, f->next++);
         if (r == 0)
@@ -222,6 +232,8 @@ static int attach_single(struct ps_functions *f, uint64_t budget_ns)
         if (f->next % BATCH == 0 && ps_mono_ns() >= end)
             break;
     }
+    if (f->next == f->list.n)
+        turn_back(&f->optimize, OPTIMIZATION);
     return f->attached ? 0 : last;
 }
 
@@ -269,11 +281,11 @@ bool ps_functions_step(struct ps_functions *f, uint64_t budget_ns)
 
 void ps_functions_detach(struct ps_functions *f)
 {
-    bool changed;
-
     if (!f->skel)
         return;
-    changed = expedite(f);
+    turn(&f->rcu, '1');
+    if (f->rung == PS_FN_SINGLE && f->attached)
+        turn(&f->optimize, '0');
     for (size_t i = 0; i < PS_FN_LINKS; i++) {
         if (f->links[i] >= 0)
             close(f->links[i]);
@@ -284,6 +296,7 @@ void ps_functions_detach(struct ps_functions *f)
             close(f->probes[i]);
         f->probes[i] = -1;
     }
-    expedite_no_more(f, changed);
+    turn_back(&f->rcu, RCU_EXPEDITED);
+    turn_back(&f->optimize, OPTIMIZATION);
     f->attached = f->next = 0;
 }

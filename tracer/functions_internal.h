@@ -24,6 +24,12 @@ struct ps_fn_progs {
 
 #define PS_FN_LINKS 2
 
+/* A setting of the kernel, changed for a moment. */
+struct ps_fn_knob {
+    int fd;   /* -1: this kernel does not have it, or it cannot be written */
+    char was; /* what it is to be again; 0: it is as it was */
+};
+
 struct ps_functions {
     struct functions_bpf *skel;
     struct ring_buffer *ring;
@@ -34,8 +40,8 @@ struct ps_functions {
     int *probes;            /* single: one for each function, -1: none */
     size_t next;            /* of the list, to be attached */
     size_t attached, refused;
-    int pmu;             /* type of the kprobe PMU */
-    int expedite_fd;     /* /sys/kernel/rcu_expedited, or -1 */
+    int pmu; /* type of the kprobe PMU */
+    struct ps_fn_knob rcu, optimize;
     const uint8_t *text; /* what read_text() read */
     ps_functions_fn fn;
     void *arg;
