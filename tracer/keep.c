@@ -31,13 +31,11 @@ void ps_keep_clear(struct ps_keep *k)
 }
 
 /* Of its stations and its functions. */
-static uint16_t steps_of(const struct ps_trace *trace,
-                         const struct ps_way *way)
+static uint16_t steps_of(const struct ps_trace *trace, const struct ps_way *way)
 {
-    uint32_t calls =
-        trace->calls
-            ? ps_calls_of(trace->calls, ps_join_index(trace->join, way))
-            : 0;
+    uint32_t calls = trace->calls ? ps_calls_of(trace->calls,
+                                                ps_join_index(trace->join, way))
+                                  : 0;
 
     return (uint16_t)(way->n_steps + calls);
 }

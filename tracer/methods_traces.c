@@ -167,7 +167,8 @@ int ps_tracer_start_alerted(struct tracer *t, const Ps__CreateTraceRequest *req,
 
     if (ps_convert_filter(req->filter, &filter, &netns, &error) < 0)
         return -EINVAL;
-    made = make_trace(req);
+    /* Nobody waits for it: what costs least. */
+    made = make_trace(req, "core");
     if (!made)
         return -ENOMEM;
     made->alert = strdup(alert);

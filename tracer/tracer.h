@@ -187,8 +187,7 @@ void ps_tracer_get_graph(void *arg, const ProtobufCMessage *msg,
 void ps_tracer_graphs_cancel(struct tracer *t);
 /* Starts a trace for an alert; its id into `id`. -errno of ps_traces_start(),
  * -EINVAL: the filter does not fit. */
-int ps_tracer_start_alerted(struct tracer *t,
-                            const Ps__CreateTraceRequest *req,
+int ps_tracer_start_alerted(struct tracer *t, const Ps__CreateTraceRequest *req,
                             const char *alert, char id[PS_TRACE_ID]);
 /* A call that could not read trace `id`. */
 void ps_tracer_fail_read(struct ps_call *call, const char *id, int err);
