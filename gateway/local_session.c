@@ -126,21 +126,39 @@ void ps_local_login(struct ps_gateway *gateway, struct ps_http_request *req,
     log_in(gateway, req);
 }
 
+/* Whose session the cookie is, while it is one. */
+static bool know_session(struct ps_gateway *gateway,
+                         struct ps_http_request *req)
+{
+    struct ps_credential credential;
+
+    ps_auth_read(&req->head, &credential);
+    return credential.by == PS_ACCESS_COOKIE &&
+           ps_auth_find(gateway->auth, &credential, ps_now_ns(),
+                        &req->identity) == PS_AUTH_KNOWN;
+}
+
 void ps_local_logout(struct ps_gateway *gateway, struct ps_http_request *req,
                      const ProtobufCMessage *msg _unused_)
 {
     char field[MAX_COOKIE_FIELD];
     const struct ps_http_field fields[] = {{"Set-Cookie", field}, {NULL, NULL}};
+    bool known;
     int r;
 
     if (ps_origin_foreign(&req->head)) {
         ps_doors_fail_foreign(req);
         return;
     }
+    known = know_session(gateway, req);
     r = ps_auth_logout(gateway->auth, &req->head);
     if (r < 0) {
         ps_doors_fail_store(req, r);
         return;
+    }
+    if (known) {
+        req->who = &req->identity;
+        ps_gateway_audit_note(gateway, req, "gateway.logout", req->who->name);
     }
     make_cookie(gateway, req, "", 0, field);
     ps_http_reply(req, 204, fields, NULL);

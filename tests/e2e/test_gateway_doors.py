@@ -360,6 +360,9 @@ def test_logout(door):
     assert ask(door, 'GET', 'session', cookie).id == 'auth.session_ended'
     assert ask(door, 'DELETE', 'session', cookie).status == 204
     assert ask(door, 'DELETE', 'session').status == 204
+    # What ended nothing is no change.
+    assert [(e['actor'], e['outcome']) for e in door.client.get(
+        'audit', action='gateway.logout')['entries']] == [('admin', 'done')]
 
 
 @with_args('--session-idle', '2s', '--session-max', '6s')
