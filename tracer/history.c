@@ -156,6 +156,7 @@ static int remove_oldest(struct ps_history *h, const char *but)
         ps_store_stmt(h->store, "SELECT id FROM trace WHERE state <> ?1 AND "
                                 "id <> ?2 ORDER BY seq LIMIT 1");
     _cleanup_free_ char *id = NULL;
+    int r;
 
     if (!stmt)
         return -EIO;
@@ -167,7 +168,13 @@ static int remove_oldest(struct ps_history *h, const char *but)
         id = text ? strdup(text) : NULL;
     }
     sqlite3_reset(stmt);
-    return id ? remove_trace(h, id) : -ENOENT;
+    if (!id)
+        return -ENOENT;
+    r = remove_trace(h, id);
+    /* In a broken file a row may be found and not be there. */
+    if (r == 0 && sqlite3_changes(ps_store_db(h->store)) == 0)
+        return -EBADMSG;
+    return r;
 }
 
 /* 0: there is room for so many bytes more; -ENOSPC: there cannot be. */
@@ -269,21 +276,30 @@ static void set_end(Ps__Trace *trace, const char *reason, uint64_t now)
 
 int ps_history_recover(struct ps_history *h, uint64_t now)
 {
+    sqlite3_int64 last = INT64_MIN;
     int r = 0;
 
+    /* Each row once, whatever a broken file makes of what is written. */
     while (r == 0) {
         sqlite3_stmt *stmt = ps_store_stmt(
-            h->store, "SELECT body, id FROM trace WHERE state = ?1 LIMIT 1");
+            h->store, "SELECT body, id, seq FROM trace WHERE state = ?1 AND "
+                      "seq > ?2 ORDER BY seq LIMIT 1");
         Ps__Trace *trace = NULL;
         bool same;
 
         if (!stmt)
             return -EIO;
         sqlite3_bind_int(stmt, 1, PS__TRACE__STATE__running);
+        sqlite3_bind_int64(stmt, 2, last);
         if (sqlite3_step(stmt) != SQLITE_ROW) {
             sqlite3_reset(stmt);
             return 0;
         }
+        if (sqlite3_column_int64(stmt, 2) <= last) {
+            sqlite3_reset(stmt);
+            return -EBADMSG;
+        }
+        last = sqlite3_column_int64(stmt, 2);
         trace = (Ps__Trace *)unpack(&ps__trace__descriptor, stmt, 0);
         /* Else the row would stand there for ever. */
         same = trace &&
