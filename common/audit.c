@@ -21,6 +21,7 @@ static const char *const migrations[] = {
     "  after_bytes INTEGER, after_sha TEXT, size INTEGER NOT NULL) STRICT;"
     "CREATE INDEX entry_time ON entry (time_ns, seq);"
     "CREATE INDEX entry_refused ON entry (seq, size) WHERE outcome = 2;",
+    PS_AUDIT_REPEATS_TABLE,
     NULL,
 };
 
@@ -282,6 +283,8 @@ int ps_audit_begin(struct ps_audit *audit, const struct ps_audit_start *start,
         r = make_room(audit);
         if (r == 0)
             r = insert(audit, start, ret_seq);
+        if (r == 0 && start->key)
+            r = ps_audit_repeat_begin(audit, start, *ret_seq);
         r = ps_store_end(audit->store, r);
     }
     if (r < 0)
@@ -299,6 +302,8 @@ static int finish(struct ps_audit *audit, uint64_t seq,
         return r;
     r = update(audit, seq, end, states);
     ps_audit_state_clear(states);
+    if (r == 0)
+        r = ps_audit_repeat_end(audit, seq, end);
     if (r == 0 && outcome_of(end->status) == PS__AUDIT_ENTRY__OUTCOME__refused)
         r = make_room_refused(audit);
     return r;

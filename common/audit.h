@@ -26,6 +26,10 @@
 /* Of an actor, a client, an action, a target, an error: longer is cut. */
 #define PS_AUDIT_MAX_TEXT 128
 #define PS_AUDIT_MIN_SIZE (1u << 20)
+/* Changes that are known by their keys over a restart, for so long. */
+#define PS_AUDIT_REPEATS      256
+#define PS_AUDIT_REPEAT_NS    (600 * PS_NS_PER_S)
+#define PS_AUDIT_REPEAT_BYTES 4096u /* of a reply that is kept */
 
 struct ps_audit;
 
@@ -35,6 +39,9 @@ struct ps_audit_start {
     const char *actor, *client;
     const char *action; /* required */
     const char *target;
+    /* By which the change would be known if it came again; NULL: by none. */
+    const char *key;
+    uint64_t request_hash;
 };
 
 /* status and error: of an error; 0 and NULL: the change was made. */
@@ -71,6 +78,25 @@ int ps_audit_begin(struct ps_audit *audit, const struct ps_audit_start *start,
 /* On error the entry stays, with an unknown outcome; counted. */
 int ps_audit_end(struct ps_audit *audit, uint64_t seq,
                  const struct ps_audit_end *end);
+/* A change that was begun by a key; borrowed. */
+struct ps_audit_repeat {
+    const char *key;
+    uint64_t request_hash;
+    bool done;        /* else the process ended in the middle of it */
+    const char *type; /* of the reply; NULL: it was too long to be kept */
+    const uint8_t *body;
+    size_t len;
+};
+
+/*
+ * Calls fn with the changes of the last PS_AUDIT_REPEAT_NS that were begun and
+ * not refused, at most PS_AUDIT_REPEATS, the oldest first. 0 or -errno.
+ */
+int ps_audit_repeats(struct ps_audit *audit, uint64_t now_ns,
+                     void (*fn)(void *arg,
+                                const struct ps_audit_repeat *repeat),
+                     void *arg);
+
 /* Both at once, for what needs no time. */
 int ps_audit_add(struct ps_audit *audit, const struct ps_audit_start *start,
                  const struct ps_audit_end *end);

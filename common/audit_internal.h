@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Writing (audit.c), reading (audit_list.c) and states (audit_state.c). */
+/* Writing (audit.c), reading (audit_list.c), states (audit_state.c) and keys
+ * (audit_repeat.c). */
 #ifndef PS_COMMON_AUDIT_INTERNAL_H
 #define PS_COMMON_AUDIT_INTERNAL_H
 
@@ -31,6 +32,18 @@ struct ps_audit_state {
 int ps_audit_state_make(json_t *before, json_t *after, size_t max,
                         struct ps_audit_state ret_states[2]);
 void ps_audit_state_clear(struct ps_audit_state states[2]);
+
+#define PS_AUDIT_REPEATS_TABLE                             \
+    "CREATE TABLE repeat ("                                \
+    "  seq INTEGER PRIMARY KEY, time_ns INTEGER NOT NULL," \
+    "  key TEXT NOT NULL, hash INTEGER NOT NULL,"          \
+    "  done INTEGER NOT NULL, type TEXT, body BLOB) STRICT;"
+
+/* Both in the transaction of the entry `seq`. */
+int ps_audit_repeat_begin(struct ps_audit *audit,
+                          const struct ps_audit_start *start, uint64_t seq);
+int ps_audit_repeat_end(struct ps_audit *audit, uint64_t seq,
+                        const struct ps_audit_end *end);
 
 /* A row's columns in the order of PS_AUDIT_COLUMNS. */
 #define PS_AUDIT_COLUMNS                                                   \

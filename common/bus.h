@@ -99,10 +99,12 @@ int ps_bus_serve(struct ps_bus *bus, const struct ps_method *methods,
 /*
  * From here on each change is recorded: before it is begun, and again before
  * its answer leaves. Without a log that can be written (NULL), changes are
- * refused. Borrowed for the life of the bus.
+ * refused. Borrowed for the life of the bus. Changes that the log knows by
+ * their keys are answered again and not made twice; -errno where it cannot tell
+ * them.
  */
 struct ps_audit;
-void ps_bus_audit(struct ps_bus *bus, struct ps_audit *audit);
+int ps_bus_audit(struct ps_bus *bus, struct ps_audit *audit);
 void ps_call_reply(struct ps_call *call, const ProtobufCMessage *msg);
 /* field may be NULL. The sentence should say what to do. */
 void ps_call_fail(struct ps_call *call, const char *id, uint32_t status,

@@ -5,10 +5,51 @@
 #include "common/bus_internal.h"
 #include "common/json.h"
 
-void ps_bus_audit(struct ps_bus *bus, struct ps_audit *audit)
+/* What is said of a change whose own answer is not there any more. */
+static void say_lost(bool made, Ps__Envelope *env, Ps__Error *error)
+{
+    error->id = made ? "request.answer_lost" : "request.outcome_unknown";
+    error->status = 500;
+    error->detail =
+        made ? "This change was made, but its answer was not kept over the "
+               "daemon's restart: look at what is there now."
+             : "The daemon ended in the middle of this change. Look whether it "
+               "was made; if not, ask again with a new idempotency key.";
+    env->error = error;
+}
+
+/* A change of the process that was here before. */
+static void know(void *arg, const struct ps_audit_repeat *repeat)
+{
+    _cleanup_free_ uint8_t *packed = NULL;
+    struct ps_bus *bus = arg;
+    Ps__Error error = PS__ERROR__INIT;
+    Ps__Envelope env;
+    size_t len;
+
+    ps_envelope_init(bus, &env);
+    if (repeat->done && repeat->type) {
+        env.type = (char *)(uintptr_t)repeat->type;
+        env.has_body = 1;
+        env.body.data = (uint8_t *)(uintptr_t)repeat->body;
+        env.body.len = repeat->len;
+    } else {
+        say_lost(repeat->done, &env, &error);
+    }
+    len = ps__envelope__get_packed_size(&env);
+    packed = malloc(len);
+    if (!packed)
+        return;
+    ps__envelope__pack(&env, packed);
+    ps_idem_know(bus->idem, repeat->key, repeat->request_hash, ps_mono_ns(),
+                 packed, len);
+}
+
+int ps_bus_audit(struct ps_bus *bus, struct ps_audit *audit)
 {
     bus->audit = audit;
     bus->audited = true;
+    return audit ? ps_audit_repeats(audit, ps_now_ns(), know, bus) : 0;
 }
 
 /* The text of a field "id", or NULL. */
@@ -41,7 +82,7 @@ static const char *find_id(const ProtobufCMessage *msg)
     return id;
 }
 
-bool ps_bus_audit_begin(struct ps_call *call)
+bool ps_bus_audit_begin(struct ps_call *call, uint64_t request_hash)
 {
     struct ps_audit *audit = call->op.bus->audit;
     const struct ps_audit_start start = {
@@ -50,6 +91,8 @@ bool ps_bus_audit_begin(struct ps_call *call)
         .client = call->env->client,
         .action = call->method->name,
         .target = find_id(call->request),
+        .key = call->env->idempotency_key,
+        .request_hash = request_hash,
     };
     int r;
 

@@ -101,6 +101,38 @@ static enum ps_idem_result repeat(struct entry *e, uint64_t request_hash,
     return PS_IDEM_WAITING;
 }
 
+static struct entry *add(struct ps_idem *idem, const char *key,
+                         uint64_t request_hash, uint64_t now_ns)
+{
+    struct entry *e;
+
+    if (idem->n >= PS_IDEM_MAX)
+        return NULL;
+    e = calloc(1, sizeof(*e));
+    if (!e)
+        return NULL;
+    snprintf(e->key, sizeof(e->key), "%s", key);
+    e->request_hash = request_hash;
+    e->since_ns = now_ns;
+    TAILQ_INSERT_TAIL(&idem->entries, e, link);
+    idem->n++;
+    return e;
+}
+
+/* Without memory it is forgotten. */
+static void keep_reply(struct ps_idem *idem, struct entry *e,
+                       const uint8_t *reply, size_t len)
+{
+    e->reply = malloc(len ? len : 1);
+    if (!e->reply) {
+        drop(idem, e);
+        return;
+    }
+    memcpy(e->reply, reply, len);
+    e->len = len;
+    idem->bytes += len;
+}
+
 enum ps_idem_result ps_idem_begin(struct ps_idem *idem, const char *key,
                                   uint64_t request_hash, uint64_t now_ns,
                                   struct ps_call *call,
@@ -112,17 +144,19 @@ enum ps_idem_result ps_idem_begin(struct ps_idem *idem, const char *key,
     e = find(idem, key);
     if (e)
         return repeat(e, request_hash, call, ret_reply, ret_len);
-    if (idem->n >= PS_IDEM_MAX)
-        return PS_IDEM_FULL;
-    e = calloc(1, sizeof(*e));
-    if (!e)
-        return PS_IDEM_FULL;
-    snprintf(e->key, sizeof(e->key), "%s", key);
-    e->request_hash = request_hash;
-    e->since_ns = now_ns;
-    TAILQ_INSERT_TAIL(&idem->entries, e, link);
-    idem->n++;
-    return PS_IDEM_NEW;
+    return add(idem, key, request_hash, now_ns) ? PS_IDEM_NEW : PS_IDEM_FULL;
+}
+
+void ps_idem_know(struct ps_idem *idem, const char *key, uint64_t request_hash,
+                  uint64_t now_ns, const uint8_t *reply, size_t len)
+{
+    struct entry *e;
+
+    if (find(idem, key))
+        return;
+    e = add(idem, key, request_hash, now_ns);
+    if (e)
+        keep_reply(idem, e, reply, len);
 }
 
 void ps_idem_finish(struct ps_idem *idem, const char *key, const uint8_t *reply,
@@ -137,12 +171,8 @@ void ps_idem_finish(struct ps_idem *idem, const char *key, const uint8_t *reply,
     for (size_t i = 0; i < e->n_waiters; i++)
         fn(e->waiters[i], reply, len);
     e->n_waiters = 0;
-    e->reply = keep ? malloc(len ? len : 1) : NULL;
-    if (!e->reply) {
+    if (keep)
+        keep_reply(idem, e, reply, len);
+    else
         drop(idem, e);
-        return;
-    }
-    memcpy(e->reply, reply, len);
-    e->len = len;
-    idem->bytes += len;
 }

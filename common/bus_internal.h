@@ -161,7 +161,7 @@ int ps_envelope_to_msg(const Ps__Envelope *env, const char *prefix,
 /* ---- changes in the audit log (bus_audit.c) ----------------------------- */
 
 /* False: the log cannot be written, and the call was answered so. */
-bool ps_bus_audit_begin(struct ps_call *call);
+bool ps_bus_audit_begin(struct ps_call *call, uint64_t request_hash);
 /* error or after is NULL. 0, or -errno: what came of it is not recorded. */
 int ps_bus_audit_end(struct ps_call *call, const Ps__Error *error,
                      const ProtobufCMessage *after);
@@ -187,6 +187,9 @@ enum ps_idem_result ps_idem_begin(struct ps_idem *idem, const char *key,
                                   uint64_t request_hash, uint64_t now_ns,
                                   struct ps_call *call,
                                   const uint8_t **ret_reply, size_t *ret_len);
+/* An answer of an earlier process; a key that is known stays as it is. */
+void ps_idem_know(struct ps_idem *idem, const char *key, uint64_t request_hash,
+                  uint64_t now_ns, const uint8_t *reply, size_t len);
 /* Gives the reply to each waiter by fn; keep: and to who asks again later. */
 void ps_idem_finish(struct ps_idem *idem, const char *key, const uint8_t *reply,
                     size_t len, bool keep,

@@ -214,7 +214,7 @@ static bool begin_change(struct ps_call *call)
                           ps_mono_ns(), call, &reply, &len)) {
     case PS_IDEM_NEW:
         call->keyed = true;
-        return ps_bus_audit_begin(call);
+        return ps_bus_audit_begin(call, hash);
     case PS_IDEM_ANSWERED:
         send_packed(call, reply, len);
         return false;

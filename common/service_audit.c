@@ -26,7 +26,9 @@ int ps_service_audit_open(struct ps_daemon *d)
         ps_audit_watch(d->audit, publish, d);
     ps_capability(d, "audit", r == 0, NULL, r < 0 ? error : NULL,
                   "all changes: without a record of them they are refused");
-    ps_bus_audit(d->bus, d->audit);
+    if (ps_bus_audit(d->bus, d->audit) < 0)
+        ps_warning("audit_repeats_unknown", "hint=" PS_Q,
+                   "a change that comes again by its key may be made twice");
     /* To measure, and to enforce what stands, needs no log. */
     return r == -ENOMEM ? r : 0;
 }

@@ -62,6 +62,12 @@ gateway_url() {
     fi
 }
 
+# The header that says who asks, for curl's -H @FILE: what stands in a command
+# line everybody on this host can read. printf is the shell's own.
+authorization() {
+    printf 'Authorization: Bearer %s\n' "$(<"$STATE/admin.token")"
+}
+
 # Asks this suite's gateway. With TLS it must have the key of the certificate
 # that is configured; the address need not be among its names.
 gateway_curl() { # PATH [CURL OPTION]...
@@ -120,7 +126,7 @@ stop_suite() {
         done
         if kill -0 "${pid%%:*}" 2>/dev/null; then
             warn "ps-${pid#*:} did not end in 7 s; killed"
-            kill -KILL "${pid%%:*}" 2>/dev/null
+            kill -KILL "${pid%%:*}" 2>/dev/null || true # it just did
         fi
     done
     for name in "${DAEMONS[@]}"; do

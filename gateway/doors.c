@@ -74,28 +74,30 @@ void ps_doors_fail_store(struct ps_http_request *req, int r)
                     strerror(-r));
 }
 
+static bool fail_blocked(struct ps_gateway *gateway,
+                         struct ps_http_request *req)
+{
+    uint64_t wait_ns = 0;
+
+    if (!ps_limits_blocked(gateway->clients, &req->addr, ps_mono_ns(),
+                           &wait_ns))
+        return false;
+    fail_wait(req, "auth.too_many", wait_ns,
+              "Too many wrong tokens came from this address; try again in a "
+              "minute, or now with the right one.");
+    return true;
+}
+
 void ps_doors_wrong_token(struct ps_gateway *gateway,
                           struct ps_http_request *req)
 {
+    if (fail_blocked(gateway, req))
+        return;
     ps_limits_wrong(gateway->clients, &req->addr, ps_mono_ns());
     ps_gateway_audit_refused(gateway, req, "gateway.authenticate", 401,
                              "auth.wrong_token");
     if (ps_http_defer(req, WRONG_TOKEN_DELAY_NS, fail_token, NULL) < 0)
         fail_token(NULL, req);
-}
-
-bool ps_doors_blocked(struct ps_gateway *gateway, struct ps_http_request *req,
-                      const uint8_t *hash)
-{
-    uint64_t wait_ns = 0;
-
-    if (!ps_limits_blocked(gateway->clients, &req->addr, hash, ps_mono_ns(),
-                           &wait_ns))
-        return false;
-    fail_wait(req, "auth.too_many", wait_ns,
-              "Too many wrong tokens came from this address; try again in a "
-              "minute with the right one.");
-    return true;
 }
 
 bool ps_doors_rate(struct ps_gateway *gateway, struct ps_http_request *req)
@@ -156,9 +158,6 @@ bool ps_doors_admit(struct ps_gateway *gateway, struct ps_http_request *req,
         ps_doors_fail_foreign(req);
         return false;
     }
-    if (credential.given && credential.by == PS_ACCESS_BEARER &&
-        ps_doors_blocked(gateway, req, credential.hash))
-        return false;
     result = ps_auth_find(gateway->auth, &credential, now_ns, &req->identity);
     if (result != PS_AUTH_KNOWN) {
         refuse(gateway, req, result);
@@ -166,8 +165,6 @@ bool ps_doors_admit(struct ps_gateway *gateway, struct ps_http_request *req,
     }
     req->who = &req->identity;
     ps_auth_used(gateway->auth, req->who, now_ns);
-    if (credential.by == PS_ACCESS_BEARER)
-        ps_limits_right(gateway->clients, &req->addr, credential.hash);
     if (req->who->role < needed) {
         ps_gateway_audit_role(gateway, req, route);
         fail_role(req, needed);
@@ -182,17 +179,12 @@ bool ps_doors_would_admit(struct ps_gateway *gateway,
 {
     struct ps_credential credential;
     struct ps_identity who;
-    uint64_t wait_ns;
 
     if (needed == PS_ROLE_NONE)
         return true;
     ps_auth_read(&req->head, &credential);
-    if (is_foreign(req, &credential) ||
-        (credential.by == PS_ACCESS_BEARER &&
-         ps_limits_blocked(gateway->clients, &req->addr, credential.hash,
-                           ps_mono_ns(), &wait_ns)))
-        return false;
-    return ps_auth_find(gateway->auth, &credential, ps_now_ns(), &who) ==
+    return !is_foreign(req, &credential) &&
+           ps_auth_find(gateway->auth, &credential, ps_now_ns(), &who) ==
                PS_AUTH_KNOWN &&
            who.role >= needed;
 }

@@ -24,10 +24,6 @@ bool ps_doors_rate(struct ps_gateway *gateway, struct ps_http_request *req);
 /* A wrong token, of a header or a login: counts it, answers late. */
 void ps_doors_wrong_token(struct ps_gateway *gateway,
                           struct ps_http_request *req);
-/* Whether a token with this hash is not to be looked at; then it has been
- * answered. */
-bool ps_doors_blocked(struct ps_gateway *gateway, struct ps_http_request *req,
-                      const uint8_t *hash);
 void ps_doors_fail_foreign(struct ps_http_request *req);
 /* A change of gateway.db failed; r is of ps_store_errno(). */
 void ps_doors_fail_store(struct ps_http_request *req, int r);

@@ -5,8 +5,6 @@
 #include <sys/random.h>
 
 #define N_BUCKETS 4096 /* a power of two */
-/* Right tokens that are known of a client. */
-#define N_RIGHT 4
 
 struct client {
     LIST_ENTRY(client) link;  /* of its bucket */
@@ -16,8 +14,6 @@ struct client {
     uint64_t allowed_ns; /* when its next request would be on time */
     uint64_t wrong_since_ns;
     unsigned int wrong;
-    unsigned int next_right;
-    uint8_t right[N_RIGHT][PS_SECRET_HASH];
 };
 LIST_HEAD(client_list, client);
 TAILQ_HEAD(client_queue, client);
@@ -180,24 +176,13 @@ bool ps_limits_request(struct ps_limits *limits, const struct ps_addr *addr,
 
 /* ---- tokens ------------------------------------------------------------- */
 
-static bool was_right(const struct client *client, const uint8_t *hash)
-{
-    bool known = false;
-
-    for (size_t i = 0; i < N_RIGHT; i++)
-        known |= ps_secret_equal(client->right[i], hash);
-    return known;
-}
-
 bool ps_limits_blocked(struct ps_limits *limits, const struct ps_addr *addr,
-                       const uint8_t *hash, uint64_t now_ns,
-                       uint64_t *ret_wait_ns)
+                       uint64_t now_ns, uint64_t *ret_wait_ns)
 {
     const struct client *client = find_client(limits, addr);
 
     if (!client || client->wrong < PS_LIMITS_WRONG ||
-        now_ns - client->wrong_since_ns >= PS_LIMITS_WRONG_NS ||
-        was_right(client, hash))
+        now_ns - client->wrong_since_ns >= PS_LIMITS_WRONG_NS)
         return false;
     limits->stats.blocked++;
     *ret_wait_ns = client->wrong_since_ns + PS_LIMITS_WRONG_NS - now_ns;
@@ -218,16 +203,6 @@ void ps_limits_wrong(struct ps_limits *limits, const struct ps_addr *addr,
     }
     if (client->wrong < PS_LIMITS_WRONG)
         client->wrong++;
-}
-
-void ps_limits_right(struct ps_limits *limits, const struct ps_addr *addr,
-                     const uint8_t *hash)
-{
-    struct client *client = find_client(limits, addr);
-
-    if (!client || was_right(client, hash))
-        return;
-    memcpy(client->right[client->next_right++ % N_RIGHT], hash, PS_SECRET_HASH);
 }
 
 /* ---- life --------------------------------------------------------------- */

@@ -12,10 +12,9 @@
 #define PS_GATEWAY_LIMITS_H
 
 #include "common/net.h"
-#include "gateway/secret.h"
 
 #define PS_LIMITS_REMEMBERED 4096
-/* Wrong tokens in a minute; after them the client must wait for its end. */
+/* Wrong tokens in a minute that are answered as such. */
 #define PS_LIMITS_WRONG    20
 #define PS_LIMITS_WRONG_NS (60 * PS_NS_PER_S)
 /* A client of this host may so many times as much: a proxy stands for all
@@ -49,17 +48,15 @@ bool ps_limits_request(struct ps_limits *limits, const struct ps_addr *addr,
                        uint64_t now_ns, uint64_t *ret_wait_ns);
 
 /*
- * Whether the client sent too many wrong tokens to have this one looked at
- * (hash: its SHA-256), and for how long. What was right from this client
- * before still is: a stale script beside it does not lock a program out.
+ * Whether the client sent too many wrong tokens to be told of one more that it
+ * is wrong, and for how long. Ask it of wrong tokens alone: who comes from the
+ * same address, behind a proxy or on this host, with a right one is let in.
+ * A token is too long to be guessed; this bounds what guessing costs us.
  */
 bool ps_limits_blocked(struct ps_limits *limits, const struct ps_addr *addr,
-                       const uint8_t *hash, uint64_t now_ns,
-                       uint64_t *ret_wait_ns);
+                       uint64_t now_ns, uint64_t *ret_wait_ns);
 void ps_limits_wrong(struct ps_limits *limits, const struct ps_addr *addr,
                      uint64_t now_ns);
-void ps_limits_right(struct ps_limits *limits, const struct ps_addr *addr,
-                     const uint8_t *hash);
 
 /* Whether two addresses are one client's. */
 bool ps_limits_same(const struct ps_addr *a, const struct ps_addr *b);

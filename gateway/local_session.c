@@ -107,23 +107,30 @@ void ps_local_login(struct ps_gateway *gateway, struct ps_http_request *req,
                     const ProtobufCMessage *msg)
 {
     const char *token = ((const Ps__LoginRequest *)msg)->token;
-    uint8_t hash[PS_SECRET_HASH];
 
     /* Else another site could log a browser in as somebody else. */
     if (ps_origin_foreign(&req->head)) {
         ps_doors_fail_foreign(req);
         return;
     }
-    ps_secret_hash(token, hash);
-    if (ps_doors_blocked(gateway, req, hash))
-        return;
     if (ps_auth_token(gateway->auth, token, ps_now_ns(), &req->identity) !=
         PS_AUTH_KNOWN) {
         ps_doors_wrong_token(gateway, req);
         return;
     }
-    ps_limits_right(gateway->clients, &req->addr, hash);
     log_in(gateway, req);
+}
+
+/* Whose session the cookie is, while it is one. */
+static bool know_session(struct ps_gateway *gateway,
+                         struct ps_http_request *req)
+{
+    struct ps_credential credential;
+
+    ps_auth_read(&req->head, &credential);
+    return credential.by == PS_ACCESS_COOKIE &&
+           ps_auth_find(gateway->auth, &credential, ps_now_ns(),
+                        &req->identity) == PS_AUTH_KNOWN;
 }
 
 void ps_local_logout(struct ps_gateway *gateway, struct ps_http_request *req,
@@ -131,16 +138,22 @@ void ps_local_logout(struct ps_gateway *gateway, struct ps_http_request *req,
 {
     char field[MAX_COOKIE_FIELD];
     const struct ps_http_field fields[] = {{"Set-Cookie", field}, {NULL, NULL}};
+    bool known;
     int r;
 
     if (ps_origin_foreign(&req->head)) {
         ps_doors_fail_foreign(req);
         return;
     }
+    known = know_session(gateway, req);
     r = ps_auth_logout(gateway->auth, &req->head);
     if (r < 0) {
         ps_doors_fail_store(req, r);
         return;
+    }
+    if (known) {
+        req->who = &req->identity;
+        ps_gateway_audit_note(gateway, req, "gateway.logout", req->who->name);
     }
     make_cookie(gateway, req, "", 0, field);
     ps_http_reply(req, 204, fields, NULL);

@@ -220,6 +220,8 @@ int ps_vault_open(const char *dir, uint64_t idle_ns, uint64_t session_ns,
                           : PS_VAULT_USE_GRAIN_NS;
     r = open_store(vault, dir, ret_error);
     if (r == 0)
+        sqlite3_busy_timeout(ps_store_db(vault->store), PS_VAULT_BUSY_MS);
+    if (r == 0)
         r = ps_vault_load(vault);
     if (r < 0)
         return r;

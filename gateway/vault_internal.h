@@ -8,6 +8,8 @@
 
 /* A token's use is written at most this often. */
 #define PS_VAULT_USE_GRAIN_NS (60 * PS_NS_PER_S)
+/* A replica that was stopped in the middle of a change must not stop us. */
+#define PS_VAULT_BUSY_MS 100
 /* Uses of tokens: of those that are, and of admin.token. */
 #define PS_VAULT_MAX_USES (PS_VAULT_MAX_TOKENS + 1)
 
@@ -33,7 +35,7 @@ struct ps_vault {
 int ps_vault_load(struct ps_vault *vault);
 struct ps_vault_session *ps_vault_session_slot(struct ps_vault *vault,
                                                const uint8_t *hash);
-/* Writes what is noted as used. */
+/* Writes what is noted as used; not now where another gateway writes. */
 int ps_vault_flush(struct ps_vault *vault);
 
 #endif

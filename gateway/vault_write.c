@@ -256,7 +256,9 @@ int ps_vault_flush(struct ps_vault *vault)
         dirty = vault->sessions[i].dirty;
     if (!dirty)
         return 0;
+    sqlite3_busy_timeout(ps_store_db(vault->store), 0);
     r = ps_store_begin(vault->store);
+    sqlite3_busy_timeout(ps_store_db(vault->store), PS_VAULT_BUSY_MS);
     if (r < 0)
         return r;
     r = flush_uses(vault);

@@ -216,7 +216,7 @@ static int remove_oldest(struct ps_history *h, int64_t but)
         ps_store_stmt(h->store, "SELECT seq FROM trace WHERE state <> ?1 AND "
                                 "seq <> ?2 ORDER BY seq LIMIT 1");
     int64_t seq = 0;
-    int rc;
+    int rc, r;
 
     if (!stmt)
         return -EIO;
@@ -228,7 +228,13 @@ static int remove_oldest(struct ps_history *h, int64_t but)
     sqlite3_reset(stmt);
     if (rc == SQLITE_DONE)
         return -EDQUOT;
-    return rc == SQLITE_ROW ? remove_trace(h, seq) : ps_store_errno(rc);
+    if (rc != SQLITE_ROW)
+        return ps_store_errno(rc);
+    r = remove_trace(h, seq);
+    /* In a broken file a row may be found and not be there. */
+    if (r == 0 && sqlite3_changes(ps_store_db(h->store)) == 0)
+        return -EBADMSG;
+    return r;
 }
 
 int ps_history_make_room(struct ps_history *h, int64_t but, uint64_t bytes,
@@ -316,22 +322,28 @@ static void set_end(Ps__Trace *trace, const char *reason, uint64_t now)
 
 int ps_history_recover(struct ps_history *h, uint64_t now)
 {
+    int64_t seq = INT64_MIN;
     int r = 0;
 
+    /* Each row once, whatever a broken file makes of what is written. */
     while (r == 0) {
-        sqlite3_stmt *stmt = ps_store_stmt(h->store,
-                                           "SELECT body, id, seq FROM trace "
-                                           "WHERE state = ?1 LIMIT 1");
+        sqlite3_stmt *stmt = ps_store_stmt(
+            h->store, "SELECT body, id, seq FROM trace WHERE state = ?1 AND "
+                      "seq > ?2 ORDER BY seq LIMIT 1");
         Ps__Trace *trace = NULL;
-        int64_t seq;
         bool same;
 
         if (!stmt)
             return -EIO;
         sqlite3_bind_int(stmt, 1, PS__TRACE__STATE__running);
+        sqlite3_bind_int64(stmt, 2, seq);
         if (sqlite3_step(stmt) != SQLITE_ROW) {
             sqlite3_reset(stmt);
             return 0;
+        }
+        if (sqlite3_column_int64(stmt, 2) <= seq) {
+            sqlite3_reset(stmt);
+            return -EBADMSG;
         }
         trace = (Ps__Trace *)ps_message_unpack(
             &ps__trace__descriptor, sqlite3_column_blob(stmt, 0),

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT
 """What the host's traffic keeps while all daemons run: iperf3 TCP and
-request/response (sockperf, one TCP connection) over veth."""
+request/response (sockperf, one TCP connection) over veth.
+
+Client and server have a CPU each, where there are two: where the scheduler
+puts them changes a run by far more (7 %) than what is measured."""
 
 import json
 import os
@@ -8,15 +11,22 @@ import re
 import statistics
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 from deployed import Deployed
 from figures import Figure, bootstrap_ratio
 from lab import Lab, wait_for
 
-SECONDS = 3
+SECONDS = 1
 PORT = 5201
-PAIRS = 15
+PAIRS = 25
+
+
+def _on_cpu(number):
+    """The head of a command line: taskset to one of our CPUs."""
+    cpus = sorted(os.sched_getaffinity(0))
+    return ['taskset', '-c', cpus[number % len(cpus)]]
 
 
 def _cpu_busy():
@@ -35,9 +45,9 @@ class _Traffic:
         self.link = lab.veth(self.client, server)
         self.addr = self.link.b.v4
         quiet = {'stdout': subprocess.DEVNULL, 'stderr': subprocess.DEVNULL}
-        server.popen(['iperf3', '-s', '-p', PORT], **quiet)
-        server.popen(['sockperf', 'server', '--tcp', '-i', '0.0.0.0', '-p',
-                      PORT + 1], **quiet)
+        server.popen([*_on_cpu(1), 'iperf3', '-s', '-p', PORT], **quiet)
+        server.popen([*_on_cpu(1), 'sockperf', 'server', '--tcp', '-i',
+                      '0.0.0.0', '-p', PORT + 1], **quiet)
         for port in (PORT, PORT + 1):
             wait_for(lambda port=port: server.run(
                 'ss', '-Hltn', f'sport = :{port}').stdout)
@@ -46,8 +56,8 @@ class _Traffic:
         """Gbit/s received, and CPU nanoseconds for each packet on the wire."""
         tx = self._packets()
         cpu = _cpu_busy()
-        out = self.client.run('iperf3', '-c', self.addr, '-p', PORT, '-t',
-                              SECONDS, '-J').stdout
+        out = self.client.run(*_on_cpu(0), 'iperf3', '-c', self.addr, '-p',
+                              PORT, '-t', SECONDS, '-J').stdout
         cpu = _cpu_busy() - cpu
         rate = json.loads(out)['end']['sum_received']['bits_per_second']
         return rate / 1e9, 1e9 * cpu / (self._packets() - tx)
@@ -55,8 +65,8 @@ class _Traffic:
     def requests(self):
         """Requests answered in a second, and CPU nanoseconds for each."""
         cpu = _cpu_busy()
-        out = self.client.run('sockperf', 'ping-pong', '--tcp', '-i',
-                              self.addr, '-p', PORT + 1, '-t',
+        out = self.client.run(*_on_cpu(0), 'sockperf', 'ping-pong', '--tcp',
+                              '-i', self.addr, '-p', PORT + 1, '-t',
                               SECONDS).stdout
         cpu = _cpu_busy() - cpu
         got = re.search(r'RunTime=([\d.]+) sec;.*ReceivedMessages=(\d+)', out)
@@ -76,16 +86,28 @@ def _one_round(traffic, found):
         found.setdefault(name, []).append(load(traffic))
 
 
-def _pair(suite, traffic, number, with_suite, without):
-    """One round with all daemons and one without, in changing order."""
+class _Switch:
+    """All daemons on, or none; what they do when they start is awaited."""
+
+    def __init__(self, suite):
+        self.suite, self.on = suite, False
+
+    def set(self, on):
+        """Starts or ends them, where they are not so already."""
+        if on and not self.on:
+            self.suite.up()
+            time.sleep(0.5)
+        elif self.on and not on:
+            self.suite.down()
+        self.on = on
+
+
+def _pair(switch, traffic, number, with_suite, without):
+    """One round with all daemons and one without, in changing order: the
+    last of a pair and the first of the next are alike."""
     for on in (number % 2 == 0, number % 2 == 1):
-        if on:
-            suite.up()
-        try:
-            _one_round(traffic, with_suite if on else without)
-        finally:
-            if on:
-                suite.down()
+        switch.set(on)
+        _one_round(traffic, with_suite if on else without)
 
 
 def _figures(name, with_suite, without):
@@ -110,13 +132,16 @@ def measure(full):
     with Lab('kept') as lab, tempfile.TemporaryDirectory(
             prefix='ps-bench-') as directory:
         os.chmod(directory, 0o755)
-        suite = Deployed(Path(directory))
+        switch = _Switch(Deployed(Path(directory)))
         traffic = _Traffic(lab)
-        suite.up()  # builds what is missing
-        suite.down()
-        _one_round(traffic, {})
-        for number in range(2 * PAIRS if full else PAIRS):
-            _pair(suite, traffic, number, with_suite, without)
+        try:
+            switch.set(True)  # builds what is missing
+            switch.set(False)
+            _one_round(traffic, {})
+            for number in range(4 * PAIRS if full else PAIRS):
+                _pair(switch, traffic, number, with_suite, without)
+        finally:
+            switch.set(False)
     found, lows = [], []
     for name in LOADS:
         kept, figures = _figures(name, with_suite[name], without[name])

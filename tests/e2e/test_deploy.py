@@ -108,16 +108,21 @@ def _pins(place):
     return list(folder.glob('*')) if folder.exists() else []
 
 
+def _command(proc):
+    """What everybody can read of a process of /proc."""
+    try:
+        return (proc / 'cmdline').read_text(errors='replace')
+    except OSError:
+        return ''
+
+
 def _gone(place, pids, held):
     """Nothing of a suite is left but its state."""
     assert not place.pids()
     assert not [p for p in pids if Path(f'/proc/{p}').exists()]
     wait_for(lambda: not held & _bpf(), 10, what='BPF objects freed')
-    for proc in Path('/proc').glob('[0-9]*/cmdline'):
-        try:
-            assert str(place.run) not in proc.read_text(errors='replace')
-        except OSError:
-            pass
+    for proc in Path('/proc').glob('[0-9]*'):
+        assert str(place.run) not in _command(proc)
 
 
 # ---- up and down -----------------------------------------------------------
@@ -300,6 +305,9 @@ def test_foreground_shows_events_and_ends_with_ctrl_c(place):
             shown = log.read_text().split('Ctrl-C ends it.')[1]
             return re.search(r'^\d\d:\d\d:\d\d  guarder  \S.*$', shown, re.M)
         wait_for(event, 10, what='a line for the event')
+        token = (place.state / 'admin.token').read_text().strip()
+        assert not [p for p in Path('/proc').glob('[0-9]*')
+                    if token in _command(p)]
         # A terminal's Ctrl-C goes to all of the foreground's group.
         os.killpg(proc.pid, signal.SIGINT)
         assert proc.wait(20) == 0, log.read_text()

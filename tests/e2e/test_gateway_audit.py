@@ -131,6 +131,26 @@ def test_replay_is_recorded_once(node):
     assert len(log(node, service='guarder')) == 1
 
 
+def test_key_survives_kill(node):
+    key = {'Idempotency-Key': 'over-a-kill'}
+    first = node.client.post('rules', RULE, headers=key)
+    node['guarder'].kill()
+    node['guarder'].start()
+    wait_for(lambda: answers(node), 15)
+    assert node.client.post('rules', RULE, headers=key) == first
+    assert node.client.get('rules')['total'] == 1
+    # Killed between the change and its answer.
+    node['guarder'].kill()
+    with sqlite3.connect(node.state_dir / 'guarder.audit.db') as db:
+        db.execute('UPDATE repeat SET done = 0')
+    node['guarder'].start()
+    wait_for(lambda: answers(node), 15)
+    again = refused(node.client.post, 'rules', RULE, headers=key)
+    assert (again.status, again.problem['id']) == (
+        500, 'request.outcome_unknown')
+    assert node.client.get('rules')['total'] == 1
+
+
 def test_survives_kill(node):
     for i in range(5):
         rule = node.client.post('rules', RULE)['id']

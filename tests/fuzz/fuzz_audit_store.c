@@ -32,17 +32,30 @@ static void list_all(struct ps_audit *audit)
     }
 }
 
+static void check_repeat(void *arg, const struct ps_audit_repeat *repeat)
+{
+    unsigned int *n = arg;
+
+    REQUIRE(++*n <= PS_AUDIT_REPEATS);
+    REQUIRE(repeat->key[0] && strlen(repeat->key) <= 128);
+    REQUIRE(repeat->len <= PS_AUDIT_REPEAT_BYTES);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const struct grow_table table = {
-        "DELETE FROM entry",
-        "INSERT OR REPLACE INTO entry VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
-        "?)",
-        NULL};
+    static const struct grow_table tables[] = {
+        {"DELETE FROM entry",
+         "INSERT OR REPLACE INTO entry VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
+         "?,?)",
+         NULL},
+        {"DELETE FROM repeat",
+         "INSERT OR REPLACE INTO repeat VALUES (?,?,?,?,?,?,?)", NULL},
+    };
     struct grow g = {data, size};
     struct ps_audit *audit = NULL;
     char *error = NULL;
     bool file = grow_u8(&g) & 1;
+    unsigned int repeats = 0;
     int r;
 
     grow_file("tester.audit", g.data, file ? g.left : 0);
@@ -52,9 +65,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     REQUIRE(r == 0 || file);
     free(error);
     if (audit && !file)
-        grow_rows(&g, ps_store_db(audit->store), &table, 1);
-    if (audit)
+        grow_rows(&g, ps_store_db(audit->store), tables, ARRAY_SIZE(tables));
+    if (audit) {
         list_all(audit);
+        (void)ps_audit_repeats(audit, PS_NS_PER_S, check_repeat, &repeats);
+    }
     ps_audit_free(&audit);
     return 0;
 }

@@ -235,6 +235,71 @@ static void test_outcome_cannot_be_written(void **state)
     ps__audit_list__free_unpacked(list, NULL);
 }
 
+/* The server ends, and another takes its place and its log. */
+static void start_again(struct end *e)
+{
+    char url[128];
+
+    ps_bus_free(&e->server);
+    e->server = new_bus(e, "tester");
+    assert_int_equal(ps_bus_serve(e->server, methods, e), 0);
+    assert_int_equal(ps_bus_audit(e->server, e->audit), 0);
+    snprintf(url, sizeof(url), "ipc://%s/t.rep", e->dir);
+    assert_int_equal(ps_bus_listen_rep(e->server, url), 0);
+}
+
+static void test_key_outlives_the_process(void **state)
+{
+    struct end *e = *state;
+
+    ask(e, "t.change", "k");
+    assert_int_equal(e->result, 0);
+    start_again(e);
+    ask(e, "t.change", "k");
+    assert_int_equal(e->result, 0);
+    assert_int_equal(e->handled, 1);
+    ask(e, "t.refuse", "k");
+    assert_string_equal(e->error_id, "request.idempotency_conflict");
+    ask(e, "t.change", "l");
+    assert_int_equal(e->handled, 2);
+    /* A reply that was too long to be kept. */
+    sqlite3_exec(e->other, "UPDATE repeat SET type = NULL, body = NULL", NULL,
+                 NULL, NULL);
+    start_again(e);
+    ask(e, "t.change", "k");
+    assert_string_equal(e->error_id, "request.answer_lost");
+    assert_int_equal(e->handled, 2);
+}
+
+/* As after a kill -9 between a change and its answer. */
+static void test_nothing_is_made_twice(void **state)
+{
+    struct end *e = *state;
+
+    e->hold = true;
+    ask(e, "t.change", "k");
+    sqlite3_exec(e->other, "ROLLBACK", NULL, NULL, NULL);
+    e->hold = false;
+    start_again(e);
+    ask(e, "t.change", "k");
+    assert_int_equal(e->status, 500);
+    assert_string_equal(e->error_id, "request.outcome_unknown");
+    assert_int_equal(e->handled, 1);
+}
+
+static void test_what_was_refused_is_looked_at_anew(void **state)
+{
+    struct end *e = *state;
+    unsigned int handled;
+
+    ask(e, "t.refuse", "k");
+    assert_int_not_equal(e->status, 0);
+    handled = e->handled;
+    start_again(e);
+    ask(e, "t.refuse", "k");
+    assert_int_equal(e->handled, handled + 1);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -243,6 +308,9 @@ int main(void)
         TEST(test_refused),
         TEST(test_no_log_no_change),
         TEST(test_outcome_cannot_be_written),
+        TEST(test_key_outlives_the_process),
+        TEST(test_nothing_is_made_twice),
+        TEST(test_what_was_refused_is_looked_at_anew),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -128,24 +128,20 @@ static void test_guessing(void **state _unused_)
     struct ps_limits *limits = make();
     const struct ps_addr one = addr("2001:db8::1"), same = addr("2001:db8::2"),
                          other = addr("2001:db8:1::1");
-    const uint8_t known[PS_SECRET_HASH] = {1}, fresh[PS_SECRET_HASH] = {2};
     uint64_t wait_ns = 0;
 
     assert_true(ps_limits_connect(limits, &one));
-    ps_limits_right(limits, &one, known);
     for (int i = 0; i < PS_LIMITS_WRONG; i++) {
-        assert_false(ps_limits_blocked(limits, &one, fresh, NOW, &wait_ns));
+        assert_false(ps_limits_blocked(limits, &one, NOW, &wait_ns));
         ps_limits_wrong(limits, i % 2 ? &one : &same, NOW);
     }
-    assert_true(
-        ps_limits_blocked(limits, &same, fresh, NOW + PS_NS_PER_S, &wait_ns));
+    assert_true(ps_limits_blocked(limits, &same, NOW + PS_NS_PER_S, &wait_ns));
     assert_true(wait_ns == 59 * PS_NS_PER_S);
-    assert_false(ps_limits_blocked(limits, &one, known, NOW, &wait_ns));
-    assert_false(ps_limits_blocked(limits, &other, fresh, NOW, &wait_ns));
+    assert_false(ps_limits_blocked(limits, &other, NOW, &wait_ns));
     /* More of them do not make it longer. */
     ps_limits_wrong(limits, &one, NOW + 59 * PS_NS_PER_S);
-    assert_false(ps_limits_blocked(limits, &one, fresh, NOW + 60 * PS_NS_PER_S,
-                                   &wait_ns));
+    assert_false(
+        ps_limits_blocked(limits, &one, NOW + 60 * PS_NS_PER_S, &wait_ns));
     ps_limits_free(&limits);
 }
 
@@ -163,7 +159,6 @@ static void test_bounded(void **state _unused_)
 {
     struct ps_limits *limits = make();
     const struct ps_addr here = addr("192.0.2.1"), away = addr("192.0.2.2");
-    const uint8_t hash[PS_SECRET_HASH] = {1};
     uint64_t wait_ns;
 
     assert_true(ps_limits_connect(limits, &here));
@@ -171,7 +166,7 @@ static void test_bounded(void **state _unused_)
         ps_limits_wrong(limits, &here, NOW);
         ps_limits_wrong(limits, &away, NOW);
     }
-    assert_true(ps_limits_blocked(limits, &away, hash, NOW, &wait_ns));
+    assert_true(ps_limits_blocked(limits, &away, NOW, &wait_ns));
     for (uint32_t i = 1; i <= 3 * PS_LIMITS_REMEMBERED; i++) {
         const struct ps_addr a = numbered(i);
 
@@ -179,8 +174,8 @@ static void test_bounded(void **state _unused_)
         ps_limits_wrong(limits, &a, NOW);
         ps_limits_disconnect(limits, &a);
     }
-    assert_true(ps_limits_blocked(limits, &here, hash, NOW, &wait_ns));
-    assert_false(ps_limits_blocked(limits, &away, hash, NOW, &wait_ns));
+    assert_true(ps_limits_blocked(limits, &here, NOW, &wait_ns));
+    assert_false(ps_limits_blocked(limits, &away, NOW, &wait_ns));
     assert_true(ps_limits_connect(limits, &here));
     assert_false(ps_limits_connect(limits, &here));
     ps_limits_free(&limits);

@@ -20,6 +20,7 @@ const ACTIONS = {
   'gateway.create_token': 'audit.action.token.add',
   'gateway.delete_token': 'audit.action.token.remove',
   'gateway.login': 'audit.action.login',
+  'gateway.logout': 'audit.action.logout',
 } as const satisfies Record<string, Key>
 
 const actionKey = (action: string): Key | undefined =>

@@ -367,6 +367,7 @@ export const en = {
   'audit.action.token.add': 'made token',
   'audit.action.token.remove': 'revoked token',
   'audit.action.login': 'logged in',
+  'audit.action.logout': 'logged out',
 
   'events.title': 'Events',
   'events.open': 'Events: {n} new',

@@ -355,6 +355,7 @@ export const zh: Record<Key, string> = {
   'audit.action.token.add': '创建令牌',
   'audit.action.token.remove': '吊销令牌',
   'audit.action.login': '登录',
+  'audit.action.logout': '退出登录',
 
   'events.title': '事件',
   'events.open': '事件：{n} 条新消息',

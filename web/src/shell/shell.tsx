@@ -147,7 +147,14 @@ function UserMenu() {
   const session = state.status === 'in' ? state.session : undefined
   const roleKey = `app.role.${session?.role ?? ''}`
   return (
-    <Popover position="bottom-end" shadow="md" trapFocus width={280}>
+    // Its button never leaves the view, so nothing has to guess whether it did.
+    <Popover
+      position="bottom-end"
+      shadow="md"
+      trapFocus
+      width={280}
+      hideDetached={false}
+    >
       <Popover.Target>
         <ActionIcon
           variant="subtle"
