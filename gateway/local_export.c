@@ -79,8 +79,8 @@ static int add_piece(struct download *d, const uint8_t *data, size_t len)
         memcpy(piece + n, data, len);
     n += len;
     if (framed) {
-        memcpy(piece + n, "\r\n", 2);
-        n += 2;
+        piece[n++] = '\r';
+        piece[n++] = '\n';
     }
     if (n == 0) {
         free(piece);

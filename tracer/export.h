@@ -37,8 +37,8 @@ struct ps_export {
  * where it may not be shown), owned by the caller. place: where it stands; its
  * ifaces are set, its way is the caller's.
  */
-int ps_export_write(const struct ps_export *export,
-                    struct ps_export_place *place, Ps__PacketWay *const *ways,
-                    size_t n, uint8_t **ret_data, size_t *ret_len);
+int ps_export_write(const struct ps_export *x, struct ps_export_place *place,
+                    Ps__PacketWay *const *ways, size_t n, uint8_t **ret_data,
+                    size_t *ret_len);
 
 #endif

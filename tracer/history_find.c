@@ -263,7 +263,7 @@ int ps_history_find(struct ps_history *h, const Ps__FindPacketsRequest *req,
                                              .from = from,
                                              .deadline = deadline,
                                              .max = (size_t)limit + 1};
-    _cleanup_(ps_history_found_clear) struct ps_history_found found = {0};
+    struct ps_history_found found = {0};
     int r;
 
     s.n_keys = ps_find_keys(req, s.keys);
@@ -271,8 +271,10 @@ int ps_history_find(struct ps_history *h, const Ps__FindPacketsRequest *req,
     found.ways = calloc(s.max, sizeof(Ps__PacketWay *));
     found.places = calloc(s.max, sizeof(*found.places));
     r = s.items && found.ways && found.places ? search_all(&s) : -ENOMEM;
-    if (r < 0)
+    if (r < 0) {
+        ps_history_found_clear(&found);
         return r;
+    }
     found.partial = s.partial;
     found.more = s.n > limit;
     for (; found.n < s.n && found.n < limit; found.n++) {
@@ -281,7 +283,6 @@ int ps_history_find(struct ps_history *h, const Ps__FindPacketsRequest *req,
         s.items[found.n].way = NULL;
     }
     *ret_found = found;
-    found = (struct ps_history_found){0};
     return 0;
 }
 

@@ -212,7 +212,7 @@ int ps_history_ifaces(struct ps_history *h, const char *id,
 
     if (r == 0)
         r = ps_history_sample_of(h, seq, &s);
-    if (r < 0)
+    if (r < 0 || !s)
         return r;
     memcpy(ifaces, s->iface, s->ifaces * sizeof(*ifaces));
     *ret_n = s->ifaces;
@@ -225,14 +225,14 @@ int ps_history_read_way(struct ps_history *h, int64_t trace, uint32_t n,
                         sqlite3_stmt *stmt, int column, Ps__PacketWay **ret_way)
 {
     struct ps_history_sample *s = NULL;
-    Ps__PacketWay *way;
+    Ps__PacketWay *way = NULL;
     int r = ps_history_sample_of(h, trace, &s);
 
     if (r == 0)
         r = ps_way_unpack(h->codec, s->data, s->len,
                           sqlite3_column_blob(stmt, column),
                           (size_t)sqlite3_column_bytes(stmt, column), &way);
-    if (r < 0)
+    if (r < 0 || !way)
         return r;
     way->id = n;
     way->has_stored = way->stored = true;

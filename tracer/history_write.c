@@ -111,7 +111,7 @@ static int put_way(struct ps_history *h, struct ps_history_sample *s,
     _cleanup_free_ uint8_t *body = NULL;
     struct ps_way_plain plain = {0};
     uint64_t keys[PS_WAY_KEYS];
-    size_t len, n = ps_way_keys(way, keys);
+    size_t len = 0, n = ps_way_keys(way, keys);
     uint32_t number = (uint32_t)way->id;
     uint64_t bytes;
     int r = ps_way_pack(way, &plain);
