@@ -120,14 +120,30 @@ const char *ps_ownerprobe_tier(const struct ps_ownerprobe *p)
     return p->tier;
 }
 
-int ps_ownerprobe_find(const struct ps_ownerprobe *p, uint64_t cookie,
+static bool find_bare(int map, const struct ps_sock_key *key, uint16_t rport,
+                      struct ps_tracer_owner *owner)
+{
+    uint64_t id = PS_TRACER_OWNER_KEY(key->sk, key->lport, rport);
+
+    return bpf_map_lookup_elem(map, &id, owner) == 0 &&
+           owner->lport == key->lport && owner->rport == rport;
+}
+
+int ps_ownerprobe_find(const struct ps_ownerprobe *p,
+                       const struct ps_sock_key *key,
                        struct ps_tracer_owner *ret_owner)
 {
+    int map = bpf_map__fd(p->skel->maps.owners);
     struct ps_tracer_owner owner;
+    bool known = key->cookie &&
+                 bpf_map_lookup_elem(map, &key->cookie, &owner) == 0;
 
-    if (bpf_map_lookup_elem(bpf_map__fd(p->skel->maps.owners), &cookie,
-                            &owner) < 0)
-        return -errno;
+    /* One that is not connected has no other port. */
+    if (!known && key->lport)
+        known = find_bare(map, key, key->rport, &owner) ||
+                find_bare(map, key, 0, &owner);
+    if (!known)
+        return -ENOENT;
     owner.comm[sizeof(owner.comm) - 1] = '\0';
     *ret_owner = owner;
     return 0;

@@ -5,6 +5,7 @@
 
 #include "bpf/tracer/tracer_abi.h"
 #include "common/util.h"
+#include "tracer/owners.h"
 
 struct ps_ownerprobe;
 
@@ -27,7 +28,8 @@ void ps_ownerprobe_detach(struct ps_ownerprobe *probe);
 const char *ps_ownerprobe_tier(const struct ps_ownerprobe *probe);
 
 /* -ENOENT: no task was seen to use this socket. */
-int ps_ownerprobe_find(const struct ps_ownerprobe *probe, uint64_t cookie,
+int ps_ownerprobe_find(const struct ps_ownerprobe *probe,
+                       const struct ps_sock_key *key,
                        struct ps_tracer_owner *ret_owner);
 /* Owners that the map had no room for. */
 uint64_t ps_ownerprobe_lost(const struct ps_ownerprobe *probe);

@@ -155,11 +155,12 @@ static uint32_t process_of(struct ps_owners *o, uint32_t pid, const char *comm)
     return o->n_processes++;
 }
 
-static bool ask_use(struct ps_owners *o, struct entry *e)
+static bool ask_use(struct ps_owners *o, struct entry *e,
+                    const struct ps_sock_key *key)
 {
     struct ps_tracer_owner used;
 
-    if (!e->key.cookie || o->source.used(o->source.arg, e->key.cookie, &used))
+    if (o->source.used(o->source.arg, key, &used))
         return false;
     e->process = process_of(o, used.pid, used.comm);
     return e->process != NONE;
@@ -184,20 +185,22 @@ static void on_held(void *arg, const struct ps_tracer_sock *rec)
 {
     struct ps_owners *o = arg;
     struct ps_sock_key key = {.sk = rec->addr, .cookie = rec->cookie};
+    const struct ps_sock_key bare = {.sk = rec->addr};
     struct entry *e;
 
     e = rec->cookie ? find(o, &key) : NULL;
     if (e && (e->process == NONE || e->holder))
         saw_held(o, e, rec);
-    key.cookie = 0;
-    for (uint32_t i = *bucket(o, &key); i != NONE; i = e->next) {
+    for (uint32_t i = *bucket(o, &bare); i != NONE; i = e->next) {
         e = &o->entries[i];
         if (e->key.cookie || e->key.sk != rec->addr ||
             e->key.lport != rec->lport ||
             (rec->rport && e->key.rport != rec->rport))
             continue;
-        /* By use from now on. */
-        if (e->process == NONE || e->holder)
+        if (e->process != NONE && !e->holder)
+            continue;
+        /* The first use may have been before it was noted. */
+        if (!key.cookie || e->holder || !ask_use(o, e, &key))
             saw_held(o, e, rec);
     }
 }
@@ -217,7 +220,7 @@ void ps_owners_resolve(struct ps_owners *o, bool look)
 
     /* Those that nobody asked for yet; with a look, all. */
     for (uint32_t i = look ? 0 : o->n_asked; i < o->n_pending; i++)
-        ask_use(o, &o->entries[o->pending[i]]);
+        ask_use(o, &o->entries[o->pending[i]], &o->entries[o->pending[i]].key);
     if (look && o->n_pending)
         look_at_files(o);
     for (uint32_t i = 0; i < o->n_pending; i++) {
@@ -240,7 +243,7 @@ const struct ps_owner *ps_owners_find(struct ps_owners *o,
 {
     struct entry *e = key->sk ? find(o, key) : NULL;
 
-    if (!e || (e->process == NONE && !ask_use(o, e)))
+    if (!e || (e->process == NONE && !ask_use(o, e, &e->key)))
         return NULL;
     return &o->processes[e->process];
 }

@@ -32,7 +32,8 @@ struct ps_owner {
 struct ps_owner_source {
     void *arg;
     /* The task that used it last; -ENOENT: none was seen. */
-    int (*used)(void *arg, uint64_t cookie, struct ps_tracer_owner *ret);
+    int (*used)(void *arg, const struct ps_sock_key *key,
+                struct ps_tracer_owner *ret);
     /* All sockets that processes hold, given to fn one after the other. */
     int (*held)(void *arg,
                 void (*fn)(void *to, const struct ps_tracer_sock *rec),

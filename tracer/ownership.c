@@ -7,11 +7,12 @@
 /* A look at all open files may take so much of one CPU at most: 1/20. */
 #define LOOK_SHARE 20
 
-static int find_used(void *arg, uint64_t cookie, struct ps_tracer_owner *ret)
+static int find_used(void *arg, const struct ps_sock_key *key,
+                     struct ps_tracer_owner *ret)
 {
     const struct tracer *t = arg;
 
-    return t->ownerprobe ? ps_ownerprobe_find(t->ownerprobe, cookie, ret)
+    return t->ownerprobe ? ps_ownerprobe_find(t->ownerprobe, key, ret)
                          : -ENOENT;
 }
 

@@ -150,12 +150,21 @@ struct ps_tracer_alias {
     unsigned int pad;
 };
 
-/* The task that used a socket last, by the socket's cookie. */
+/*
+ * The task that used a socket last, by the socket's cookie; and, for packets
+ * that were seen before it had one, by its address and ports: addresses are
+ * used again at once. Such a key is far above all cookies.
+ */
+#define PS_TRACER_OWNER_KEY(sk, lport, rport)       \
+    ((((unsigned long long)(sk)) << 16 | (lport)) ^ \
+     ((unsigned long long)(rport) << 40))
+
 struct ps_tracer_owner {
     unsigned long long cgroup; /* id in cgroup v2 */
     unsigned int pid;
     char comm[16];
-    unsigned int pad;
+    unsigned short lport;
+    unsigned short rport; /* 0: it is not connected */
 };
 
 #define PS_TRACER_MAX_OWNERS 65536

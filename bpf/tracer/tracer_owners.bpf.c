@@ -10,7 +10,7 @@
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
-/* By the socket's cookie. Who used none for longest leaves first. */
+/* By the socket's cookie or address. Who used none for longest leaves first. */
 struct {
     __uint(type, BPF_MAP_TYPE_LRU_HASH);
     __uint(max_entries, PS_TRACER_MAX_OWNERS);
@@ -21,22 +21,45 @@ struct {
 /* Owners that the map did not take. */
 __u64 lost;
 
-/* Nothing to do for most: a socket is used by one process again and again. */
-static __always_inline void bind(__u64 cookie)
+/* False: it was known, as for most: a socket is used by one process again and
+ * again. */
+static __always_inline bool bind(__u64 key, __u16 lport, __u16 rport)
 {
     __u32 pid = (__u32)(bpf_get_current_pid_tgid() >> 32);
     struct ps_tracer_owner owner = {}, *known;
 
-    if (!cookie || !pid)
-        return;
-    known = bpf_map_lookup_elem(&owners, &cookie);
-    if (known && known->pid == pid)
-        return;
+    if (!key || !pid)
+        return false;
+    known = bpf_map_lookup_elem(&owners, &key);
+    if (known && known->pid == pid && known->lport == lport &&
+        known->rport == rport)
+        return false;
     owner.pid = pid;
     owner.cgroup = bpf_get_current_cgroup_id();
+    owner.lport = lport;
+    owner.rport = rport;
     bpf_get_current_comm(owner.comm, sizeof(owner.comm));
-    if (bpf_map_update_elem(&owners, &cookie, &owner, BPF_ANY))
+    if (bpf_map_update_elem(&owners, &key, &owner, BPF_ANY))
         __sync_fetch_and_add(&lost, 1);
+    return true;
+}
+
+/* By the address too: packets may have been seen before it had a cookie. */
+static __always_inline int use(struct sock *sk)
+{
+    const struct sock_common *skc = &sk->__sk_common;
+    __u16 lport = skc->skc_num, rport = bpf_ntohs(skc->skc_dport);
+    const void *at = sk;
+    __u64 addr = 0;
+
+    /* Without a port it is closed. */
+    if ((skc->skc_family != AF_INET && skc->skc_family != AF_INET6) || !lport)
+        return 0;
+    /* As a number: the verifier lets nobody reckon with a typed pointer. */
+    bpf_probe_read_kernel(&addr, sizeof(addr), &at);
+    if (bind(PS_TRACER_OWNER_KEY(addr, lport, rport), lport, rport))
+        bind(bpf_get_socket_cookie(sk), 0, 0);
+    return 0;
 }
 
 /* Each of the kinds below is loaded by itself: kernels differ in which of the
@@ -44,16 +67,16 @@ static __always_inline void bind(__u64 cookie)
 SEC("cgroup/sock_create")
 int made(struct bpf_sock *ctx)
 {
-    bind(bpf_get_socket_cookie(ctx));
+    bind(bpf_get_socket_cookie(ctx), 0, 0);
     return 1;
 }
 
-#define USE(kind)                         \
-    SEC("cgroup/" #kind)                  \
-    int kind(struct bpf_sock_addr *ctx)   \
-    {                                     \
-        bind(bpf_get_socket_cookie(ctx)); \
-        return 1;                         \
+#define USE(kind)                               \
+    SEC("cgroup/" #kind)                        \
+    int kind(struct bpf_sock_addr *ctx)         \
+    {                                           \
+        bind(bpf_get_socket_cookie(ctx), 0, 0); \
+        return 1;                               \
     }
 
 USE(connect4)
@@ -65,13 +88,11 @@ USE(sendmsg6)
 SEC("tp_btf/sock_send_length")
 int BPF_PROG(sends, struct sock *sk, int ret, int flags)
 {
-    bind(bpf_get_socket_cookie(sk));
-    return 0;
+    return use(sk);
 }
 
 SEC("tp_btf/sock_recv_length")
 int BPF_PROG(receives, struct sock *sk, int ret, int flags)
 {
-    bind(bpf_get_socket_cookie(sk));
-    return 0;
+    return use(sk);
 }

@@ -17,11 +17,12 @@ struct world {
     unsigned int looks;
 };
 
-static int used(void *arg, uint64_t cookie, struct ps_tracer_owner *ret)
+static int used(void *arg, const struct ps_sock_key *key,
+                struct ps_tracer_owner *ret)
 {
     const struct world *w = arg;
 
-    if (!w->used_cookie || cookie != w->used_cookie)
+    if (!w->used_cookie || key->cookie != w->used_cookie)
         return -ENOENT;
     *ret = (struct ps_tracer_owner){.pid = w->used_pid, .comm = "user"};
     return 0;
@@ -169,6 +170,21 @@ static void test_without_cookie(void **state _unused_)
     ps_owners_free(&o);
 }
 
+/* A parent holds it, its child, gone by now, used it. */
+static void test_used_before_noted(void **state _unused_)
+{
+    const struct ps_sock_key key = {.sk = 1, .lport = 80, .rport = 5};
+    struct world w = {.used_cookie = 7, .used_pid = 300};
+    struct ps_owners *o = new_owners(&w);
+
+    ps_owners_note(o, &key);
+    hold(&w, 1, 7, 100);
+    hold(&w, 1, 7, 101);
+    ps_owners_resolve(o, true);
+    expect(o, &key, 300);
+    ps_owners_free(&o);
+}
+
 /* What nobody holds is not looked for again and again. */
 static void test_gives_up(void **state _unused_)
 {
@@ -204,9 +220,13 @@ static void test_bound(void **state _unused_)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_held),           cmocka_unit_test(test_used),
-        cmocka_unit_test(test_several),        cmocka_unit_test(test_twice),
-        cmocka_unit_test(test_without_cookie), cmocka_unit_test(test_gives_up),
+        cmocka_unit_test(test_held),
+        cmocka_unit_test(test_used),
+        cmocka_unit_test(test_several),
+        cmocka_unit_test(test_twice),
+        cmocka_unit_test(test_without_cookie),
+        cmocka_unit_test(test_used_before_noted),
+        cmocka_unit_test(test_gives_up),
         cmocka_unit_test(test_bound),
     };
 
