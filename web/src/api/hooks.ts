@@ -70,8 +70,12 @@ export const useSockets = (request: T.ListSocketsRequest, paused = false) =>
 export const useHost = (ip: string, enabled: boolean) =>
   usePoll<T.HostReport>(['host', ip], `hosts/${id(ip)}`, 5000, enabled)
 
-export const useTraces = () =>
-  usePoll<T.TraceList>(['traces'], 'traces?limit=200')
+/** All of them, or those that one alert started. */
+export const useTraces = (alert = '') =>
+  usePoll<T.TraceList>(
+    ['traces', alert],
+    `traces${buildQuery({ limit: 200, alert })}`,
+  )
 
 export const useTrace = (trace: string) =>
   usePoll<T.Trace>(['trace', trace], `traces/${id(trace)}`)

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 import { Drawer } from '@mantine/core'
+import { Link } from 'react-router'
+import { buildQuery } from '../api/query'
 import type { Event } from '../api/types'
 import { isKey, useI18n } from '../i18n'
 import { daemonText } from '../i18n/daemon'
@@ -46,7 +48,7 @@ export function EventsDrawer({
       )}
       <ol className="ps-events" aria-live="polite">
         {state.entries.map(({ key, event }) => (
-          <EventLine key={key} event={event} />
+          <EventLine key={key} event={event} onLeave={onClose} />
         ))}
       </ol>
       {state.trimmed && (
@@ -56,9 +58,28 @@ export function EventsDrawer({
   )
 }
 
-function EventLine({ event }: { event: Event }) {
+/** The trace that an event is about, or the traces of an alert. */
+export function eventLink({
+  id,
+  params,
+}: Pick<Event, 'id' | 'params'>): ['trace' | 'traces', string] | undefined {
+  const valueOf = (name: string) => params.find((p) => p.name === name)?.value
+  if (id.startsWith('tracer.trace_')) {
+    const trace = valueOf('trace') ?? valueOf('id')
+    return trace === undefined
+      ? undefined
+      : ['trace', `/traces/${encodeURIComponent(trace)}`]
+  }
+  const alert = valueOf('alert')
+  return alert === undefined
+    ? undefined
+    : ['traces', `/traces${buildQuery({ alert })}`]
+}
+
+function EventLine({ event, onLeave }: { event: Event; onLeave: () => void }) {
   const { t, language, locale } = useI18n()
   const key = `severity.${event.severity}`
+  const link = eventLink(event)
   return (
     <li data-severity={event.severity}>
       <div>
@@ -76,6 +97,11 @@ function EventLine({ event }: { event: Event }) {
         <span className="ps-dim">{event.source}</span>
       </div>
       <p>{daemonText(language, 'event', event.id, event.text, event.params)}</p>
+      {link && (
+        <Link to={link[1]} onClick={onLeave}>
+          {t(`events.${link[0]}`)}
+        </Link>
+      )}
     </li>
   )
 }

@@ -379,6 +379,8 @@ export const en = {
   'events.lost': '{n} messages came too late to be replayed',
   'events.lost.unknown':
     'The gateway was restarted; what happened meanwhile is not known here.',
+  'events.trace': 'Show the trace',
+  'events.traces': 'Traces of this alert',
   'events.trimmed': 'Only the last {n} are kept here.',
   'severity.info': 'info',
   'severity.notice': 'notice',

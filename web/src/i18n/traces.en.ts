@@ -158,6 +158,7 @@ export const enTraces = {
   'traces.cpu': 'CPU time',
   'traces.cpu.help': 'of the tracer’s programs, and as a share of one core',
   'traces.alert': 'Started by alert',
+  'traces.of.alert': 'started by alert {alert}',
   'traces.throttle': 'Only one packet of {n} is followed',
   'traces.throttle.help':
     'Following all of them would cost more CPU than the tracer’s budget. What was left out is counted under “What was seen”.',

@@ -150,6 +150,7 @@ export const zhTraces: Record<keyof typeof enTraces, string> = {
   'traces.cpu': 'CPU 时间',
   'traces.cpu.help': '追踪器程序所用，及其占单个核心的比例',
   'traces.alert': '由告警启动',
+  'traces.of.alert': '由告警 {alert} 启动',
   'traces.throttle': '每 {n} 个包只跟踪一个',
   'traces.throttle.help':
     '全部跟踪会超出追踪器的 CPU 预算。略去的数量见“所见与所失”。',

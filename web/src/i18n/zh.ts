@@ -366,6 +366,8 @@ export const zh: Record<Key, string> = {
   'events.stopped': '无事件流',
   'events.lost': '{n} 条消息已无法重放',
   'events.lost.unknown': '网关重启过，其间发生的事件在此不可知。',
+  'events.trace': '查看追踪',
+  'events.traces': '此告警的追踪',
   'events.trimmed': '这里只保留最近 {n} 条。',
   'severity.info': '信息',
   'severity.notice': '注意',

@@ -21,7 +21,8 @@ export function Component() {
   const navigate = useNavigate()
   const [params, setParams] = useSearchParams()
   const canChange = useCan('operator')
-  const { data, error, dataUpdatedAt, age } = useTraces()
+  const alert = params.get('alert') ?? ''
+  const { data, error, dataUpdatedAt, age } = useTraces(alert)
   const columns = useColumns()
   const draft = Object.fromEntries(
     TRACE_FIELDS.map((name) => [name, params.get(name) ?? '']),
@@ -46,6 +47,13 @@ export function Component() {
       }
     >
       {error && <ProblemNotice error={error} />}
+      {alert !== '' && (
+        <p className="ps-actions">
+          <Link className="ps-button" to="/traces">
+            {t('traces.of.alert', { alert })} <span aria-hidden="true">✕</span>
+          </Link>
+        </p>
+      )}
       {data && (
         <DataTable
           fill

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import { Link } from 'react-router'
+import { buildQuery } from '../api/query'
 import type { Trace } from '../api/types'
 import { isKey, useI18n } from '../i18n'
 import {
@@ -87,9 +88,13 @@ export function Summary({ trace }: { trace: Trace }) {
             ? undefined
             : [
                 t('traces.alert'),
-                <span key="a" className="ps-mono">
+                <Link
+                  key="a"
+                  className="ps-mono"
+                  to={`/traces${buildQuery({ alert: trace.alert })}`}
+                >
                   {trace.alert}
-                </span>,
+                </Link>,
               ],
           trace.comment === undefined
             ? undefined

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The console in a real browser, with the real suite behind it.
+import { readFile } from 'node:fs/promises'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import {
@@ -25,6 +26,7 @@ const PAGES = [
   'flows',
   'sockets',
   'traces',
+  'packets',
   'paths',
   'rules',
   'tokens',
@@ -406,6 +408,71 @@ describe('traces', () => {
       .getByRole('button', { name: 'Delete', exact: true })
       .click()
     await page.waitForURL(`${suite.url}/traces`)
+  })
+
+  it('shows all ways as a graph, saves them, and finds them again', async () => {
+    await open('/services')
+    const made = await fetch(`${suite.url}/api/v1/traces`, {
+      method: 'POST',
+      headers: {
+        Authorization: `Bearer ${suite.token}`,
+        'Content-Type': 'application/json',
+        'Idempotency-Key': `e2e-graph-${Date.now()}`,
+      },
+      body: JSON.stringify({
+        filter: { saddr: '127.0.0.1', dport: Number(port()), proto: 'tcp' },
+        max_packets: 20,
+      }),
+    })
+    expect(made.status).toBe(201)
+    const { id } = (await made.json()) as { id: string }
+    // The console's own questions are the packets.
+    await page.goto(`${suite.url}/traces/${id}?view=account`)
+    await page.getByText('done', { exact: true }).waitFor()
+    await page.getByRole('link', { name: 'Graph' }).click()
+    const nodes = page.locator('.ps-node')
+    await nodes.first().waitFor()
+    expect(await nodes.count()).toBeGreaterThan(2)
+    for (const width of [1280, 390]) {
+      await page.setViewportSize({ width, height: 800 })
+      expect(await sideways(page)).toBeLessThanOrEqual(0)
+    }
+    expect(await poorContrast(page)).toEqual([])
+    await page.setViewportSize({ width: 1280, height: 800 })
+    await nodes.first().click()
+    await page.getByRole('link', { name: /^Show its packets/ }).click()
+    await page
+      .getByRole('button', { name: /^Packet \d+$/ })
+      .first()
+      .waitFor()
+
+    for (const [button, name] of [
+      ['JSON lines', `trace-${id}.jsonl`],
+      ['pcapng', `trace-${id}.pcapng`],
+    ] as const) {
+      const download = page.waitForEvent('download')
+      await page.getByRole('button', { name: button }).click()
+      const file = await download
+      expect(file.suggestedFilename()).toBe(name)
+      const data = await readFile(await file.path())
+      expect(data.length).toBeGreaterThan(1000)
+      if (name.endsWith('jsonl')) {
+        const lines = data.toString().trim().split('\n')
+        expect(lines).toHaveLength(20)
+        for (const line of lines) {
+          expect(JSON.parse(line)).toHaveProperty('steps')
+        }
+      } else {
+        expect(data.readUInt32BE(0)).toBe(0x0a0d0d0a)
+      }
+    }
+
+    await page.goto(`${suite.url}/packets?saddr=127.0.0.1&sport=${port()}`)
+    await page.getByRole('link', { name: id }).waitFor()
+    await fetch(`${suite.url}/api/v1/traces/${id}`, {
+      method: 'DELETE',
+      headers: { Authorization: `Bearer ${suite.token}` },
+    })
   })
 
   it('puts a wrong address at its field', async () => {

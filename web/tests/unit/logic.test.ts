@@ -11,6 +11,7 @@ import {
   reduce,
 } from '../../src/events/store'
 import { sum } from '../../src/flows/columns'
+import { eventLink } from '../../src/events/drawer'
 import {
   blockFlowLink,
   findFlowLink,
@@ -268,6 +269,23 @@ describe('links that fill in a form', () => {
       )
     expect(query(0)).toEqual({ new: '1', sport: '443', proto: 'tcp' })
     expect(query(6)).toMatchObject({ saddr: '192.0.2.10', dport: '40006' })
+  })
+
+  it('lead from an alert to its traces, and from a trace’s event to it', () => {
+    const params = (name: string, value: string) => [{ name, value }]
+    expect(
+      eventLink({ id: 'tracer.trace_done', params: params('id', 'a1') }),
+    ).toEqual(['trace', '/traces/a1'])
+    expect(
+      eventLink({
+        id: 'tracer.trace_on_alert',
+        params: [...params('alert', 'x 1'), ...params('trace', 'a2')],
+      }),
+    ).toEqual(['trace', '/traces/a2'])
+    expect(
+      eventLink({ id: 'analyzer.drop_spike', params: params('alert', 'x 1') }),
+    ).toEqual(['traces', '/traces?alert=x+1'])
+    expect(eventLink({ id: 'guarder.rule_added', params: [] })).toBeUndefined()
   })
 
   it('name the remote end to block', () => {
