@@ -38,10 +38,11 @@ struct ps_step {
     uint32_t mark;
     uint32_t reason;
     uint32_t seq;
-    uint32_t next; /* step of the same packet, in order of time */
+    uint32_t next;  /* step of the same packet, in order of time */
+    uint32_t stack; /* see ps_tracer_event */
     uint16_t cpu;
+    uint16_t flags; /* of the event */
     uint8_t station;
-    uint8_t flags; /* of the event */
     bool inferred;
     char ifname[16];
 };

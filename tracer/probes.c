@@ -14,6 +14,8 @@
 
 const struct ps_probe_point ps_probe_points[] = {
     {PS_ST_NET_DEV_QUEUE, "net_dev_queue", "net_dev_queue", 0, 0},
+    {PS_ST_QDISC_ENQUEUE, "qdisc_enqueue", "qdisc_enqueue", 0, 0},
+    {PS_ST_QDISC_DEQUEUE, "qdisc_dequeue", "qdisc_dequeue", 0, 0},
     {PS_ST_NET_DEV_XMIT, "net_dev_xmit", "net_dev_xmit", 0, 0},
     {PS_ST_NET_DEV_START_XMIT, "net_dev_start_xmit", "net_dev_start_xmit", 0,
      0},
@@ -24,6 +26,8 @@ const struct ps_probe_point ps_probe_points[] = {
     {PS_ST_TCP_PROBE, "tcp_probe", "tcp_probe", 0, 0},
     {PS_ST_COPY_DATAGRAM, "skb_copy_datagram_iovec", "skb_copy_datagram_iovec",
      0, 0},
+    {PS_ST_SOCK_SEND, "sock_send_length", "sock_send_length", 0, 0},
+    {PS_ST_SOCK_RECV, "sock_recv_length", "sock_recv_length", 0, 0},
     {PS_ST_KFREE_SKB, "kfree_skb", "kfree_skb2", 2, 2},
     {PS_ST_KFREE_SKB, "kfree_skb", "kfree_skb3", 3, 9},
     {PS_ST_CONSUME_SKB, "consume_skb", "consume_skb1", 1, 1},
@@ -92,6 +96,8 @@ static int try_rung(struct ps_probes *p, const struct rung *rung,
     bpf_program__set_autoload(p->skel->progs.nf, rung->netfilter);
     bpf_program__set_autoload(p->skel->progs.cgroup_ingress, rung->cgroup);
     bpf_program__set_autoload(p->skel->progs.cgroup_egress, rung->cgroup);
+    bpf_program__set_autoload(p->skel->progs.tcx_ingress, rung->cgroup);
+    bpf_program__set_autoload(p->skel->progs.tcx_egress, rung->cgroup);
     r = tracer_bpf__load(p->skel);
     if (r < 0) {
         tracer_bpf__destroy(p->skel);
@@ -102,6 +108,8 @@ static int try_rung(struct ps_probes *p, const struct rung *rung,
     p->netfilter = rung->netfilter ? p->skel->progs.nf : NULL;
     p->ingress = rung->cgroup ? p->skel->progs.cgroup_ingress : NULL;
     p->egress = rung->cgroup ? p->skel->progs.cgroup_egress : NULL;
+    p->tcx_ingress = rung->cgroup ? p->skel->progs.tcx_ingress : NULL;
+    p->tcx_egress = rung->cgroup ? p->skel->progs.tcx_egress : NULL;
     return 0;
 }
 
@@ -148,16 +156,63 @@ static void raise_files(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+bool ps_probes_record(const void *data, size_t size,
+                      struct ps_tracer_event *ret_event,
+                      struct ps_event_more *ret_more)
+{
+    const size_t stack = PS_TRACER_STACK_FRAMES * sizeof(uint64_t);
+    const uint8_t *at = data;
+    size_t left;
+
+    if (size < sizeof(*ret_event))
+        return false;
+    memcpy(ret_event, data, sizeof(*ret_event));
+    *ret_more = (struct ps_event_more){0};
+    left = size - sizeof(*ret_event);
+    at += sizeof(*ret_event);
+    if (left == stack || left == stack + PS_TRACER_SNAP_BYTES) {
+        ret_more->stack = (const uint64_t *)(const void *)at;
+        at += stack;
+        left -= stack;
+    }
+    if (left == PS_TRACER_SNAP_BYTES)
+        ret_more->bytes = at;
+    else if (left)
+        return false;
+    if (!ret_more->stack || ret_event->stack > PS_TRACER_STACK_FRAMES)
+        ret_event->stack = 0;
+    if (!ret_more->bytes || ret_event->bytes > PS_TRACER_SNAP_BYTES)
+        ret_event->bytes = 0;
+    return true;
+}
+
 static int on_sample(void *ctx, void *data, size_t size)
 {
     const struct ps_probes *p = ctx;
     struct ps_tracer_event event;
+    struct ps_event_more more;
 
-    if (size < sizeof(event))
-        return 0;
-    memcpy(&event, data, sizeof(event));
-    p->fn(p->arg, &event);
+    if (ps_probes_record(data, size, &event, &more))
+        p->fn(p->arg, &event, &more);
     return 0;
+}
+
+static void find_vars(struct ps_probes *p)
+{
+    struct tracer_bpf__bss *bss = p->skel->bss;
+
+    p->obj = p->skel->obj;
+    p->vars = (struct ps_probe_vars){
+        .filters = bss->filters,
+        .active = (uint32_t *)&bss->active,
+        .stack_traces = (uint32_t *)&bss->stack_traces,
+        .snap_bytes = (uint32_t *)&bss->snap_bytes,
+        .throttle = (uint32_t *)&bss->throttle,
+        .live_used = (uint32_t *)&bss->live_used,
+        .since = (uint64_t *)bss->since,
+        .live_evicted = (uint64_t *)&bss->live_evicted,
+        .counts_fd = bpf_map__fd(p->skel->maps.counts),
+    };
 }
 
 int ps_probes_open(const struct btf *kernel, uint32_t ring_bytes,
@@ -170,7 +225,8 @@ int ps_probes_open(const struct btf *kernel, uint32_t ring_bytes,
     p = calloc(1, sizeof(*p));
     if (!p)
         return -ENOMEM;
-    p->max_links = ps_probe_points_n + 2 + (size_t)PS_PROBES_MAX_NETNS * 10;
+    p->max_links = ps_probe_points_n + 2 + (size_t)PS_PROBES_MAX_NETNS * 10 +
+                   PS_PROBES_MAX_TCX;
     p->links = calloc(p->max_links, sizeof(*p->links));
     if (!p->links)
         return -ENOMEM;
@@ -183,6 +239,7 @@ int ps_probes_open(const struct btf *kernel, uint32_t ring_bytes,
         snprintf(reason, reason_size, "%s", ps_bpf_reason(r));
         return r;
     }
+    find_vars(p);
     p->ring =
         ring_buffer__new(bpf_map__fd(p->skel->maps.events), on_sample, p, NULL);
     if (!p->ring) {
@@ -216,69 +273,6 @@ uint64_t ps_probes_memory(const struct ps_probes *p)
 const char *ps_probes_tier(const struct ps_probes *p)
 {
     return p->tier;
-}
-
-/* ---- filters and events ------------------------------------------------- */
-
-static int clear_counts(struct ps_probes *p, unsigned int slot)
-{
-    int cpus = libbpf_num_possible_cpus();
-    _cleanup_free_ struct ps_tracer_count *zero = NULL;
-
-    if (cpus < 0)
-        return cpus;
-    zero = calloc((size_t)cpus, sizeof(*zero));
-    if (!zero)
-        return -ENOMEM;
-    for (uint32_t i = 0; i < PS_ST_MAX; i++) {
-        uint32_t key = slot * PS_ST_MAX + i;
-
-        if (bpf_map_update_elem(bpf_map__fd(p->skel->maps.counts), &key, zero,
-                                BPF_ANY) < 0)
-            return -errno;
-    }
-    return 0;
-}
-
-int ps_probes_set_filter(struct ps_probes *p, unsigned int slot,
-                         const struct ps_tracer_filter *filter)
-{
-    int r;
-
-    if (slot >= PS_TRACER_MAX_TRACES)
-        return -EINVAL;
-    r = clear_counts(p, slot);
-    if (r < 0)
-        return r;
-    memcpy(&p->skel->bss->filters[slot], filter, sizeof(*filter));
-    __atomic_or_fetch(&p->skel->bss->active, 1u << slot, __ATOMIC_SEQ_CST);
-    return 0;
-}
-
-void ps_probes_clear_filter(struct ps_probes *p, unsigned int slot)
-{
-    __atomic_and_fetch(&p->skel->bss->active, ~(1u << slot), __ATOMIC_SEQ_CST);
-}
-
-int ps_probes_counts(const struct ps_probes *p, unsigned int slot,
-                     struct ps_tracer_count *ret_count)
-{
-    struct ps_tracer_count sum = {0};
-    int r;
-
-    for (uint32_t i = 0; i < PS_ST_MAX; i++) {
-        uint32_t key = slot * PS_ST_MAX + i;
-        uint64_t values[2];
-
-        r = ps_bpf_percpu_sum(bpf_map__fd(p->skel->maps.counts), &key, values,
-                              ARRAY_SIZE(values));
-        if (r < 0)
-            return r;
-        sum.hits += values[0];
-        sum.ring_full += values[1];
-    }
-    *ret_count = sum;
-    return 0;
 }
 
 int ps_probes_consume(struct ps_probes *p, ps_probes_fn fn, void *arg)

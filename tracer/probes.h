@@ -14,6 +14,8 @@ struct btf;
 /* Namespaces in which netfilter hooks are put: each costs ten links. */
 #define PS_PROBES_MAX_NETNS 64u
 #define PS_PROBES_MAX       48u
+/* Interfaces, twice: what they receive and what they send. */
+#define PS_PROBES_MAX_TCX 128u
 
 struct ps_probes;
 
@@ -52,18 +54,57 @@ const struct ps_probe_state *ps_probes_states(const struct ps_probes *probes,
 /* "tp_btf" or "raw_tp". */
 const char *ps_probes_tier(const struct ps_probes *probes);
 
-/* A slot's filter: it and its counters are set before it is switched on. */
+/*
+ * A slot's filter: it, its counters and what its packets are to be kept with
+ * are set before it is switched on. stacks: the kernel's stack with each
+ * event; snap_bytes: of each packet at first sight, to PS_TRACER_SNAP_BYTES
+ * (what another slot wants may come along).
+ */
+struct ps_probe_wish {
+    bool stacks;
+    uint32_t snap_bytes;
+};
 int ps_probes_set_filter(struct ps_probes *probes, unsigned int slot,
-                         const struct ps_tracer_filter *filter);
+                         const struct ps_tracer_filter *filter,
+                         const struct ps_probe_wish *wish);
 /* Programs that run at this moment may still write a last event. */
 void ps_probes_clear_filter(struct ps_probes *probes, unsigned int slot);
 
-/* Sums over CPUs and stations. */
-int ps_probes_counts(const struct ps_probes *probes, unsigned int slot,
-                     struct ps_tracer_count *ret_count);
+/* ---- what they did ------------------------------------------------------ */
 
-/* Gives each event in the ring to fn. */
-typedef void (*ps_probes_fn)(void *arg, const struct ps_tracer_event *event);
+/* Of one station for one slot, since its filter was set. recursion_missed are
+ * calls that the kernel left out, wanted or not; they are in count.hits. */
+struct ps_probe_count {
+    struct ps_tracer_count count;
+    uint64_t recursion_missed;
+};
+
+/* Sums over CPUs; ret_counts has PS_ST_MAX entries. */
+int ps_probes_counts(const struct ps_probes *probes, unsigned int slot,
+                     struct ps_probe_count *ret_counts);
+/* Packets that were no longer followed, for there was no room in the table;
+ * since the programs were loaded. */
+uint64_t ps_probes_evicted(const struct ps_probes *probes);
+/* All programs' run time, which the kernel counts only while asked to. */
+uint64_t ps_probes_run_ns(const struct ps_probes *probes);
+/* From now on one of n packets at first sight is followed; 1: all. */
+void ps_probes_throttle(struct ps_probes *probes, uint32_t n);
+
+/* ---- events ------------------------------------------------------------- */
+
+/* What came with an event: event->stack addresses, event->bytes bytes. */
+struct ps_event_more {
+    const uint64_t *stack;
+    const uint8_t *bytes;
+};
+
+/* Gives each event in the ring to fn; it may change its copy. */
+typedef void (*ps_probes_fn)(void *arg, struct ps_tracer_event *event,
+                             const struct ps_event_more *more);
 int ps_probes_consume(struct ps_probes *probes, ps_probes_fn fn, void *arg);
+/* A record of size bytes, which may be anything. False: it is none. */
+bool ps_probes_record(const void *data, size_t size,
+                      struct ps_tracer_event *ret_event,
+                      struct ps_event_more *ret_more);
 
 #endif

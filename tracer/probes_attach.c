@@ -2,6 +2,7 @@
 /* Attaching all stations of a trace, and giving them back. */
 #include <fcntl.h>
 #include <limits.h>
+#include <net/if.h>
 #include <netinet/in.h>
 
 #include <linux/netfilter.h>
@@ -103,47 +104,105 @@ static int attach_hooks(struct ps_probes *p)
     return 0;
 }
 
-static int attach_everywhere(struct ps_probes *p, char *reason, size_t size)
+/* ---- tcx ---------------------------------------------------------------- */
+
+/* Both directions of every interface of the namespace that this thread is in:
+ * before other programs, so that what these drop was seen to come. */
+static int attach_devices(struct ps_probes *p)
+{
+    LIBBPF_OPTS(bpf_tcx_opts, opts, .flags = BPF_F_BEFORE);
+    struct if_nameindex *list = if_nameindex();
+    int r = list ? 0 : -errno;
+
+    for (size_t i = 0; list && list[i].if_index && r == 0; i++) {
+        if (p->n_tcx + 2 > PS_PROBES_MAX_TCX) {
+            r = -ENOSPC;
+            break;
+        }
+        errno = 0;
+        r = keep(p, bpf_program__attach_tcx(p->tcx_ingress,
+                                            (int)list[i].if_index, &opts));
+        p->n_tcx += r == 0;
+        if (r == 0)
+            r = keep(p, bpf_program__attach_tcx(p->tcx_egress,
+                                                (int)list[i].if_index, &opts));
+        p->n_tcx += r == 0;
+        /* It was taken away meanwhile. */
+        if (r == -ENODEV)
+            r = 0;
+    }
+    if_freenameindex(list);
+    return r;
+}
+
+/* What is attached in each namespace. */
+struct everywhere {
+    const char *id, *tier;
+    int (*attach)(struct ps_probes *p); /* in the namespace of this thread */
+    const char *missing;                /* why it is not there; else NULL */
+    size_t done;
+    int last; /* the newest error */
+};
+
+static void visit_all(struct ps_probes *p, struct everywhere *what,
+                      size_t kinds, size_t *ret_n)
 {
     _cleanup_(ps_netns_visit_close) struct ps_netns_visit visit = {
         .home_fd = -1};
     _cleanup_free_ struct ps_netns *list = NULL;
-    size_t n = 0, missed = 0, done = 0;
-    int r, last = -ENOENT;
+    size_t n = 0, missed = 0;
+    int r;
 
     r = ps_netns_visit_open(&visit);
     if (r == 0)
         r = ps_netns_all(&list, &n, &missed);
-    if (r < 0)
-        return r;
-    for (size_t i = 0; i < n && done < PS_PROBES_MAX_NETNS; i++) {
-        last = ps_netns_enter(&visit, &list[i]);
-        if (last < 0)
-            continue;
-        last = attach_hooks(p);
-        ps_netns_leave(&visit);
-        done += last == 0;
+    for (size_t k = 0; k < kinds && r < 0; k++)
+        what[k].last = r;
+    for (size_t i = 0; i < n && i < PS_PROBES_MAX_NETNS; i++) {
+        r = ps_netns_enter(&visit, &list[i]);
+        for (size_t k = 0; k < kinds; k++) {
+            int one = r < 0 || what[k].missing ? r : what[k].attach(p);
+
+            if (one < 0)
+                what[k].last = one;
+            what[k].done += one == 0;
+        }
+        if (r == 0)
+            ps_netns_leave(&visit);
     }
-    p->missed_netns = n - done + missed;
-    if (p->missed_netns)
-        snprintf(reason, size, "%zu of %zu network namespaces: %s",
-                 p->missed_netns, n + missed,
-                 last < 0 ? ps_bpf_reason(last) : "more than are watched");
-    return done ? 0 : last;
+    *ret_n = n + missed;
 }
 
-static void attach_netfilter(struct ps_probes *p)
+static void attach_everywhere(struct ps_probes *p)
 {
-    char reason[160] = "";
-    int r;
+    struct everywhere what[] = {
+        {"netfilter", "netfilter", attach_hooks,
+         p->netfilter ? NULL : p->no_netfilter, 0, 0},
+        {"tcx", "tcx", attach_devices,
+         p->tcx_ingress && p->tcx_egress ? NULL : p->no_cgroup, 0, 0},
+    };
+    size_t n;
 
-    p->missed_netns = 0;
-    if (!p->netfilter) {
-        set_state(p, "netfilter", NULL, -ENOENT, p->no_netfilter);
-        return;
+    visit_all(p, what, ARRAY_SIZE(what), &n);
+    for (size_t k = 0; k < ARRAY_SIZE(what); k++) {
+        const struct everywhere *w = &what[k];
+        char reason[160] = "";
+
+        if (w->missing) {
+            set_state(p, w->id, NULL, -ENOENT, w->missing);
+            continue;
+        }
+        if (w->done < n)
+            snprintf(reason, sizeof(reason),
+                     "%zu of %zu network namespaces: %s", n - w->done, n,
+                     w->last < 0 ? ps_bpf_reason(w->last)
+                                 : "more than are watched");
+        set_state(p, w->id, w->tier,
+                  w->done   ? 0
+                  : w->last ? w->last
+                            : -ENOENT,
+                  reason);
     }
-    r = attach_everywhere(p, reason, sizeof(reason));
-    set_state(p, "netfilter", "netfilter", r, reason);
 }
 
 /* ---- cgroup ------------------------------------------------------------- */
@@ -176,8 +235,9 @@ int ps_probes_attach(struct ps_probes *p)
     if (p->n_links)
         return 0;
     p->n_states = 0;
+    p->n_tcx = 0;
     attach_points(p);
-    attach_netfilter(p);
+    attach_everywhere(p);
     attach_cgroup(p);
     return p->n_links ? 0 : -ENOENT;
 }

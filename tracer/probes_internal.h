@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Shared by probes.c and probes_attach.c only. */
+/* Shared by probes*.c only. */
 #ifndef PS_TRACER_PROBES_INTERNAL_H
 #define PS_TRACER_PROBES_INTERNAL_H
 
@@ -23,22 +23,36 @@ struct ps_probe_point {
 extern const struct ps_probe_point ps_probe_points[];
 extern const size_t ps_probe_points_n;
 
+/* Of the loaded object: variables of its programs. */
+struct ps_probe_vars {
+    struct ps_tracer_filter *filters;
+    uint32_t *active, *stack_traces, *snap_bytes, *throttle, *live_used;
+    uint64_t *since, *live_evicted;
+    int counts_fd;
+};
+
 struct ps_probes {
     struct tracer_bpf *skel;
+    struct bpf_object *obj; /* the skeleton's */
+    struct ps_probe_vars vars;
     struct ring_buffer *ring;
     uint32_t ring_bytes;
     const char *tier;
     struct bpf_program *points[PS_PROBES_MAX]; /* NULL: not loaded */
     struct bpf_program *netfilter, *ingress, *egress;
+    struct bpf_program *tcx_ingress, *tcx_egress;
     char not_loaded[PS_PROBES_MAX][96]; /* why */
     char no_netfilter[96], no_cgroup[96];
     struct bpf_link **links;
     size_t n_links, max_links;
     struct ps_probe_state states[PS_PROBES_MAX];
-    size_t n_states, missed_netns;
+    size_t n_states, n_tcx;
     ps_probes_fn fn;
     void *arg;
     uint64_t release_from, release_to; /* skb_release_data(), or 0 */
+    struct ps_probe_wish wishes[PS_TRACER_MAX_TRACES];
+    /* Of each point when the slot's filter was set. */
+    uint64_t missed_before[PS_TRACER_MAX_TRACES][PS_PROBES_MAX];
 };
 
 #endif

@@ -32,6 +32,16 @@ static const struct ps_station stations[PS_ST_MAX] = {
                            PS_STATION_NO_START | PS_STATION_REPEATS},
     [PS_ST_KFREE_SKB] = {"kfree_skb", "drop", NULL, NULL, PS_STATION_REPEATS},
     [PS_ST_FUNCTION] = {"function", "kernel", NULL, NULL, PS_STATION_REPEATS},
+    [PS_ST_TCX_INGRESS] = {"tcx:ingress", "tc", "in", "tcx", 0},
+    [PS_ST_TCX_EGRESS] = {"tcx:egress", "tc", "out", "tcx", 0},
+    [PS_ST_QDISC_ENQUEUE] = {"qdisc_enqueue", "qdisc", "out", NULL, 0},
+    [PS_ST_QDISC_DEQUEUE] = {"qdisc_dequeue", "qdisc", "out", NULL,
+                             PS_STATION_NO_START},
+    /* At the return of the call: it comes after what the call did. */
+    [PS_ST_SOCK_SEND] = {"sock_send_length", "socket", "out", NULL,
+                         PS_STATION_NO_START | PS_STATION_REPEATS},
+    [PS_ST_SOCK_RECV] = {"sock_recv_length", "socket", "in", NULL,
+                         PS_STATION_NO_START | PS_STATION_REPEATS},
 };
 
 /* net/ipv4 and net/ipv6: udp.c, raw.c, ping.c, icmp.c. Each frees what the

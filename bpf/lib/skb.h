@@ -36,7 +36,6 @@ struct sk_buff___vlan_present {
 /* The skb's fields that the rest needs, loaded once. */
 struct ps_skb_view {
     const unsigned char *head;
-    struct net_device *dev; /* NULL: none */
     __u32 len;
     __u32 data_off;   /* from head, as the others */
     __u32 linear_end; /* first offset behind the linear data */
@@ -62,7 +61,6 @@ static __always_inline void ps_skb_view(struct sk_buff *skb,
     __u32 net = ps_load(direct, skb, network_header);
 
     v->head = ps_load(direct, skb, head);
-    v->dev = dev;
     v->dev_type = dev ? ps_load(direct, dev, type) : PS_ARPHRD_ETHER;
     v->len = ps_load(direct, skb, len);
     v->data_off = (__u32)(data - v->head);
@@ -354,6 +352,53 @@ static __always_inline struct net_device *ps_dev_checked(struct net_device *dev)
 }
 
 /*
+ * What the headers say: all of info but the device, lengths and packets, which
+ * are left 0. Leaves the view for ps_skb_lengths(); returns the offset of L3
+ * before VLAN tags.
+ */
+static __always_inline __u32 ps_skb_headers(struct sk_buff *skb,
+                                            struct net_device *dev,
+                                            enum ps_skb_where where,
+                                            bool direct, struct ps_skb_view *v,
+                                            struct ps_skb_info *info)
+{
+    struct ps_l3_head h = {};
+    __u32 l3_outer;
+
+    __builtin_memset(info, 0, sizeof(*info));
+    ps_skb_view(skb, dev, where, direct, v);
+    l3_outer = v->l3_off;
+    info->ethertype = bpf_ntohs(ps_load(direct, skb, protocol));
+    if (!v->l3_off || !ps_l3_read(v->head + v->l3_off, direct, &h)) {
+        info->flags |= PS_SKB_UNPARSED;
+        return l3_outer;
+    }
+    /* What is sent is what stands in the frame. */
+    if (where == PS_SKB_TX && v->dev_type == PS_ARPHRD_ETHER)
+        info->ethertype = v->l3_off <= v->linear_end ? bpf_ntohs(h.ethertype)
+                                                     : 0;
+    if (info->ethertype == 0 && where == PS_SKB_ANY) {
+        /* The transport has not said yet what it is. */
+        if (h.version_ihl >> 4 == 4)
+            info->ethertype = ETH_P_IP;
+        else if (h.version_ihl >> 4 == 6)
+            info->ethertype = ETH_P_IPV6;
+    } else if (info->ethertype < 0x600 && v->dev_type == PS_ARPHRD_ETHER) {
+        info->ethertype = PS_ETH_P_802_2;
+    }
+    ps_skb_vlan(skb, direct, v, info);
+    if (v->l3_off != l3_outer && !ps_l3_read(v->head + v->l3_off, direct, &h))
+        info->flags |= PS_SKB_UNPARSED;
+    info->l3_off = (__u16)v->l3_off;
+    info->flags |= PS_SKB_HAS_L3;
+    if (info->ethertype == ETH_P_IP)
+        ps_skb_ipv4(v, &h, info);
+    else if (info->ethertype == ETH_P_IPV6)
+        ps_skb_ipv6(v, &h, info);
+    return l3_outer;
+}
+
+/*
  * All of it. dev: skb->dev where it can be believed, else NULL. info is set
  * entirely, also on a packet that cannot be parsed.
  */
@@ -362,40 +407,9 @@ ps_skb_parse_dev(struct sk_buff *skb, struct net_device *dev,
                  enum ps_skb_where where, bool direct, struct ps_skb_info *info)
 {
     struct ps_skb_view v;
-    struct ps_l3_head h = {};
-    __u32 l3_outer;
+    __u32 l3_outer = ps_skb_headers(skb, dev, where, direct, &v, info);
 
-    __builtin_memset(info, 0, sizeof(*info));
     ps_skb_device(dev, direct, info);
-    ps_skb_view(skb, dev, where, direct, &v);
-    l3_outer = v.l3_off;
-    info->ethertype = bpf_ntohs(ps_load(direct, skb, protocol));
-    if (!v.l3_off || !ps_l3_read(v.head + v.l3_off, direct, &h)) {
-        info->flags |= PS_SKB_UNPARSED;
-        ps_skb_lengths(skb, &v, l3_outer, direct, info);
-        return;
-    }
-    /* What is sent is what stands in the frame. */
-    if (where == PS_SKB_TX && v.dev_type == PS_ARPHRD_ETHER)
-        info->ethertype = v.l3_off <= v.linear_end ? bpf_ntohs(h.ethertype) : 0;
-    if (info->ethertype == 0 && where == PS_SKB_ANY) {
-        /* The transport has not said yet what it is. */
-        if (h.version_ihl >> 4 == 4)
-            info->ethertype = ETH_P_IP;
-        else if (h.version_ihl >> 4 == 6)
-            info->ethertype = ETH_P_IPV6;
-    } else if (info->ethertype < 0x600 && v.dev_type == PS_ARPHRD_ETHER) {
-        info->ethertype = PS_ETH_P_802_2;
-    }
-    ps_skb_vlan(skb, direct, &v, info);
-    if (v.l3_off != l3_outer && !ps_l3_read(v.head + v.l3_off, direct, &h))
-        info->flags |= PS_SKB_UNPARSED;
-    info->l3_off = (__u16)v.l3_off;
-    info->flags |= PS_SKB_HAS_L3;
-    if (info->ethertype == ETH_P_IP)
-        ps_skb_ipv4(&v, &h, info);
-    else if (info->ethertype == ETH_P_IPV6)
-        ps_skb_ipv6(&v, &h, info);
     ps_skb_lengths(skb, &v, l3_outer, direct, info);
 }
 

@@ -4,12 +4,7 @@
  * translation. Who asks by one of them gets the whole way, so what was matched
  * teaches the other tuples of its connection to all programs.
  *
- * In begin(), behind fill_tuple(&info, &e->tuple):
- *   e->flags |= other_names(skb, direct, &info, e);
- *   by_tuple = match(tuple); by_other = e->flags has one ? match(other) : 0;
- *   e->traces = by_tuple | by_other | by_alias(e), among the active ones
- *   if (e->traces) learn(e, by_tuple, by_other);
- * Behind other_names(), info is that of the innermost packet.
+ * The callers are in follow.h.
  */
 #ifndef PS_BPF_TRACER_IDENTITY_H
 #define PS_BPF_TRACER_IDENTITY_H
@@ -73,9 +68,6 @@ static __always_inline __u32 behind_udp(const unsigned char *head, __u32 l4,
     __u8 raw[4] = {};
     __u32 options = 0;
 
-    if (dport != VXLAN_PORT && dport != VXLAN_PORT_LINUX &&
-        dport != GENEVE_PORT)
-        return 0;
     if (bpf_probe_read_kernel(raw, sizeof(raw), head + l4 + 8))
         return 0;
     if (dport == GENEVE_PORT) {
@@ -131,28 +123,32 @@ static __always_inline bool inner_ip(const unsigned char *head, __u32 l3,
     return true;
 }
 
-/* Makes info that of the packet inside, where there is one. */
-static __always_inline bool enter_tunnel(struct sk_buff *skb, bool direct,
-                                         struct ps_skb_info *info)
+static __always_inline bool may_tunnel(const struct ps_skb_info *info)
 {
-    const unsigned char *head;
-    __u32 l3 = 0, linear_end;
-    __be16 l4[4] = {};
-
     if (!info->l4_off || info->flags & PS_SKB_LATER_FRAGMENT)
         return false;
-    if (info->proto != IPPROTO_UDP && info->proto != IPPROTO_GRE &&
-        info->proto != IPPROTO_IPIP && info->proto != IPPROTO_IPV6)
-        return false;
-    head = ps_load(direct, skb, head);
+    if (info->proto == IPPROTO_UDP)
+        return info->dport == VXLAN_PORT || info->dport == VXLAN_PORT_LINUX ||
+               info->dport == GENEVE_PORT;
+    return info->proto == IPPROTO_GRE || info->proto == IPPROTO_IPIP ||
+           info->proto == IPPROTO_IPV6;
+}
+
+/* Makes info that of the packet inside, where there is one; may_tunnel() said
+ * that there may be. linear_end: first offset from head behind what is linear.
+ */
+static __noinline bool enter_tunnel(const unsigned char *head, __u32 linear_end,
+                                    struct ps_skb_info *info)
+{
+    __u32 l3;
+    __be16 l4[4] = {};
+
     if (info->proto == IPPROTO_UDP)
         l3 = behind_udp(head, info->l4_off, info->dport);
     else if (info->proto == IPPROTO_GRE)
         l3 = behind_gre(head, info->l4_off);
     else
         l3 = info->l4_off;
-    linear_end = (__u32)(ps_load(direct, skb, data) - head) +
-                 ps_load(direct, skb, len) - ps_load(direct, skb, data_len);
     if (!l3 || !inner_ip(head, l3, linear_end, info))
         return false;
     info->sport = info->dport = 0;
@@ -175,20 +171,21 @@ static __always_inline void from_conntrack(const struct nf_conntrack_tuple *ct,
                                            bool reversed,
                                            struct ps_tracer_tuple *t)
 {
-    bool ports = ps_has_ports(like->proto);
-    __u32 len = like->family == 6 ? 16 : 4;
-    __u16 from = ports ? bpf_ntohs(ct->src.u.all) : 0;
-    __u16 to = ports ? bpf_ntohs(ct->dst.u.all) : 0;
     __u8 *src = reversed ? t->daddr : t->saddr;
     __u8 *dst = reversed ? t->saddr : t->daddr;
+    __u16 from = 0, to = 0;
 
     __builtin_memset(t, 0, sizeof(*t));
-    if (len == 16) {
-        __builtin_memcpy(src, &ct->src.u3, 16);
-        __builtin_memcpy(dst, &ct->dst.u3, 16);
+    if (like->family == 6) {
+        bpf_core_read(src, 16, &ct->src.u3);
+        bpf_core_read(dst, 16, &ct->dst.u3);
     } else {
-        __builtin_memcpy(src, &ct->src.u3, 4);
-        __builtin_memcpy(dst, &ct->dst.u3, 4);
+        bpf_core_read(src, 4, &ct->src.u3);
+        bpf_core_read(dst, 4, &ct->dst.u3);
+    }
+    if (ps_has_ports(like->proto)) {
+        from = bpf_ntohs(BPF_CORE_READ(ct, src.u.all));
+        to = bpf_ntohs(BPF_CORE_READ(ct, dst.u.all));
     }
     t->sport = reversed ? to : from;
     t->dport = reversed ? from : to;
@@ -208,41 +205,41 @@ static __always_inline bool same_tuple(const struct ps_tracer_tuple *a,
 }
 
 /*
- * The tuple on the other side: a packet of a connection's first direction has
- * the original tuple before, the reply's reversed one behind. False where
- * nothing is translated, or the packet is only related to the connection.
+ * The tuple on the other side, in e->other: a packet of a connection's first
+ * direction has the original tuple before, the reply's reversed one behind.
+ * False where nothing is translated, or the packet is only related to the
+ * connection. nfct: of the skb.
  */
-static __always_inline bool find_translated(struct sk_buff *skb, bool direct,
-                                            const struct ps_tracer_tuple *seen,
-                                            struct ps_tracer_tuple *other)
+static __noinline bool find_translated(__u64 nfct, struct ps_tracer_event *e)
 {
-    struct nf_conntrack_tuple orig, reply;
-    struct ps_tracer_tuple before, behind;
+    const struct nf_conntrack_tuple *orig, *reply;
+    struct ps_tracer_tuple before;
     struct nf_conn *ct;
-    __u64 nfct;
     bool back;
 
-    if (!bpf_core_field_exists(skb->_nfct) ||
-        !bpf_core_type_exists(struct nf_conn))
+    if (!bpf_core_type_exists(struct nf_conn))
         return false;
-    nfct = ps_load(direct, skb, _nfct);
     ct = (struct nf_conn *)(nfct & CT_POINTER);
     if (!ct || !(BPF_CORE_READ(ct, status) & CT_NAT_BITS))
         return false;
     back = (nfct & ~CT_POINTER) >= CT_REPLY;
-    if (BPF_CORE_READ_INTO(&orig, ct, tuplehash[0].tuple) ||
-        BPF_CORE_READ_INTO(&reply, ct, tuplehash[1].tuple) ||
-        orig.dst.protonum != seen->proto)
+    orig = __builtin_preserve_access_index(&ct->tuplehash[0].tuple);
+    reply = __builtin_preserve_access_index(&ct->tuplehash[1].tuple);
+    if (BPF_CORE_READ(orig, dst.protonum) != e->tuple.proto)
         return false;
-    from_conntrack(back ? &reply : &orig, seen, false, &before);
-    from_conntrack(back ? &orig : &reply, seen, true, &behind);
-    if (same_tuple(seen, &before))
-        *other = behind;
-    else if (same_tuple(seen, &behind))
-        *other = before;
-    else
-        return false;
-    return !same_tuple(seen, other);
+    from_conntrack(back ? reply : orig, &e->tuple, false, &before);
+    from_conntrack(back ? orig : reply, &e->tuple, true, &e->other);
+    if (same_tuple(&before, &e->other))
+        goto none;
+    if (same_tuple(&e->tuple, &before))
+        return true;
+    if (!same_tuple(&e->tuple, &e->other))
+        goto none;
+    e->other = before;
+    return true;
+none:
+    __builtin_memset(&e->other, 0, sizeof(e->other));
+    return false;
 }
 
 /* ---- what is followed because of it ------------------------------------- */
@@ -270,8 +267,9 @@ static __noinline int alias_put(const struct ps_tracer_tuple *tuple,
         if (!alias)
             __sync_fetch_and_add(&aliases_full, 1);
     }
+    /* Not atomic, which 5.10 has not: the next packet tries again. */
     if (alias && (alias->traces & traces) != traces)
-        __sync_fetch_and_or(&alias->traces, traces);
+        alias->traces |= traces;
     return 0;
 }
 
@@ -286,37 +284,12 @@ static __always_inline void alias_both(const struct ps_tracer_tuple *tuple,
     alias_put(&back, traces);
 }
 
-/* Sets e->other; gives PS_EF_INNER, PS_EF_NAT or 0. */
-static __always_inline __u32 other_names(struct sk_buff *skb, bool direct,
-                                         struct ps_skb_info *info,
-                                         struct ps_tracer_event *e)
-{
-    if (enter_tunnel(skb, direct, info)) {
-        fill_tuple(info, &e->other);
-        return PS_EF_INNER;
-    }
-    return find_translated(skb, direct, &e->tuple, &e->other) ? PS_EF_NAT : 0;
-}
-
-/* Traces that follow e because of what was learned before. */
-static __always_inline __u32 by_alias(const struct ps_tracer_event *e)
-{
-    __u32 traces;
-
-    if (!have_aliases)
-        return 0;
-    traces = alias_of(&e->tuple);
-    if (e->flags & (PS_EF_INNER | PS_EF_NAT))
-        traces |= alias_of(&e->other);
-    return traces;
-}
-
 /*
  * e was matched by these traces. What is inside of a tunnel belongs to it;
  * but who asked for what is inside did not ask for the whole tunnel.
  */
-static __always_inline void learn(const struct ps_tracer_event *e,
-                                  __u32 by_tuple, __u32 by_other)
+static __noinline void learn(const struct ps_tracer_event *e, __u32 by_tuple,
+                             __u32 by_other)
 {
     __u32 other = e->traces & ~by_other;
     __u32 tuple = e->flags & PS_EF_NAT ? e->traces & ~by_tuple : 0;

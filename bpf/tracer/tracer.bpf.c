@@ -7,26 +7,14 @@
  * Each tracepoint has two programs with one body: tp_btf, where fields are
  * plain loads, and raw_tp for kernels that refuse that.
  */
-#include "bpf/tracer/match.h"
-#include "bpf/tracer/sock.h"
+#include "bpf/tracer/follow.h"
 
 #define NETNS_INUM_MIN 0xE0000000u
-#define KERNEL_POINTER 0xffff000000000000ull
 #define NF_ACCEPT      1
+#define TCX_NEXT       (-1)
+#define MSG_PEEK       2
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
-
-struct {
-    __uint(type, BPF_MAP_TYPE_RINGBUF);
-    __uint(max_entries, PS_TRACER_RING_BYTES);
-} events SEC(".maps");
-
-struct {
-    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-    __uint(max_entries, PS_TRACER_MAX_TRACES *PS_ST_MAX);
-    __type(key, __u32);
-    __type(value, struct ps_tracer_count);
-} counts SEC(".maps");
 
 /* What is being transmitted on this CPU: net_dev_xmit comes when the skb may
  * be gone, so its content is kept from net_dev_start_xmit. */
@@ -43,140 +31,73 @@ struct {
     __type(value, struct xmit_stack);
 } xmits SEC(".maps");
 
-/* Written by user space: a filter is whole before its bit is set. */
-struct ps_tracer_filter filters[PS_TRACER_MAX_TRACES];
-volatile __u32 active;
 /* Where skb_release_data() is: ps_skb_freed_as_part(). */
 const volatile __u64 release_from = 0;
 const volatile __u64 release_to = 0;
 
 extern void *bpf_cast_to_kern_ctx(void *obj) __ksym __weak;
 
-/* ---- match and emit ----------------------------------------------------- */
-
-/* An interrupt's program may count at the same place: atomically. */
-static __always_inline void count_event(const struct ps_tracer_event *e,
-                                        bool lost)
+static __always_inline int at_device(const struct hook *h)
 {
-    for (__u32 i = 0; i < PS_TRACER_MAX_TRACES; i++) {
-        __u32 key = i * PS_ST_MAX + e->station;
-        struct ps_tracer_count *count;
+    struct ps_tracer_event *e = begin(h);
 
-        if (!(e->traces & (1u << i)))
-            continue;
-        count = bpf_map_lookup_elem(&counts, &key);
-        if (count)
-            __sync_fetch_and_add(lost ? &count->ring_full : &count->hits, 1);
-    }
-}
-
-/* A hit is counted before anybody can see its event. */
-static __always_inline void emit(struct ps_tracer_event *e)
-{
-    count_event(e, false);
-    if (bpf_ringbuf_output(&events, e, sizeof(*e), BPF_RB_NO_WAKEUP))
-        count_event(e, true);
-}
-
-static __always_inline void fill_sock(const struct sock *sk,
-                                      struct ps_tracer_event *e)
-{
-    /* An offset of a fragment shares the field before 6.7. */
-    if ((__u64)sk < KERNEL_POINTER)
-        return;
-    e->sk = (__u64)sk;
-    e->cookie = (__u64)BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
-}
-
-static __always_inline void fill_place(struct sk_buff *skb, bool direct,
-                                       struct net_device *dev,
-                                       const struct ps_skb_info *info,
-                                       struct ps_tracer_event *e)
-{
-    e->time = bpf_ktime_get_ns();
-    e->skb = (__u64)skb;
-    e->len = ps_load(direct, skb, len);
-    e->mark = ps_load(direct, skb, mark);
-    e->cpu = (__u16)bpf_get_smp_processor_id();
-    e->netns = info->netns;
-    e->ifindex = info->ifindex;
-    e->packets = info->packets;
-    e->ip_id = info->ip_id;
-    if (info->flags & PS_SKB_FRAGMENT)
-        e->flags |= PS_EF_FRAGMENT;
-    /* Not as the verifier's typed pointer: it may be an offset. */
-    fill_sock(BPF_CORE_READ(skb, sk), e);
-    if (dev)
-        bpf_probe_read_kernel_str(e->ifname, sizeof(e->ifname), dev->name);
-    else
-        e->ifindex = (__u32)ps_load(direct, skb, skb_iif);
-}
-
-/* Parses and matches; true: e is filled and somebody wants it. */
-static __always_inline bool begin(struct sk_buff *skb, struct net_device *dev,
-                                  enum ps_tracer_station station,
-                                  enum ps_skb_where where, bool direct,
-                                  struct ps_tracer_event *e)
-{
-    struct ps_skb_info parsed, info;
-
-    if (!active)
-        return false;
-    ps_skb_parse_dev(skb, dev, where, direct, &parsed);
-    /* A copy that the verifier knows nothing of: otherwise every way through
-     * the parser is verified together with every way through the rest. */
-    if (bpf_probe_read_kernel(&info, sizeof(info), &parsed) || !info.family)
-        return false;
-    __builtin_memset(e, 0, sizeof(*e));
-    fill_tuple(&info, &e->tuple);
-    e->traces = match_filters(filters, active, &e->tuple);
-    if (!e->traces)
-        return false;
-    e->station = (__u8)station;
-    e->head = (__u64)ps_load(direct, skb, head);
-    fill_place(skb, direct, dev, &info, e);
-    fill_content(skb, direct, &info, e);
-    return true;
-}
-
-static __always_inline int at_device(struct sk_buff *skb,
-                                     enum ps_tracer_station station,
-                                     enum ps_skb_where where, bool direct)
-{
-    struct ps_tracer_event e;
-
-    if (begin(skb, ps_load(direct, skb, dev), station, where, direct, &e))
-        emit(&e);
+    if (e)
+        emit(e);
     return 0;
 }
 
 /* ---- transmission ------------------------------------------------------- */
 
-static __always_inline int at_start_xmit(struct sk_buff *skb, bool direct)
+static __always_inline int at_start_xmit(const struct hook *h)
 {
+    struct ps_tracer_event *e = begin(h);
     struct xmit_stack *stack;
-    struct ps_tracer_event e;
     __u32 key = 0, depth;
 
-    if (!begin(skb, ps_load(direct, skb, dev), PS_ST_NET_DEV_START_XMIT,
-               PS_SKB_TX, direct, &e))
+    if (!e)
         return 0;
-    emit(&e);
     stack = bpf_map_lookup_elem(&xmits, &key);
-    if (!stack)
-        return 0;
-    depth = stack->depth;
-    if (depth < PS_TRACER_XMIT_DEPTH) {
-        __builtin_memcpy(&stack->events[depth], &e, sizeof(e));
+    if (stack && (depth = stack->depth) < PS_TRACER_XMIT_DEPTH) {
+        __builtin_memcpy(&stack->events[depth], e, sizeof(*e));
         stack->depth = depth + 1;
+    } else {
+        count_for(e->traces, PS_ST_NET_DEV_XMIT, HIT);
+        count_for(e->traces, PS_ST_NET_DEV_XMIT, MAP_FULL);
     }
+    emit(e);
     return 0;
 }
 
-static __always_inline int at_xmit(struct sk_buff *skb, int rc)
+/* An event like one before, at another station, now. */
+static __always_inline struct ps_tracer_event *
+again(void *ctx, const struct ps_tracer_event *before,
+      enum ps_tracer_station station)
 {
+    /* A trace that ended meanwhile counts nothing more. */
+    __u8 traces = before->traces & (__u8)active;
+    struct ps_tracer_event *e;
+    __u32 stack;
+
+    if (!traces)
+        return NULL;
+    e = open_event(ctx, traces, station, NULL, 0);
+    if (!e)
+        return NULL;
+    stack = e->stack;
+    __builtin_memcpy(e, before, sizeof(*e));
+    e->time = bpf_ktime_get_ns();
+    e->traces = traces;
+    e->station = (__u8)station;
+    e->stack = stack;
+    e->bytes = 0;
+    e->flags &= (__u16)~PS_EF_FIRST;
+    return e;
+}
+
+static __always_inline int at_xmit(void *ctx, struct sk_buff *skb, int rc)
+{
+    struct ps_tracer_event *e;
     struct xmit_stack *stack;
-    struct ps_tracer_event e;
     __u32 key = 0, depth;
 
     stack = bpf_map_lookup_elem(&xmits, &key);
@@ -185,73 +106,104 @@ static __always_inline int at_xmit(struct sk_buff *skb, int rc)
     depth = stack->depth - 1;
     if (depth >= PS_TRACER_XMIT_DEPTH || stack->events[depth].skb != (__u64)skb)
         return 0;
-    __builtin_memcpy(&e, &stack->events[depth], sizeof(e));
     stack->depth = depth;
-    e.station = PS_ST_NET_DEV_XMIT;
-    e.time = bpf_ktime_get_ns();
-    e.reason = (__u32)rc;
-    /* A trace that ended meanwhile counts nothing more. */
-    e.traces &= (__u8)active;
-    if (e.traces)
-        emit(&e);
+    e = again(ctx, &stack->events[depth], PS_ST_NET_DEV_XMIT);
+    if (!e)
+        return 0;
+    e->reason = (__u32)rc;
+    emit(e);
     return 0;
 }
 
 /* ---- sockets ------------------------------------------------------------ */
 
-/* Bytes of a TCP stream: the skb may have swallowed others since it came, so
- * what is copied is told by the socket's own position. */
-static __always_inline int copy_tcp(struct sk_buff *skb, const struct sock *sk,
-                                    __u32 len, bool direct)
+/*
+ * Bytes of a TCP stream, told by the socket's own position: what a buffer
+ * holds may have swallowed others since it came. skb may be NULL.
+ */
+static __noinline int at_range(void *ctx, struct sk_buff *skb, struct sock *sk,
+                               __u32 station, __u32 len)
 {
-    struct ps_tracer_event e;
-    struct ps_skb_info none = {.packets = 1};
+    const struct tcp_sock *tp = (const struct tcp_sock *)sk;
+    struct ps_tracer_tuple got = {}, sent;
+    struct ps_tracer_event *e;
+    __u32 traces;
 
-    __builtin_memset(&e, 0, sizeof(e));
-    receive_tuple(sk, &e.tuple);
-    e.traces = match_filters(filters, active, &e.tuple);
-    if (!e.traces)
+    receive_tuple(sk, &got);
+    traces = by_filters(&got);
+    if (!traces)
         return 0;
-    e.station = PS_ST_COPY_DATAGRAM;
-    e.head = (__u64)ps_load(direct, skb, head);
-    fill_place(skb, direct, NULL, &none, &e);
-    e.netns = sock_netns(sk);
-    e.flags = PS_EF_RANGE;
-    e.seq = BPF_CORE_READ((const struct tcp_sock *)sk, copied_seq);
-    e.payload = len;
-    emit(&e);
+    e = open_event(ctx, traces, station, NULL, 0);
+    if (!e)
+        return 0;
+    e->time = bpf_ktime_get_ns();
+    e->cpu = (__u16)bpf_get_smp_processor_id();
+    e->tuple = got;
+    e->packets = 1;
+    fill_sock(sk, e);
+    e->netns = sock_netns(sk);
+    e->flags = PS_EF_RANGE;
+    e->payload = len;
+    if (station == PS_ST_SOCK_SEND) {
+        reverse_tuple(&got, &sent);
+        e->tuple = sent;
+        e->seq = BPF_CORE_READ(tp, write_seq) - len;
+    } else if (station == PS_ST_SOCK_RECV) {
+        e->seq = BPF_CORE_READ(tp, copied_seq) - len;
+    } else {
+        e->seq = BPF_CORE_READ(tp, copied_seq);
+    }
+    if (skb) {
+        e->skb = (__u64)skb;
+        e->head = (__u64)BPF_CORE_READ(skb, head);
+        e->len = BPF_CORE_READ(skb, len);
+        e->mark = BPF_CORE_READ(skb, mark);
+        e->ifindex = (__u32)BPF_CORE_READ(skb, skb_iif);
+    }
+    emit(e);
     return 0;
 }
 
-static __always_inline int at_copy(struct sk_buff *skb, int len, bool direct)
+static __always_inline int at_copy(const struct hook *h, int len)
 {
+    struct sk_buff *skb = h->skb;
+    struct ps_tracer_event *e;
     struct sock *sk;
-    struct ps_tracer_event e;
 
     if (!active)
         return 0;
-    sk = ps_load(direct, skb, sk);
+    sk = ps_load(h->direct, skb, sk);
     if (sk && is_full_tcp(sk))
-        return copy_tcp(skb, sk, (__u32)len, direct);
+        return at_range(h->ctx, skb, sk, h->station, (__u32)len);
     /* UDP keeps its own data in skb->dev. */
-    if (!begin(skb, NULL, PS_ST_COPY_DATAGRAM, PS_SKB_ANY, direct, &e))
-        return 0;
-    e.netns = sock_netns(sk);
-    emit(&e);
+    e = begin(h);
+    if (e) {
+        e->netns = sock_netns(ps_load(h->direct, skb, sk));
+        emit(e);
+    }
     return 0;
 }
 
-static __always_inline int at_tcp_probe(struct sock *sk, struct sk_buff *skb,
-                                        bool direct)
+static __always_inline int at_tcp_probe(const struct hook *h, struct sock *sk)
 {
-    struct ps_tracer_event e;
+    struct ps_tracer_event *e = begin(h);
 
-    if (!begin(skb, NULL, PS_ST_TCP_PROBE, PS_SKB_ANY, direct, &e))
+    if (!e)
         return 0;
-    e.netns = sock_netns(sk);
-    fill_sock(sk, &e);
-    emit(&e);
+    e->netns = sock_netns(sk);
+    fill_sock(sk, e);
+    emit(e);
     return 0;
+}
+
+/* The call by which an application sent or received has done its work; what
+ * it returns is the number of bytes, or an error. */
+static __always_inline int at_call(void *ctx, struct sock *sk, int ret,
+                                   enum ps_tracer_station station)
+{
+    if (!active || ret <= 0 || !sk || !is_full_tcp(sk))
+        return 0;
+    return at_range(ctx, NULL, sk, station, (__u32)ret);
 }
 
 /* ---- ends --------------------------------------------------------------- */
@@ -272,163 +224,214 @@ static __always_inline struct net_device *freed_dev(struct sk_buff *skb)
     return dev;
 }
 
-static __always_inline int at_free(struct sk_buff *skb, void *location,
-                                   enum ps_tracer_station station,
+static __always_inline int at_free(const struct hook *h, void *location,
                                    bool has_reason, __u32 reason)
 {
-    struct ps_tracer_event e;
+    struct ps_tracer_event *e = begin(h);
+    struct sk_buff *skb = h->skb;
     struct net_device *dev;
 
-    if (!active)
+    if (!e)
         return 0;
     dev = freed_dev(skb);
-    if (!begin(skb, dev, station, PS_SKB_ANY, false, &e))
-        return 0;
-    if (!e.netns)
-        e.netns = sock_netns(BPF_CORE_READ(skb, sk));
-    e.location = (__u64)location;
+    if (dev)
+        fill_place(h, dev, e);
+    if (!e->netns)
+        e->netns = sock_netns(BPF_CORE_READ(skb, sk));
+    e->location = (__u64)location;
     if (has_reason) {
-        e.flags |= PS_EF_REASON;
-        e.reason = reason;
+        e->flags |= PS_EF_REASON;
+        e->reason = reason;
     }
-    emit(&e);
+    emit(e);
     return 0;
 }
 
 /* What goes with the buffer that it is a part of is no drop. */
-static __always_inline int at_kfree(struct sk_buff *skb, void *location,
+static __always_inline int at_kfree(struct hook *h, void *location,
                                     bool has_reason, __u32 reason)
 {
     bool part =
         ps_skb_freed_as_part((__u64)location, reason, release_from, release_to);
 
-    return at_free(skb, location, part ? PS_ST_CONSUME_SKB : PS_ST_KFREE_SKB,
-                   has_reason && !part, reason);
+    h->station = part ? PS_ST_CONSUME_SKB : PS_ST_KFREE_SKB;
+    return at_free(h, location, has_reason && !part, reason);
 }
 
 /* ---- programs ----------------------------------------------------------- */
 
-#define DEVICE_STATION(name, station, where)          \
-    SEC("tp_btf/" #name)                              \
-    int BPF_PROG(btf_##name, struct sk_buff *skb)     \
-    {                                                 \
-        return at_device(skb, station, where, true);  \
-    }                                                 \
-    SEC("raw_tp/" #name)                              \
-    int BPF_PROG(raw_##name, struct sk_buff *skb)     \
-    {                                                 \
-        return at_device(skb, station, where, false); \
+#define HOOK(st, wh, is_direct)           \
+    {.ctx = ctx,                          \
+     .skb = skb,                          \
+     .dev = ps_load(is_direct, skb, dev), \
+     .station = (st),                     \
+     .where = (wh),                       \
+     .direct = (is_direct),               \
+     .dev_direct = (is_direct)}
+/* Where skb->dev is no device, or not known to be one. */
+#define HOOK_NO_DEV(st, is_direct) \
+    {.ctx = ctx,                   \
+     .skb = skb,                   \
+     .station = (st),              \
+     .where = PS_SKB_ANY,          \
+     .direct = (is_direct)}
+
+#define DEVICE_STATION(kind, prefix, is_direct, name, st, wh, ...) \
+    SEC(kind "/" #name)                                            \
+    int BPF_PROG(prefix##_##name, __VA_ARGS__)                     \
+    {                                                              \
+        const struct hook h = HOOK(st, wh, is_direct);             \
+                                                                   \
+        return at_device(&h);                                      \
     }
 
-DEVICE_STATION(net_dev_queue, PS_ST_NET_DEV_QUEUE, PS_SKB_TX)
-DEVICE_STATION(netif_rx, PS_ST_NETIF_RX, PS_SKB_RX)
-DEVICE_STATION(napi_gro_receive_entry, PS_ST_NAPI_GRO_RECEIVE, PS_SKB_RX)
-DEVICE_STATION(netif_receive_skb, PS_ST_NETIF_RECEIVE_SKB, PS_SKB_RX)
-
-SEC("tp_btf/net_dev_start_xmit")
-int BPF_PROG(btf_net_dev_start_xmit, struct sk_buff *skb)
-{
-    return at_start_xmit(skb, true);
-}
-
-SEC("raw_tp/net_dev_start_xmit")
-int BPF_PROG(raw_net_dev_start_xmit, struct sk_buff *skb)
-{
-    return at_start_xmit(skb, false);
-}
-
-SEC("tp_btf/net_dev_xmit")
-int BPF_PROG(btf_net_dev_xmit, struct sk_buff *skb, int rc)
-{
-    return at_xmit(skb, rc);
-}
-
-SEC("raw_tp/net_dev_xmit")
-int BPF_PROG(raw_net_dev_xmit, struct sk_buff *skb, int rc)
-{
-    return at_xmit(skb, rc);
-}
-
-SEC("tp_btf/tcp_probe")
-int BPF_PROG(btf_tcp_probe, struct sock *sk, struct sk_buff *skb)
-{
-    return at_tcp_probe(sk, skb, true);
-}
-
-SEC("raw_tp/tcp_probe")
-int BPF_PROG(raw_tcp_probe, struct sock *sk, struct sk_buff *skb)
-{
-    return at_tcp_probe(sk, skb, false);
-}
-
-SEC("tp_btf/skb_copy_datagram_iovec")
-int BPF_PROG(btf_skb_copy_datagram_iovec, struct sk_buff *skb, int len)
-{
-    return at_copy(skb, len, true);
-}
-
-SEC("raw_tp/skb_copy_datagram_iovec")
-int BPF_PROG(raw_skb_copy_datagram_iovec, struct sk_buff *skb, int len)
-{
-    return at_copy(skb, len, false);
-}
-
-/* The arguments grew: one program for each form, user space takes the one
- * that the running kernel has. */
-#define FREE_STATIONS(kind, prefix)                                          \
-    SEC(kind "/kfree_skb")                                                   \
-    int BPF_PROG(prefix##_kfree_skb2, struct sk_buff *skb, void *location)   \
-    {                                                                        \
-        return at_kfree(skb, location, false, 0);                            \
-    }                                                                        \
-    SEC(kind "/kfree_skb")                                                   \
-    int BPF_PROG(prefix##_kfree_skb3, struct sk_buff *skb, void *location,   \
-                 __u32 reason)                                               \
-    {                                                                        \
-        return at_kfree(skb, location, true, reason);                        \
-    }                                                                        \
-    SEC(kind "/consume_skb")                                                 \
-    int BPF_PROG(prefix##_consume_skb1, struct sk_buff *skb)                 \
-    {                                                                        \
-        return at_free(skb, NULL, PS_ST_CONSUME_SKB, false, 0);              \
-    }                                                                        \
-    SEC(kind "/consume_skb")                                                 \
-    int BPF_PROG(prefix##_consume_skb2, struct sk_buff *skb, void *location) \
-    {                                                                        \
-        return at_free(skb, location, PS_ST_CONSUME_SKB, false, 0);          \
+#define CALL_STATION(kind, prefix, name, st)                           \
+    SEC(kind "/" #name)                                                \
+    int BPF_PROG(prefix##_##name, struct sock *sk, int ret, int flags) \
+    {                                                                  \
+        /* What is only looked at is not taken. */                     \
+        return flags & MSG_PEEK ? 0 : at_call(ctx, sk, ret, st);       \
     }
 
-FREE_STATIONS("tp_btf", btf)
-FREE_STATIONS("raw_tp", raw)
+#define FREE_STATION(kind, prefix, is_direct, name, suffix, call, ...) \
+    SEC(kind "/" #name)                                                \
+    int BPF_PROG(prefix##_##suffix, __VA_ARGS__)                       \
+    {                                                                  \
+        struct hook h = HOOK_NO_DEV(PS_ST_CONSUME_SKB, is_direct);     \
+                                                                       \
+        return call;                                                   \
+    }
+
+/* All of them for one kind. Where arguments grew there is a program for each
+ * form, and user space takes the one that the running kernel has. */
+#define STATIONS(kind, prefix, is_direct)                                      \
+    DEVICE_STATION(kind, prefix, is_direct, net_dev_queue,                     \
+                   PS_ST_NET_DEV_QUEUE, PS_SKB_TX, struct sk_buff *skb)        \
+    DEVICE_STATION(kind, prefix, is_direct, qdisc_enqueue,                     \
+                   PS_ST_QDISC_ENQUEUE, PS_SKB_TX, void *q, void *txq,         \
+                   struct sk_buff *skb)                                        \
+    DEVICE_STATION(kind, prefix, is_direct, netif_rx, PS_ST_NETIF_RX,          \
+                   PS_SKB_RX, struct sk_buff *skb)                             \
+    DEVICE_STATION(kind, prefix, is_direct, napi_gro_receive_entry,            \
+                   PS_ST_NAPI_GRO_RECEIVE, PS_SKB_RX, struct sk_buff *skb)     \
+    DEVICE_STATION(kind, prefix, is_direct, netif_receive_skb,                 \
+                   PS_ST_NETIF_RECEIVE_SKB, PS_SKB_RX, struct sk_buff *skb)    \
+    CALL_STATION(kind, prefix, sock_send_length, PS_ST_SOCK_SEND)              \
+    CALL_STATION(kind, prefix, sock_recv_length, PS_ST_SOCK_RECV)              \
+                                                                               \
+    SEC(kind "/qdisc_dequeue")                                                 \
+    int BPF_PROG(prefix##_qdisc_dequeue, void *q, void *txq, int n,            \
+                 struct sk_buff *skb)                                          \
+    {                                                                          \
+        const struct hook h = HOOK(PS_ST_QDISC_DEQUEUE, PS_SKB_TX, is_direct); \
+                                                                               \
+        /* Nothing was in it. */                                               \
+        return ctx[3] ? at_device(&h) : 0;                                     \
+    }                                                                          \
+    SEC(kind "/net_dev_start_xmit")                                            \
+    int BPF_PROG(prefix##_net_dev_start_xmit, struct sk_buff *skb)             \
+    {                                                                          \
+        const struct hook h =                                                  \
+            HOOK(PS_ST_NET_DEV_START_XMIT, PS_SKB_TX, is_direct);              \
+                                                                               \
+        return at_start_xmit(&h);                                              \
+    }                                                                          \
+    SEC(kind "/net_dev_xmit")                                                  \
+    int BPF_PROG(prefix##_net_dev_xmit, struct sk_buff *skb, int rc)           \
+    {                                                                          \
+        return at_xmit(ctx, skb, rc);                                          \
+    }                                                                          \
+    SEC(kind "/tcp_probe")                                                     \
+    int BPF_PROG(prefix##_tcp_probe, struct sock *sk, struct sk_buff *skb)     \
+    {                                                                          \
+        const struct hook h = HOOK_NO_DEV(PS_ST_TCP_PROBE, is_direct);         \
+                                                                               \
+        return at_tcp_probe(&h, sk);                                           \
+    }                                                                          \
+    SEC(kind "/skb_copy_datagram_iovec")                                       \
+    int BPF_PROG(prefix##_skb_copy_datagram_iovec, struct sk_buff *skb,        \
+                 int len)                                                      \
+    {                                                                          \
+        const struct hook h = HOOK_NO_DEV(PS_ST_COPY_DATAGRAM, is_direct);     \
+                                                                               \
+        return at_copy(&h, len);                                               \
+    }                                                                          \
+    FREE_STATION(kind, prefix, is_direct, kfree_skb, kfree_skb2,               \
+                 at_kfree(&h, location, false, 0), struct sk_buff *skb,        \
+                 void *location)                                               \
+    FREE_STATION(kind, prefix, is_direct, kfree_skb, kfree_skb3,               \
+                 at_kfree(&h, location, true, reason), struct sk_buff *skb,    \
+                 void *location, __u32 reason)                                 \
+    FREE_STATION(kind, prefix, is_direct, consume_skb, consume_skb1,           \
+                 at_free(&h, NULL, false, 0), struct sk_buff *skb)             \
+    FREE_STATION(kind, prefix, is_direct, consume_skb, consume_skb2,           \
+                 at_free(&h, location, false, 0), struct sk_buff *skb,         \
+                 void *location)
+
+STATIONS("tp_btf", btf, true)
+STATIONS("raw_tp", raw, false)
 
 /* One program for all hooks of both families. */
 SEC("netfilter")
 int nf(struct bpf_nf_ctx *ctx)
 {
     const struct nf_hook_state *state = ctx->state;
-    struct sk_buff *skb = ctx->skb;
-    struct ps_tracer_event e;
     __u8 hook = state->hook;
-    /* prerouting, input, forward, output, postrouting: 0 to 4. */
-    struct net_device *dev = hook < 3 ? state->in : state->out;
+    struct hook h = {
+        .skb = ctx->skb,
+        /* prerouting, input, forward, output, postrouting: 0 to 4. */
+        .dev = hook < 3 ? state->in : state->out,
+        .station = PS_ST_NF_PREROUTING + hook,
+        .where = PS_SKB_ANY,
+        .direct = true,
+        .dev_direct = true,
+    };
 
-    if (hook <= 4 &&
-        begin(skb, dev, PS_ST_NF_PREROUTING + hook, PS_SKB_ANY, true, &e))
-        emit(&e);
+    if (hook <= 4)
+        at_device(&h);
     return NF_ACCEPT;
+}
+
+static __always_inline void at_skb_hook(struct __sk_buff *ctx,
+                                        enum ps_tracer_station station)
+{
+    struct sk_buff *skb = bpf_cast_to_kern_ctx(ctx);
+    const struct hook h = {
+        .skb = skb,
+        .dev = skb->dev,
+        .station = station,
+        .where = PS_SKB_ANY,
+        .direct = true,
+        .dev_direct = true,
+    };
+
+    at_device(&h);
 }
 
 SEC("cgroup_skb/ingress")
 int cgroup_ingress(struct __sk_buff *ctx)
 {
-    at_device(bpf_cast_to_kern_ctx(ctx), PS_ST_CGROUP_INGRESS, PS_SKB_ANY,
-              true);
+    at_skb_hook(ctx, PS_ST_CGROUP_INGRESS);
     return 1;
 }
 
 SEC("cgroup_skb/egress")
 int cgroup_egress(struct __sk_buff *ctx)
 {
-    at_device(bpf_cast_to_kern_ctx(ctx), PS_ST_CGROUP_EGRESS, PS_SKB_ANY, true);
+    at_skb_hook(ctx, PS_ST_CGROUP_EGRESS);
     return 1;
+}
+
+SEC("tcx/ingress")
+int tcx_ingress(struct __sk_buff *ctx)
+{
+    at_skb_hook(ctx, PS_ST_TCX_INGRESS);
+    return TCX_NEXT;
+}
+
+SEC("tcx/egress")
+int tcx_egress(struct __sk_buff *ctx)
+{
+    at_skb_hook(ctx, PS_ST_TCX_EGRESS);
+    return TCX_NEXT;
 }

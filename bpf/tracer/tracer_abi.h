@@ -12,6 +12,8 @@
 #define PS_TRACER_XMIT_DEPTH 4
 /* Bytes of payload that the content hash covers. */
 #define PS_TRACER_HASH_BYTES 16
+/* Packets that are followed at the same time. */
+#define PS_TRACER_LIVE 65536
 
 /* Where a packet was seen; user space has a table of the same order. */
 enum ps_tracer_station {
@@ -34,6 +36,12 @@ enum ps_tracer_station {
     PS_ST_CONSUME_SKB,
     PS_ST_KFREE_SKB,
     PS_ST_FUNCTION, /* a call, of the function tier */
+    PS_ST_TCX_INGRESS,
+    PS_ST_TCX_EGRESS,
+    PS_ST_QDISC_ENQUEUE,
+    PS_ST_QDISC_DEQUEUE,
+    PS_ST_SOCK_SEND,
+    PS_ST_SOCK_RECV,
     PS_ST_MAX,
 };
 
@@ -61,34 +69,56 @@ enum ps_tracer_event_flags {
     PS_EF_REASON = 1 << 1, /* reason is set */
     PS_EF_RANGE = 1 << 2,  /* seq and payload are bytes given to a reader */
     PS_EF_FRAGMENT = 1 << 3,
+    PS_EF_NAT = 1 << 4,   /* `other`: its tuple on the other side of a NAT */
+    PS_EF_INNER = 1 << 5, /* `other`: of the packet inside of the tunnel */
+    PS_EF_FIRST = 1 << 6, /* nothing of it was seen before under this id */
+    /* No filter took it here: it is followed since it matched elsewhere. */
+    PS_EF_FOLLOWED = 1 << 7,
 };
 
+/*
+ * A record of the ring is this, and behind it, by its length, room for
+ * PS_TRACER_STACK_FRAMES addresses (innermost first), for PS_TRACER_SNAP_BYTES
+ * of the packet from its L3 header on, or for both; then `stack` and `bytes`
+ * say how much is there.
+ */
 struct ps_tracer_event {
     unsigned long long time; /* CLOCK_MONOTONIC */
     unsigned long long skb;
     unsigned long long head;
     unsigned long long location; /* of kfree_skb, consume_skb; else 0 */
+    /* The same in two events: the same packet, by its buffer and by what no
+     * NAT and no tunnel changes of its content. 0: not known. Another one does
+     * not say that it is another packet. */
+    unsigned long long id;
+    unsigned long long ct; /* its connection's entry; 0: none */
     struct ps_tracer_tuple tuple;
-    unsigned int netns;   /* 0: not known here */
-    unsigned int ifindex; /* 0: not known here */
+    struct ps_tracer_tuple other; /* with PS_EF_NAT or PS_EF_INNER; else 0 */
+    unsigned int netns;           /* 0: not known here */
+    unsigned int ifindex;         /* 0: not known here */
     unsigned int len;
     unsigned int packets;
     unsigned int mark;
     unsigned int reason; /* with PS_EF_REASON; of net_dev_xmit: its result */
-    /* The packet's content: TCP sequence and acknowledgement; ICMP sequence,
-     * and id << 16 | type << 8 | code; else 0. */
+    /* The packet's content, with PS_EF_INNER that of the inner one: TCP
+     * sequence and acknowledgement; ICMP sequence, and id << 16 | type << 8 |
+     * code; else 0. */
     unsigned int seq;
     unsigned int ack;
     unsigned int payload; /* bytes behind the L4 header */
     unsigned int hash;
     unsigned int ip_id;
     unsigned short cpu;
+    unsigned short flags;
     unsigned char station;
     unsigned char traces; /* bit mask of those that it is for */
-    unsigned char flags;
     unsigned char tcp_flags;
-    unsigned char pad[2];
+    unsigned char pad;
     char ifname[16];
+    /* How many of them follow; user space, once it has put these away, keeps
+     * here where they are (0: nowhere). */
+    unsigned int stack;
+    unsigned int bytes;
     unsigned int pad2;
     /* The socket that the buffer belonged to here: the sender's on its way
      * out, the receiver's at it; 0: none. Addresses are reused, cookies are
@@ -97,10 +127,19 @@ struct ps_tracer_event {
     unsigned long long cookie;
 };
 
-/* Per trace and station: what matched, and what the ring had no room for. */
+/* Addresses of a stack, and bytes of a packet, in one record. */
+#define PS_TRACER_STACK_FRAMES 32
+#define PS_TRACER_SNAP_BYTES   1024
+
+/*
+ * Per trace and station: hits are what matched or was followed; of these the
+ * others did not become events. map_full: no room to keep what was needed.
+ */
 struct ps_tracer_count {
     unsigned long long hits;
     unsigned long long ring_full;
+    unsigned long long throttled;
+    unsigned long long map_full;
 };
 
 /* ---- sockets ------------------------------------------------------------ */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR GPL-2.0-only
 /* What the tests run with BPF_PROG_TEST_RUN: parser, content and filters on
  * frames of their own making. Never attached. */
+#include "bpf/tracer/content.h"
 #include "bpf/tracer/match.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
@@ -17,15 +18,17 @@ int match(struct __sk_buff *ctx)
     struct sk_buff *skb = bpf_cast_to_kern_ctx(ctx);
     struct ps_skb_info parsed, info;
     struct ps_tracer_event e = {};
+    struct ps_content content;
+    struct ps_skb_view view;
 
-    ps_skb_parse_dev(skb, NULL, PS_SKB_ANY, true, &parsed);
+    ps_skb_headers(skb, NULL, PS_SKB_ANY, true, &view, &parsed);
     if (bpf_probe_read_kernel(&info, sizeof(info), &parsed) || !info.family)
         return -1;
     fill_tuple(&info, &e.tuple);
     e.traces = match_filters(filters, active, &e.tuple);
+    read_content(&view, &info, &content);
+    fill_content(&info, &content, &e);
     e.head = (__u64)skb->head;
-    e.ip_id = info.ip_id;
-    fill_content(skb, true, &info, &e);
     seen = e;
     return e.traces;
 }

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/*
+ * The packets that are followed now, by their sk_buff.
+ *
+ * A set of eight for each bucket of addresses: one cache line of sk_buffs says
+ * whether a packet is in, so that one which no filter wants costs a look at
+ * that line. Buffers are freed and used again unseen, so an entry holds only
+ * for a packet with the same signature (content.h) and one end at least of the
+ * addresses that it had when it was seen last: NAT at one hook changes one.
+ *
+ * Written without locks. Two CPUs that write one entry at once leave at worst
+ * one that fits no packet: it is then a new one.
+ */
+#ifndef PS_BPF_TRACER_LIVE_H
+#define PS_BPF_TRACER_LIVE_H
+
+#include "bpf/tracer/content.h"
+#include "bpf/tracer/match.h"
+
+#define LIVE_WAYS 8
+#define LIVE_SETS (PS_TRACER_LIVE / LIVE_WAYS)
+/* For so long a packet that is not seen is believed to live. */
+#define LIVE_NS (10ull * 1000 * 1000 * 1000)
+
+struct live {
+    __u64 id; /* time of first sight << LIVE_CPU_BITS | CPU */
+    __u64 time;
+    __u32 signature;
+    __u16 ends[2]; /* hashes of source and destination */
+    __u8 traces;   /* for which it is followed */
+    __u8 refused;  /* for which it was sampled out */
+    __u16 pad;
+    __u32 pad2;
+};
+
+#define LIVE_CPU_BITS 10
+
+struct live_set {
+    __u64 skb[LIVE_WAYS];
+    struct live entry[LIVE_WAYS];
+};
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, LIVE_SETS);
+    __type(key, __u32);
+    __type(value, struct live_set);
+} lives SEC(".maps");
+
+/* Written by user space: a filter is whole before its bit is set. */
+struct ps_tracer_filter filters[PS_TRACER_MAX_TRACES];
+volatile __u32 active;
+/* Filters begin to hold at this time; see ps_probes_set_filter(). */
+volatile __u64 since[PS_TRACER_MAX_TRACES];
+/* Not 0 once a packet is followed. */
+volatile __u32 live_used;
+/* Packets that gave their place to another one while they may have lived. */
+volatile __u64 live_evicted;
+/* One of so many packets is followed; 0 and 1: all. */
+volatile __u32 throttle;
+volatile __u64 sightings;
+
+/* The verifier does not calculate with pointers to the kernel's memory; what
+ * was added to in memory it takes for a number. */
+static __always_inline __u64 as_number(const void *pointer)
+{
+    __u64 number = (__u64)pointer;
+
+    __sync_fetch_and_add(&number, 0);
+    return number;
+}
+
+static __always_inline struct live_set *live_set(__u64 skb)
+{
+    __u64 hash = skb * 0x9E3779B97F4A7C15ull;
+    __u32 key = (__u32)(hash >> 40) & (LIVE_SETS - 1);
+
+    return bpf_map_lookup_elem(&lives, &key);
+}
+
+/* 1 to LIVE_WAYS; 0: it is not in. Multiplied, not masked: newer verifiers
+ * make two ways of a mask that is 0 or all ones. */
+static __always_inline __u32 live_way(const struct live_set *set, __u64 skb)
+{
+    __u64 way = 0;
+
+    for (__u32 i = 0; i < LIVE_WAYS; i++)
+        way += (1 - nonzero(set->skb[i] ^ skb)) * (i + 1);
+    return (__u32)way & (2 * LIVE_WAYS - 1);
+}
+
+/* 1 where a < b, without a branch; both are below 2^63. */
+static __always_inline __u64 is_less(__u64 a, __u64 b)
+{
+    __u64 less = a - b;
+
+    barrier_var(less);
+    less >>= 63;
+    barrier_var(less);
+    return less;
+}
+
+/* Where a new one goes: a free place, or the one not seen for longest. */
+static __always_inline __u32 live_victim(const struct live_set *set, __u64 now)
+{
+    __u64 oldest = 1ull << 62, way = 0, at, less;
+
+    for (__u32 i = 0; i < LIVE_WAYS; i++) {
+        at = set->entry[i].time * nonzero(set->skb[i]);
+        less = is_less(at, oldest);
+        way += (i - way) * less;
+        oldest += (at - oldest) * less;
+    }
+    if (oldest && now - oldest < LIVE_NS)
+        __sync_fetch_and_add(&live_evicted, 1);
+    return (__u32)way & (LIVE_WAYS - 1);
+}
+
+static __always_inline __u16 hash_end(const __u8 *addr, __u16 port)
+{
+    const __u32 *w = (const __u32 *)addr;
+    __u32 words[5] = {w[0], w[1], w[2], w[3], port};
+    __u32 hash = hash_words(words, 5);
+
+    return (__u16)(hash ^ (hash >> 16));
+}
+
+static __always_inline void live_ends(const struct ps_skb_info *info,
+                                      __u16 *ends)
+{
+    ends[0] = hash_end(info->saddr, info->sport);
+    ends[1] = hash_end(info->daddr, info->dport);
+}
+
+/* Of an entry's traces those that are the same as when it was made. */
+static __always_inline __u8 live_traces(const struct live *entry)
+{
+    __u64 first = entry->id >> LIVE_CPU_BITS, later = 0;
+
+    for (__u32 i = 0; i < PS_TRACER_MAX_TRACES; i++)
+        later |= is_less(first, since[i]) << i;
+    return (__u8)((entry->traces | entry->refused) & active & ~later);
+}
+
+static __always_inline bool live_is(const struct live *entry, __u32 signature,
+                                    __u64 now)
+{
+    return entry->signature == signature && now - entry->time < LIVE_NS;
+}
+
+/* Is this one to be followed, while only some are? */
+static __always_inline bool live_taken(void)
+{
+    __u32 n = throttle;
+
+    if (n < 2)
+        return true;
+    /* Two CPUs may get one number: that is near enough. */
+    sightings = sightings + 1;
+    return sightings % n == 0;
+}
+
+static __always_inline void live_forget(struct live_set *set, __u32 way)
+{
+    set->skb[(way - 1) & (LIVE_WAYS - 1)] = 0;
+}
+
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+#include "tracer/budget.h"
+
+/* Fewer packets only once there is clearly room: else it swings. */
+#define ROOM 0.5
+
+void ps_budget_start(struct ps_budget *b, double share, uint64_t now)
+{
+    *b = (struct ps_budget){.share = share, .throttle = 1, .since = now};
+}
+
+/* What is followed is what costs, so the cost goes with the share followed;
+ * that it is not all of it only makes the next step a smaller one. */
+static uint32_t choose(const struct ps_budget *b)
+{
+    double times = b->used / b->share;
+    double next = b->throttle * times;
+
+    if (times > 1)
+        next = next < b->throttle + 1 ? b->throttle + 1 : next;
+    else if (times > ROOM)
+        return b->throttle;
+    else if (next < b->throttle / 2.0)
+        next = b->throttle / 2.0;
+    if (next < 1)
+        return 1;
+    return next > PS_BUDGET_MAX_THROTTLE ? PS_BUDGET_MAX_THROTTLE
+                                         : (uint32_t)next;
+}
+
+static void end_window(struct ps_budget *b, uint64_t now, uint64_t run_ns,
+                       uint64_t own_ns)
+{
+    uint64_t window = now - b->since;
+    uint64_t programs = run_ns - b->run_ns;
+    uint64_t stretch = b->last ? now - b->last : window;
+
+    b->used = (double)(programs + own_ns - b->own_ns) / (double)window;
+    b->programs_ns +=
+        (uint64_t)((double)programs / (double)window * (double)stretch);
+    b->throttle = choose(b);
+    b->measuring = false;
+    b->since = b->last = now;
+}
+
+bool ps_budget_tick(struct ps_budget *b, uint64_t now, uint64_t run_ns,
+                    uint64_t own_ns)
+{
+    if (!b->measuring) {
+        if (b->last && now - b->since < PS_BUDGET_PERIOD_NS)
+            return false;
+        b->measuring = true;
+        b->since = now;
+        b->run_ns = run_ns;
+        b->own_ns = own_ns;
+        return true;
+    }
+    if (now - b->since < PS_BUDGET_WINDOW_NS)
+        return false;
+    end_window(b, now, run_ns, own_ns);
+    return true;
+}
