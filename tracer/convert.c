@@ -170,7 +170,8 @@ static int fill_step(Ps__Step *step, const struct ps_step *s,
         set_text(&step->direction, station->direction) < 0 ||
         set_text(&step->hook, station->hook ? station->hook : names->tier) <
             0 ||
-        set_function(step, s, names) < 0)
+        set_function(step, s, names) < 0 ||
+        ps_convert_stack(step, s, names) < 0)
         return -ENOMEM;
     return ps_convert_drop(step, s, names);
 }
@@ -237,6 +238,8 @@ static int fill_way(Ps__PacketWay *msg, const struct ps_join *join,
     if (set_text(&msg->fate, ps_join_fate(join, way, ps_names_free, names)) < 0)
         return -ENOMEM;
     if (ps_convert_owners(msg, way, names) < 0)
+        return -ENOMEM;
+    if (ps_convert_bytes(msg, way, names) < 0)
         return -ENOMEM;
     r = fill_steps(msg, join, way, names);
     return r == 0 && names->calls ? ps_convert_calls(msg, join, way, names) : r;

@@ -6,6 +6,7 @@
 #include "common/bpf.h"
 #include "common/types.h"
 #include "tracer/calls.h"
+#include "tracer/carry.h"
 #include "tracer/join.h"
 #include "tracer/netns_enter.h"
 #include "tracer/socktable.h"
@@ -31,6 +32,7 @@ struct ps_names {
     const char *functions_tier; /* their hook */
     uint64_t mono_to_unix;      /* added to the kernel's clock */
     struct ps_owners *owners;
+    const struct ps_carry *carry; /* what the trace's events carried */
 };
 /* A ps_free_fn; arg is a struct ps_names. */
 enum ps_free ps_names_free(const void *arg, const struct ps_step *s);
@@ -50,6 +52,11 @@ Ps__PacketWay *ps_convert_way(const struct ps_join *join,
 /* Who sent and received a packet, where that is known. 0 or -ENOMEM. */
 int ps_convert_owners(Ps__PacketWay *msg, const struct ps_way *way,
                       const struct ps_names *names);
+/* A step's stack, and a packet's bytes. 0 or -ENOMEM. */
+int ps_convert_stack(Ps__Step *step, const struct ps_step *s,
+                     const struct ps_names *names);
+int ps_convert_bytes(Ps__PacketWay *msg, const struct ps_way *way,
+                     const struct ps_names *names);
 /* What a step says of a drop; nothing where it is none. 0 or -ENOMEM. */
 int ps_convert_drop(Ps__Step *step, const struct ps_step *s,
                     const struct ps_names *names);

@@ -30,6 +30,12 @@ static int check_request(const Ps__CreateTraceRequest *req,
                      "(3600000000000 ns).");
         return -EINVAL;
     }
+    if (req->has_snaplen && req->snaplen > PS_TRACER_SNAP_BYTES) {
+        ps_call_fail(call, "trace.snaplen", 400, "snaplen",
+                     "Give a number of bytes from 0 (none) to %d.",
+                     PS_TRACER_SNAP_BYTES);
+        return -EINVAL;
+    }
     if (req->comment && strlen(req->comment) > PS_TRACE_COMMENT) {
         ps_call_fail(call, "trace.comment", 400, "comment",
                      "Give a comment of at most %d bytes.", PS_TRACE_COMMENT);
@@ -83,6 +89,9 @@ static Ps__Trace *make_trace(const Ps__CreateTraceRequest *req,
                                             : PS_TRACE_DEFAULT_PACKETS;
     msg->duration_ns = req->has_duration_ns ? req->duration_ns
                                             : PS_TRACE_DEFAULT_NS;
+    msg->has_stacks = msg->has_snaplen = 1;
+    msg->stacks = req->has_stacks && req->stacks;
+    msg->snaplen = req->has_snaplen ? req->snaplen : PS_TRACE_DEFAULT_SNAPLEN;
     msg->filter = copy_filter(req->filter);
     msg->tier = strdup(tier);
     if (req->comment)

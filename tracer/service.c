@@ -17,6 +17,9 @@ static const struct ps_option options[] = {
      PS_ONCALL_MAX_RULES, "ALERT,...",
      "start a trace of what such an alert names: "
      "analyzer.drop_spike[:packets=N][:duration=TIME][:stacks]"},
+    {"cpu-budget", PS_OPT_UINT, offsetof(struct tracer_config, cpu_budget), "5",
+     1, 100, "PERCENT",
+     "of one core for all traces; above it one of many packets is followed"},
     {0},
 };
 
@@ -84,6 +87,7 @@ static void try_probes(struct tracer *t)
         tell_station(t, &states[i]);
         points += states[i].available &&
                   strcmp(states[i].id, "netfilter") != 0 &&
+                  strcmp(states[i].id, "tcx") != 0 &&
                   strcmp(states[i].id, "cgroup_skb") != 0;
     }
     ps_capability(t->daemon, "tracer.tracepoints", points > 0,
@@ -93,6 +97,8 @@ static void try_probes(struct tracer *t)
                "where packets are dropped");
     tell_group(t, "tracer.netfilter", find_state(states, n, "netfilter"),
                "the steps at netfilter's hooks");
+    tell_group(t, "tracer.tcx", find_state(states, n, "tcx"),
+               "the steps between interfaces and the network layer");
     tell_group(t, "tracer.cgroup", find_state(states, n, "cgroup_skb"),
                "the steps at the socket's filter and behind ip_finish_output");
     ps_probes_detach(t->probes);
@@ -173,6 +179,7 @@ static int tracer_open(struct ps_daemon *d, void *config, void **ret_state)
     if (!t)
         return -ENOMEM;
     t->daemon = d;
+    t->stats_fd = -1;
     t->config = config;
     r = ps_tracer_oncall_open(t);
     if (r == 0)
@@ -261,9 +268,9 @@ static void tracer_sample(struct ps_daemon *d, void *state)
 
     for (size_t i = 0; i < ARRAY_SIZE(lost); i++)
         ps_loss(d, lost[i].id, "steps", t->lost[lost[i].result]);
-    ps_loss(d, "ring_full", "steps", t->ring_full);
     ps_loss(d, "followed_evicted", "packets",
             t->functions ? ps_functions_evicted(t->functions) : 0);
+    ps_account_sample(t);
     ps_loss(d, "netns_unreadable", "namespaces", t->netns_missed);
     ps_loss(d, "owners_cut", "owners", t->owners_cut);
     ps_loss(d, "owner_map_full", "owners",

@@ -5,6 +5,8 @@
 
 #include "common/service.h"
 #include "tracer/calls.h"
+#include "tracer/budget.h"
+#include "tracer/carry.h"
 #include "tracer/convert.h"
 #include "tracer/functions.h"
 #include "tracer/history.h"
@@ -19,6 +21,7 @@
 #define PS_TRACE_DEFAULT_PACKETS 1000u
 #define PS_TRACE_DEFAULT_NS      (60 * PS_NS_PER_S)
 #define PS_TRACE_MAX_NS          (3600 * PS_NS_PER_S)
+#define PS_TRACE_DEFAULT_SNAPLEN 128u
 #define PS_TRACE_COMMENT         256
 /* Graphs that are made at a time. */
 #define PS_TRACER_GRAPHS 4
@@ -29,6 +32,7 @@ struct tracer_config {
     uint64_t history_max;
     uint64_t ring_size;
     struct ps_strlist on_alert;
+    uint64_t cpu_budget; /* percent of one core */
 };
 
 enum ps_trace_phase {
@@ -54,6 +58,11 @@ struct ps_trace {
     struct ps_join *join;
     struct ps_keep keep;
     struct ps_calls *calls; /* NULL: not of the function tier */
+    struct ps_carry *carry;
+    struct ps_probe_wish wish;
+    uint64_t delivered[PS_ST_MAX]; /* events, by station */
+    uint32_t throttle;             /* the most that it was */
+    uint64_t cpu_before;           /* budget's, at its start */
 };
 
 struct tracer {
@@ -73,7 +82,13 @@ struct tracer {
     uint64_t mono_to_unix;
     char no_probes[160], no_sockets[160], no_functions[160];
     /* Since start; of finished traces, and of running ones at their end. */
-    uint64_t traces_started, steps, hits, ring_full;
+    uint64_t traces_started, steps, hits;
+    /* By station; of the counts recursion_missed is in hits too. */
+    struct ps_probe_count probed[PS_ST_MAX];
+    uint64_t delivered[PS_ST_MAX];
+    uint64_t carry_lost;
+    struct ps_budget budget; /* while a trace runs */
+    int stats_fd;            /* the kernel counts while it is open; or -1 */
     uint64_t lost[PS_JOIN_RESULTS];
     uint64_t sockets_seen, netns_missed, owners_cut, history_errors;
     uint64_t unsaved; /* traces given up */
@@ -102,7 +117,7 @@ int ps_traces_start(struct tracer *t, Ps__Trace *msg,
 struct ps_trace *ps_traces_find(struct tracer *t, const char *id);
 /* Ends without keeping anything. */
 void ps_traces_discard(struct tracer *t, struct ps_trace *trace);
-/* A new message: the trace as it is now. NULL without memory. */
+/* A new message: the trace as it is now. NULL without memory. In account.c. */
 Ps__Trace *ps_traces_describe(struct tracer *t, const struct ps_trace *trace);
 /* All that run end now with this reason, and are kept. */
 void ps_traces_end_all(struct tracer *t, const char *reason);
@@ -131,6 +146,19 @@ void ps_traces_functions_hits(const struct tracer *t,
                               struct ps_fn_count *ret_count);
 /* The tier among a trace's stations, as it is now. */
 int ps_traces_functions_state(const struct tracer *t, Ps__Capability *station);
+unsigned int ps_trace_slot(const struct tracer *t,
+                           const struct ps_trace *trace);
+
+/* ---- account.c ---------------------------------------------------------- */
+
+/* A trace has begun; adds up when it has ended. */
+void ps_account_start(struct tracer *t, struct ps_trace *trace);
+void ps_account_add_up(struct tracer *t, const struct ps_trace *trace);
+/* Every few milliseconds while one runs; and when none runs any more. */
+void ps_account_tick(struct tracer *t, uint64_t now);
+void ps_account_rest(struct tracer *t);
+/* Counters by probe, as metrics and losses. */
+void ps_account_sample(struct tracer *t);
 
 /* ---- traces_save.c ------------------------------------------------------ */
 

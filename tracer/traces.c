@@ -11,23 +11,12 @@
 /* Between two tries to write. */
 #define UNSAVED_NS PS_NS_PER_S
 
-/* Names of what did not become a step; NULL: it did. */
-static const struct {
-    const char *id;
-    const char *unit;
-} losses[PS_JOIN_RESULTS] = {
-    [PS_JOIN_PACKET_LIMIT] = {"packet_limit", "steps"},
-    [PS_JOIN_STEP_LIMIT] = {"step_limit", "steps"},
-    [PS_JOIN_AMBIGUOUS] = {"join_ambiguous", "steps"},
-    [PS_JOIN_NO_PACKET] = {"join_no_packet", "steps"},
-    [PS_JOIN_OTHER_NETNS] = {"other_netns", "steps"},
-};
-
 void ps_tracer_names(const struct tracer *t, const struct ps_trace *trace,
                      struct ps_names *ret_names)
 {
     *ret_names = (struct ps_names){
         .calls = trace ? trace->calls : NULL,
+        .carry = trace ? trace->carry : NULL,
         .functions_tier = t->functions ? ps_functions_tier(t->functions) : NULL,
         .ksyms = t->ksyms,
         .reasons = t->reasons,
@@ -65,113 +54,16 @@ static bool any_trace(const struct tracer *t)
     return false;
 }
 
-static unsigned int slot_of(const struct tracer *t,
-                            const struct ps_trace *trace)
+unsigned int ps_trace_slot(const struct tracer *t, const struct ps_trace *trace)
 {
     return (unsigned int)(trace - t->traces);
 }
 
-/* ---- as it is now ------------------------------------------------------- */
-
-static Ps__Trace *copy_trace(const Ps__Trace *trace)
-{
-    size_t len = protobuf_c_message_get_packed_size(&trace->base);
-    _cleanup_free_ uint8_t *data = malloc(len ? len : 1);
-
-    if (!data)
-        return NULL;
-    protobuf_c_message_pack(&trace->base, data);
-    return ps__trace__unpack(NULL, len, data);
-}
-
-/* Of the stations and of the functions. */
-static uint64_t count_results(const struct tracer *t,
-                              const struct ps_trace *trace,
-                              enum ps_join_result result)
-{
-    return ps_join_count(trace->join, result) +
-           ps_traces_functions_count(t, trace, result);
-}
-
-/* How many functions have a probe changes while the trace runs. */
-static void renew_functions(const struct tracer *t,
-                            const struct ps_trace *trace, Ps__Trace *msg)
-{
-    for (size_t i = 0; trace->calls && i < msg->n_stations; i++) {
-        Ps__Capability *made;
-
-        if (!ps_streq(msg->stations[i]->id, "functions"))
-            continue;
-        made = (Ps__Capability *)ps_message_new(&ps__capability__descriptor);
-        if (!made)
-            return;
-        if (ps_traces_functions_state(t, made) < 0) {
-            protobuf_c_message_free_unpacked(&made->base, NULL);
-            return;
-        }
-        protobuf_c_message_free_unpacked(&msg->stations[i]->base, NULL);
-        msg->stations[i] = made;
-    }
-}
-
-Ps__Trace *ps_traces_describe(struct tracer *t, const struct ps_trace *trace)
-{
-    struct ps_tracer_count count = {0};
-    struct ps_fn_count calls;
-    Ps__Trace *msg = copy_trace(trace->msg);
-    struct ps_names names;
-    uint64_t sum = 0;
-
-    if (!msg || trace->phase == PS_TRACE_UNSAVED)
-        return msg;
-    ps_tracer_names(t, trace, &names);
-    ps_probes_counts(t->probes, slot_of(t, trace), &count);
-    renew_functions(t, trace, msg);
-    msg->packets = ps_join_packets(trace->join);
-    msg->drops = ps_join_drops(trace->join, ps_names_free, &names);
-    ps_traces_functions_hits(t, trace, &calls);
-    count.hits += calls.hits;
-    count.ring_full += calls.ring_full;
-    msg->steps = count_results(t, trace, PS_JOIN_STEP);
-    msg->hits = count.hits;
-    for (size_t i = 0; i < PS_JOIN_RESULTS; i++) {
-        uint64_t n = count_results(t, trace, (enum ps_join_result)i);
-
-        sum += n;
-        if (losses[i].id)
-            ps_losses_add(&msg->losses, &msg->n_losses, losses[i].id,
-                          losses[i].unit, n);
-    }
-    ps_losses_add(&msg->losses, &msg->n_losses, "ring_full", "steps",
-                  count.ring_full);
-    ps_losses_add(&msg->losses, &msg->n_losses, "returns_lost", "returns",
-                  calls.returns_lost);
-    /* What lies in the ring at this moment, while it runs. */
-    if (count.hits > sum + count.ring_full)
-        ps_losses_add(&msg->losses, &msg->n_losses, "in_flight", "steps",
-                      count.hits - sum - count.ring_full);
-    return msg;
-}
-
 /* ---- end ---------------------------------------------------------------- */
-
-static void add_up(struct tracer *t, const struct ps_trace *trace)
-{
-    struct ps_tracer_count count = {0};
-    struct ps_fn_count calls;
-
-    ps_probes_counts(t->probes, slot_of(t, trace), &count);
-    ps_traces_functions_hits(t, trace, &calls);
-    t->hits += count.hits + calls.hits;
-    t->ring_full += count.ring_full + calls.ring_full;
-    t->steps += count_results(t, trace, PS_JOIN_STEP);
-    for (size_t i = 0; i < PS_JOIN_RESULTS; i++)
-        t->lost[i] += count_results(t, trace, (enum ps_join_result)i);
-}
 
 static void finish(struct tracer *t, struct ps_trace *trace)
 {
-    add_up(t, trace);
+    ps_account_add_up(t, trace);
     ps_ownership_tick(t, true);
     trace->phase = PS_TRACE_SAVING;
     ps_traces_save(t, trace, ps_mono_ns());
@@ -180,7 +72,7 @@ static void finish(struct tracer *t, struct ps_trace *trace)
 static void switch_off(struct tracer *t, struct ps_trace *trace,
                        const char *reason, uint64_t now)
 {
-    ps_probes_clear_filter(t->probes, slot_of(t, trace));
+    ps_probes_clear_filter(t->probes, ps_trace_slot(t, trace));
     ps_traces_functions_clear(t, trace);
     trace->end_reason = reason;
     trace->phase = PS_TRACE_ENDING;
@@ -196,14 +88,25 @@ void ps_traces_discard(struct tracer *t, struct ps_trace *trace)
 
 /* ---- the clock ---------------------------------------------------------- */
 
-static void on_event(void *arg, const struct ps_tracer_event *event)
+static void on_event(void *arg, struct ps_tracer_event *event,
+                     const struct ps_event_more *more)
 {
+    uint32_t stack = event->stack, bytes = event->bytes;
     struct tracer *t = arg;
 
     ps_ownership_note(t, event);
-    for (size_t i = 0; i < PS_TRACER_MAX_TRACES; i++)
-        if ((event->traces & (1u << i)) && t->traces[i].join)
-            ps_join_add(t->traces[i].join, event, true);
+    for (size_t i = 0; i < PS_TRACER_MAX_TRACES; i++) {
+        struct ps_trace *trace = &t->traces[i];
+
+        if (!(event->traces & (1u << i)) || !trace->join)
+            continue;
+        trace->delivered[event->station % PS_ST_MAX]++;
+        event->stack = ps_carry_put_stack(trace->carry, more->stack, stack);
+        event->bytes = ps_carry_put_bytes(
+            trace->carry, more->bytes,
+            bytes < trace->wish.snap_bytes ? bytes : trace->wish.snap_bytes);
+        ps_join_add(trace->join, event, true);
+    }
 }
 
 static void advance(struct tracer *t, struct ps_trace *trace, uint64_t now)
@@ -250,11 +153,13 @@ void ps_traces_tick(evutil_socket_t fd _unused_, short what _unused_, void *arg)
     ps_probes_consume(t->probes, on_event, t);
     ps_traces_functions_consume(t);
     ps_ownership_tick(t, false);
+    ps_account_tick(t, now);
     for (size_t i = 0; i < PS_TRACER_MAX_TRACES; i++)
         advance(t, &t->traces[i], now);
     ps_traces_functions_tick(t);
     if (!ps_traces_running(t)) {
         ps_probes_detach(t->probes);
+        ps_account_rest(t);
         ps_ownership_end(t);
     }
     if (!any_trace(t)) {
@@ -297,6 +202,7 @@ void ps_traces_end_all(struct tracer *t, const char *reason)
         end_now(t, &t->traces[i]);
     ps_traces_functions_tick(t);
     ps_probes_detach(t->probes);
+    ps_account_rest(t);
     ps_ownership_end(t);
     ps_ownership_forget(t);
 }
@@ -374,6 +280,8 @@ static int prepare(struct tracer *t, struct ps_trace *trace,
 
     r = ps_join_new(trace->msg->max_packets, netns, &trace->join);
     if (r == 0)
+        r = ps_carry_new(&trace->carry);
+    if (r == 0)
         r = ps_keep_init(&trace->keep, trace->msg->max_packets);
     if (r == 0)
         r = set_identity(trace->msg);
@@ -404,6 +312,10 @@ int ps_traces_start(struct tracer *t, Ps__Trace *msg,
         return r;
     }
     trace->msg = msg;
+    trace->wish = (struct ps_probe_wish){
+        .stacks = msg->has_stacks && msg->stacks,
+        .snap_bytes = msg->has_snaplen ? msg->snaplen : 0,
+    };
     r = prepare(t, trace, filter, netns);
     if (r == 0) {
         /* Once for all that run together: their times stay comparable. */
@@ -411,7 +323,8 @@ int ps_traces_start(struct tracer *t, Ps__Trace *msg,
             t->mono_to_unix = ps_now_ns() - ps_mono_ns();
         trace->since = ps_mono_ns();
         trace->deadline = trace->since + msg->duration_ns;
-        r = ps_probes_set_filter(t->probes, slot_of(t, trace), filter);
+        r = ps_probes_set_filter(t->probes, ps_trace_slot(t, trace), filter,
+                                 &trace->wish);
         if (r < 0)
             ps_history_delete(t->history, msg->id);
     }
@@ -426,6 +339,7 @@ int ps_traces_start(struct tracer *t, Ps__Trace *msg,
         return r;
     }
     trace->phase = PS_TRACE_RUNNING;
+    ps_account_start(t, trace);
     t->traces_started++;
     event_add(t->tick, &tick);
     return 0;

@@ -302,70 +302,78 @@ static __always_inline int at_kfree(struct hook *h, void *location,
         return call;                                                   \
     }
 
+static __always_inline int at_dequeue(void *ctx, struct sk_buff *skb,
+                                      bool direct)
+{
+    const struct hook h = HOOK(PS_ST_QDISC_DEQUEUE, PS_SKB_TX, direct);
+
+    return at_device(&h);
+}
+
 /* All of them for one kind. Where arguments grew there is a program for each
  * form, and user space takes the one that the running kernel has. */
-#define STATIONS(kind, prefix, is_direct)                                      \
-    DEVICE_STATION(kind, prefix, is_direct, net_dev_queue,                     \
-                   PS_ST_NET_DEV_QUEUE, PS_SKB_TX, struct sk_buff *skb)        \
-    DEVICE_STATION(kind, prefix, is_direct, qdisc_enqueue,                     \
-                   PS_ST_QDISC_ENQUEUE, PS_SKB_TX, void *q, void *txq,         \
-                   struct sk_buff *skb)                                        \
-    DEVICE_STATION(kind, prefix, is_direct, netif_rx, PS_ST_NETIF_RX,          \
-                   PS_SKB_RX, struct sk_buff *skb)                             \
-    DEVICE_STATION(kind, prefix, is_direct, napi_gro_receive_entry,            \
-                   PS_ST_NAPI_GRO_RECEIVE, PS_SKB_RX, struct sk_buff *skb)     \
-    DEVICE_STATION(kind, prefix, is_direct, netif_receive_skb,                 \
-                   PS_ST_NETIF_RECEIVE_SKB, PS_SKB_RX, struct sk_buff *skb)    \
-    CALL_STATION(kind, prefix, sock_send_length, PS_ST_SOCK_SEND)              \
-    CALL_STATION(kind, prefix, sock_recv_length, PS_ST_SOCK_RECV)              \
-                                                                               \
-    SEC(kind "/qdisc_dequeue")                                                 \
-    int BPF_PROG(prefix##_qdisc_dequeue, void *q, void *txq, int n,            \
-                 struct sk_buff *skb)                                          \
-    {                                                                          \
-        const struct hook h = HOOK(PS_ST_QDISC_DEQUEUE, PS_SKB_TX, is_direct); \
-                                                                               \
-        /* Nothing was in it. */                                               \
-        return ctx[3] ? at_device(&h) : 0;                                     \
-    }                                                                          \
-    SEC(kind "/net_dev_start_xmit")                                            \
-    int BPF_PROG(prefix##_net_dev_start_xmit, struct sk_buff *skb)             \
-    {                                                                          \
-        const struct hook h =                                                  \
-            HOOK(PS_ST_NET_DEV_START_XMIT, PS_SKB_TX, is_direct);              \
-                                                                               \
-        return at_start_xmit(&h);                                              \
-    }                                                                          \
-    SEC(kind "/net_dev_xmit")                                                  \
-    int BPF_PROG(prefix##_net_dev_xmit, struct sk_buff *skb, int rc)           \
-    {                                                                          \
-        return at_xmit(ctx, skb, rc);                                          \
-    }                                                                          \
-    SEC(kind "/tcp_probe")                                                     \
-    int BPF_PROG(prefix##_tcp_probe, struct sock *sk, struct sk_buff *skb)     \
-    {                                                                          \
-        const struct hook h = HOOK_NO_DEV(PS_ST_TCP_PROBE, is_direct);         \
-                                                                               \
-        return at_tcp_probe(&h, sk);                                           \
-    }                                                                          \
-    SEC(kind "/skb_copy_datagram_iovec")                                       \
-    int BPF_PROG(prefix##_skb_copy_datagram_iovec, struct sk_buff *skb,        \
-                 int len)                                                      \
-    {                                                                          \
-        const struct hook h = HOOK_NO_DEV(PS_ST_COPY_DATAGRAM, is_direct);     \
-                                                                               \
-        return at_copy(&h, len);                                               \
-    }                                                                          \
-    FREE_STATION(kind, prefix, is_direct, kfree_skb, kfree_skb2,               \
-                 at_kfree(&h, location, false, 0), struct sk_buff *skb,        \
-                 void *location)                                               \
-    FREE_STATION(kind, prefix, is_direct, kfree_skb, kfree_skb3,               \
-                 at_kfree(&h, location, true, reason), struct sk_buff *skb,    \
-                 void *location, __u32 reason)                                 \
-    FREE_STATION(kind, prefix, is_direct, consume_skb, consume_skb1,           \
-                 at_free(&h, NULL, false, 0), struct sk_buff *skb)             \
-    FREE_STATION(kind, prefix, is_direct, consume_skb, consume_skb2,           \
-                 at_free(&h, location, false, 0), struct sk_buff *skb,         \
+#define STATIONS(kind, prefix, is_direct)                                   \
+    DEVICE_STATION(kind, prefix, is_direct, net_dev_queue,                  \
+                   PS_ST_NET_DEV_QUEUE, PS_SKB_TX, struct sk_buff *skb)     \
+    DEVICE_STATION(kind, prefix, is_direct, qdisc_enqueue,                  \
+                   PS_ST_QDISC_ENQUEUE, PS_SKB_TX, void *q, void *txq,      \
+                   struct sk_buff *skb)                                     \
+    DEVICE_STATION(kind, prefix, is_direct, netif_rx, PS_ST_NETIF_RX,       \
+                   PS_SKB_RX, struct sk_buff *skb)                          \
+    DEVICE_STATION(kind, prefix, is_direct, napi_gro_receive_entry,         \
+                   PS_ST_NAPI_GRO_RECEIVE, PS_SKB_RX, struct sk_buff *skb)  \
+    DEVICE_STATION(kind, prefix, is_direct, netif_receive_skb,              \
+                   PS_ST_NETIF_RECEIVE_SKB, PS_SKB_RX, struct sk_buff *skb) \
+    CALL_STATION(kind, prefix, sock_send_length, PS_ST_SOCK_SEND)           \
+    CALL_STATION(kind, prefix, sock_recv_length, PS_ST_SOCK_RECV)           \
+                                                                            \
+    SEC(kind "/qdisc_dequeue")                                              \
+    int BPF_PROG(prefix##_qdisc_dequeue, void *q, void *txq, int n,         \
+                 struct sk_buff *skb)                                       \
+    {                                                                       \
+        /* Nothing was in it. */                                            \
+        if (!skb)                                                           \
+            return 0;                                                       \
+        return at_dequeue(ctx, skb, is_direct);                             \
+    }                                                                       \
+    SEC(kind "/net_dev_start_xmit")                                         \
+    int BPF_PROG(prefix##_net_dev_start_xmit, struct sk_buff *skb)          \
+    {                                                                       \
+        const struct hook h =                                               \
+            HOOK(PS_ST_NET_DEV_START_XMIT, PS_SKB_TX, is_direct);           \
+                                                                            \
+        return at_start_xmit(&h);                                           \
+    }                                                                       \
+    SEC(kind "/net_dev_xmit")                                               \
+    int BPF_PROG(prefix##_net_dev_xmit, struct sk_buff *skb, int rc)        \
+    {                                                                       \
+        return at_xmit(ctx, skb, rc);                                       \
+    }                                                                       \
+    SEC(kind "/tcp_probe")                                                  \
+    int BPF_PROG(prefix##_tcp_probe, struct sock *sk, struct sk_buff *skb)  \
+    {                                                                       \
+        const struct hook h = HOOK_NO_DEV(PS_ST_TCP_PROBE, is_direct);      \
+                                                                            \
+        return at_tcp_probe(&h, sk);                                        \
+    }                                                                       \
+    SEC(kind "/skb_copy_datagram_iovec")                                    \
+    int BPF_PROG(prefix##_skb_copy_datagram_iovec, struct sk_buff *skb,     \
+                 int len)                                                   \
+    {                                                                       \
+        const struct hook h = HOOK_NO_DEV(PS_ST_COPY_DATAGRAM, is_direct);  \
+                                                                            \
+        return at_copy(&h, len);                                            \
+    }                                                                       \
+    FREE_STATION(kind, prefix, is_direct, kfree_skb, kfree_skb2,            \
+                 at_kfree(&h, location, false, 0), struct sk_buff *skb,     \
+                 void *location)                                            \
+    FREE_STATION(kind, prefix, is_direct, kfree_skb, kfree_skb3,            \
+                 at_kfree(&h, location, true, reason), struct sk_buff *skb, \
+                 void *location, __u32 reason)                              \
+    FREE_STATION(kind, prefix, is_direct, consume_skb, consume_skb1,        \
+                 at_free(&h, NULL, false, 0), struct sk_buff *skb)          \
+    FREE_STATION(kind, prefix, is_direct, consume_skb, consume_skb2,        \
+                 at_free(&h, location, false, 0), struct sk_buff *skb,      \
                  void *location)
 
 STATIONS("tp_btf", btf, true)

@@ -264,10 +264,21 @@ static void test_not_ip(void **state)
 
 static unsigned int events[PS_ST_MAX];
 
-static void on_event(void *arg _unused_, const struct ps_tracer_event *event)
+static unsigned int with_stack, with_bytes, firsts;
+
+static void on_event(void *arg _unused_, struct ps_tracer_event *event,
+                     const struct ps_event_more *more)
 {
     assert_in_range(event->station, 1, PS_ST_MAX - 1);
     events[event->station]++;
+    with_stack += event->stack > 0;
+    if (event->bytes > 0) {
+        with_bytes++;
+        assert_in_range(event->bytes, 1, 64);
+        assert_int_equal(more->bytes[0] >> 4, 4);
+        assert_int_equal(more->bytes[9], IPPROTO_ICMP);
+    }
+    firsts += (event->flags & PS_EF_FIRST) != 0;
 }
 
 static void test_stations_attach(void **state _unused_)
@@ -276,10 +287,10 @@ static void test_stations_attach(void **state _unused_)
     struct ps_tracer_filter icmp = {.value.proto = IPPROTO_ICMP,
                                     .mask.proto = 0xff};
     _cleanup_(ps_bpf_types_free) struct btf *kernel = ps_bpf_kernel_types();
-    struct ps_tracer_count count;
+    const struct ps_probe_wish wish = {.stacks = true, .snap_bytes = 64};
+    struct ps_probe_count counts[PS_ST_MAX];
     struct ps_probes *p = NULL;
     char reason[160] = "";
-    uint64_t sum = 0;
     size_t n;
 
     assert_int_equal(ps_probes_open(kernel, PS_TRACER_RING_BYTES, &p, reason,
@@ -294,11 +305,12 @@ static void test_stations_attach(void **state _unused_)
             print_message("%s: %s\n", states[i].id, states[i].reason);
         /* Netfilter links and the cast for cgroup programs are newer. */
         if (strcmp(states[i].id, "netfilter") != 0 &&
+            strcmp(states[i].id, "tcx") != 0 &&
             strcmp(states[i].id, "cgroup_skb") != 0)
             assert_true(states[i].available);
     }
-    assert_int_equal(ps_probes_set_filter(p, 3, &icmp), 0);
-    assert_int_equal(ps_probes_set_filter(p, PS_TRACER_MAX_TRACES, &icmp),
+    assert_int_equal(ps_probes_set_filter(p, 3, &icmp, &wish), 0);
+    assert_int_equal(ps_probes_set_filter(p, PS_TRACER_MAX_TRACES, &icmp, &wish),
                      -EINVAL);
     memset(events, 0, sizeof(events));
     assert_int_equal(system("ping -c 2 -i 0.2 -W 1 127.0.0.1 >/dev/null 2>&1"),
@@ -306,19 +318,26 @@ static void test_stations_attach(void **state _unused_)
     ps_probes_clear_filter(p, 3);
     usleep(20000);
     assert_true(ps_probes_consume(p, on_event, NULL) > 0);
+    assert_int_equal(ps_probes_counts(p, 3, counts), 0);
+    /* Nothing is lost that is not counted, at any station. */
     for (size_t i = 0; i < PS_ST_MAX; i++)
-        sum += events[i];
-    assert_int_equal(ps_probes_counts(p, 3, &count), 0);
-    /* Nothing is lost that is not counted. */
-    assert_int_equal(count.hits, sum + count.ring_full);
+        assert_int_equal(counts[i].count.hits,
+                         events[i] + counts[i].count.ring_full +
+                             counts[i].count.throttled +
+                             counts[i].count.map_full +
+                             counts[i].recursion_missed);
+    /* Two requests and two answers, each with its bytes once. */
+    assert_true(firsts >= 4);
+    assert_int_equal(with_bytes, firsts);
+    assert_true(with_stack >= events[PS_ST_NET_DEV_QUEUE]);
     assert_true(events[PS_ST_NET_DEV_QUEUE] >= 4);
     assert_true(events[PS_ST_NETIF_RECEIVE_SKB] >= 4);
     ps_probes_detach(p);
     assert_false(ps_probes_attached(p));
     /* Again, as the next trace does it. */
     assert_int_equal(ps_probes_attach(p), 0);
-    assert_int_equal(ps_probes_set_filter(p, 3, &icmp), 0);
-    assert_int_equal(ps_probes_counts(p, 3, &count), 0);
+    assert_int_equal(ps_probes_set_filter(p, 3, &icmp, &wish), 0);
+    assert_int_equal(ps_probes_counts(p, 3, counts), 0);
     ps_probes_clear_filter(p, 3);
     ps_probes_free(&p);
 }

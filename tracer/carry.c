@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "tracer/kept.h"
+#include "tracer/carry.h"
 
-#define BUCKETS (2 * PS_KEPT_MAX_STACKS)
+#define BUCKETS (2 * PS_CARRY_MAX_STACKS)
 
 struct stack {
     uint32_t n;
@@ -13,7 +13,7 @@ struct snap {
     uint32_t at, n;
 };
 
-struct ps_kept {
+struct ps_carry {
     struct stack *stacks;
     struct snap *snaps;
     uint8_t *bytes;
@@ -24,19 +24,19 @@ struct ps_kept {
     uint32_t buckets[BUCKETS];
 };
 
-int ps_kept_new(struct ps_kept **ret_kept)
+int ps_carry_new(struct ps_carry **ret_carry)
 {
-    struct ps_kept *k = calloc(1, sizeof(*k));
+    struct ps_carry *k = calloc(1, sizeof(*k));
 
     if (!k)
         return -ENOMEM;
-    *ret_kept = k;
+    *ret_carry = k;
     return 0;
 }
 
-void ps_kept_free(struct ps_kept **kept)
+void ps_carry_free(struct ps_carry **carry)
 {
-    struct ps_kept *k = *kept;
+    struct ps_carry *k = *carry;
 
     if (!k)
         return;
@@ -44,7 +44,7 @@ void ps_kept_free(struct ps_kept **kept)
     free(k->snaps);
     free(k->bytes);
     free(k);
-    *kept = NULL;
+    *carry = NULL;
 }
 
 /* Room for need more; *data may move. False: not within max. */
@@ -81,8 +81,8 @@ static uint32_t bucket_of(const uint64_t *frames, uint32_t n)
     return (uint32_t)(hash % BUCKETS);
 }
 
-uint32_t ps_kept_put_stack(struct ps_kept *k, const uint64_t *frames,
-                           uint32_t n)
+uint32_t ps_carry_put_stack(struct ps_carry *k, const uint64_t *frames,
+                            uint32_t n)
 {
     uint32_t bucket, number;
     struct stack *s;
@@ -96,7 +96,7 @@ uint32_t ps_kept_put_stack(struct ps_kept *k, const uint64_t *frames,
             return number;
     }
     if (!grow((void **)&k->stacks, &k->cap_stacks, k->n_stacks, 1,
-              PS_KEPT_MAX_STACKS, sizeof(*k->stacks))) {
+              PS_CARRY_MAX_STACKS, sizeof(*k->stacks))) {
         k->lost++;
         return 0;
     }
@@ -107,14 +107,15 @@ uint32_t ps_kept_put_stack(struct ps_kept *k, const uint64_t *frames,
     return k->n_stacks;
 }
 
-uint32_t ps_kept_put_bytes(struct ps_kept *k, const uint8_t *bytes, uint32_t n)
+uint32_t ps_carry_put_bytes(struct ps_carry *k, const uint8_t *bytes,
+                            uint32_t n)
 {
     if (!n || n > PS_TRACER_SNAP_BYTES)
         return 0;
     if (!grow((void **)&k->snaps, &k->cap_snaps, k->n_snaps, 1,
-              PS_KEPT_MAX_SNAPS, sizeof(*k->snaps)) ||
+              PS_CARRY_MAX_SNAPS, sizeof(*k->snaps)) ||
         !grow((void **)&k->bytes, &k->cap_bytes, k->n_bytes, n,
-              PS_KEPT_MAX_BYTES, 1)) {
+              PS_CARRY_MAX_BYTES, 1)) {
         k->lost++;
         return 0;
     }
@@ -124,8 +125,8 @@ uint32_t ps_kept_put_bytes(struct ps_kept *k, const uint8_t *bytes, uint32_t n)
     return k->n_snaps;
 }
 
-const uint64_t *ps_kept_stack(const struct ps_kept *k, uint32_t number,
-                              uint32_t *ret_n)
+const uint64_t *ps_carry_stack(const struct ps_carry *k, uint32_t number,
+                               uint32_t *ret_n)
 {
     *ret_n = 0;
     if (!k || !number || number > k->n_stacks)
@@ -134,8 +135,8 @@ const uint64_t *ps_kept_stack(const struct ps_kept *k, uint32_t number,
     return k->stacks[number - 1].frames;
 }
 
-const uint8_t *ps_kept_bytes(const struct ps_kept *k, uint32_t number,
-                             uint32_t *ret_n)
+const uint8_t *ps_carry_bytes(const struct ps_carry *k, uint32_t number,
+                              uint32_t *ret_n)
 {
     *ret_n = 0;
     if (!k || !number || number > k->n_snaps)
@@ -144,7 +145,7 @@ const uint8_t *ps_kept_bytes(const struct ps_kept *k, uint32_t number,
     return k->bytes + k->snaps[number - 1].at;
 }
 
-uint64_t ps_kept_lost(const struct ps_kept *k)
+uint64_t ps_carry_lost(const struct ps_carry *k)
 {
     return k->lost;
 }
