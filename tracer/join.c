@@ -222,7 +222,8 @@ enum ps_join_result ps_join_append(struct ps_join *j, uint32_t way,
 
     if (e->time > w->last)
         w->last = e->time;
-    if (e->netns)
+    /* A call returns when its packet has long gone on. */
+    if (e->netns && e->station != PS_ST_SOCK_SEND)
         w->netns = e->netns;
     if (w->foreign)
         return PS_JOIN_OTHER_NETNS;

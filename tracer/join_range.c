@@ -62,9 +62,11 @@ static void find(const struct ps_join *j, const struct ps_tracer_event *e,
             memcmp(&w->first.tuple, &e->tuple, sizeof(e->tuple)) != 0 ||
             !related(relation, w, e))
             continue;
-        /* A reader may come late, but only where the packet has come. */
+        /* A reader may come late, but only where the packet has come; the
+         * return of a write, where it began. */
         if (relation == OVERLAPS
-                ? w->netns != e->netns
+                ? (e->station == PS_ST_SOCK_SEND ? w->first.netns : w->netns) !=
+                      e->netns
                 : !ps_join_in_window(w, e) || ps_join_repeats(j, w, e))
             continue;
         found->ways[found->n++] = i;

@@ -40,7 +40,7 @@ static const struct ps_station stations[PS_ST_MAX] = {
     /* At the return of the call: it comes after what the call did. */
     [PS_ST_SOCK_SEND] = {"sock_send_length", "socket", "out", NULL,
                          PS_STATION_NO_START | PS_STATION_REPEATS},
-    [PS_ST_SOCK_RECV] = {"sock_recv_length", "socket", "in", NULL,
+    [PS_ST_SOCK_RECV] = {"sock_recv_length", "application", "in", NULL,
                          PS_STATION_NO_START | PS_STATION_REPEATS},
 };
 
