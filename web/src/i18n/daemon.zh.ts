@@ -94,6 +94,11 @@ const loss: Same<'loss'> = {
   rate_limited: '因限速而推迟',
   returns_lost: '环形缓冲区无处存放的函数返回',
   ring_full: '环形缓冲区已满',
+  throttled: '为守住 CPU 预算而被抽样略去',
+  map_full: '没有空间保留到需要时',
+  recursion_missed: '被内核略过：该探针正在运行',
+  live_evicted: '不再跟随：同时太多',
+  carry_full: '调用栈或字节没有空间',
   rx_overflow: '接收队列已满',
   send_errors: '未能发送',
   status_full: '无处记录的指标',
@@ -161,6 +166,7 @@ export const zhTexts: Texts = {
     audit: '所有更改：不能记录就不执行',
   },
   event: {
+    'tracer.throttled': '追踪开销超出预算：每 {n} 个包只跟随一个。',
     'tracer.trace_started': '追踪 {id} 已开始。',
     'tracer.trace_done':
       '追踪 {id} 已结束（{reason}）：{packets} 个包，{drops} 个被丢弃。',
