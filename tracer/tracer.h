@@ -4,8 +4,8 @@
 #define PS_TRACER_TRACER_H
 
 #include "common/service.h"
-#include "tracer/calls.h"
 #include "tracer/budget.h"
+#include "tracer/calls.h"
 #include "tracer/carry.h"
 #include "tracer/convert.h"
 #include "tracer/functions.h"
