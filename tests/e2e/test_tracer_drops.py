@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Drops are planted: the traces have exactly those, each explained."""
 
+import ctypes
 import re
 import select
 import socket
@@ -176,7 +177,6 @@ def test_socket_filter(plant):
 
 
 def _address(buffer):
-    import ctypes
     return ctypes.addressof(ctypes.c_char.from_buffer(buffer))
 
 
