@@ -238,7 +238,7 @@ void ps_account_start(struct tracer *t, struct ps_trace *trace)
 {
     if (!t->budget.since) {
         ps_budget_start(&t->budget, (double)t->config->cpu_budget / 100,
-                        ps_mono_ns());
+                        ps_mono_ns(), own_ns());
         ps_probes_throttle(t->probes, 1);
     }
     trace->cpu_before = t->budget.programs_ns;

@@ -4,9 +4,19 @@
 /* Fewer packets only once there is clearly room: else it swings. */
 #define ROOM 0.5
 
-void ps_budget_start(struct ps_budget *b, double share, uint64_t now)
+void ps_budget_start(struct ps_budget *b, double share, uint64_t now,
+                     uint64_t own_ns)
 {
-    *b = (struct ps_budget){.share = share, .throttle = 1, .since = now};
+    uint64_t programs = b->programs_ns;
+
+    *b = (struct ps_budget){
+        .share = share,
+        .throttle = 1,
+        .since = now,
+        .own_ns = own_ns,
+        .own_since = now,
+        .programs_ns = programs,
+    };
 }
 
 /* What is followed is what costs, so the cost goes with the share followed;
@@ -31,14 +41,20 @@ static uint32_t choose(const struct ps_budget *b)
 static void end_window(struct ps_budget *b, uint64_t now, uint64_t run_ns,
                        uint64_t own_ns)
 {
-    uint64_t window = now - b->since;
-    uint64_t programs = run_ns - b->run_ns;
-    uint64_t stretch = b->last ? now - b->last : window;
+    double window = (double)(now - b->since);
+    double programs = (double)(run_ns - b->run_ns) / window;
+    double stretch = b->last ? (double)(now - b->last) : window;
+    bool over;
 
-    b->used = (double)(programs + own_ns - b->own_ns) / (double)window;
-    b->programs_ns +=
-        (uint64_t)((double)programs / (double)window * (double)stretch);
-    b->throttle = choose(b);
+    b->used = programs +
+              (double)(own_ns - b->own_ns) / (double)(now - b->own_since);
+    b->programs_ns += (uint64_t)(programs * stretch);
+    over = b->used > b->share;
+    if (!over || b->over)
+        b->throttle = choose(b);
+    b->over = over;
+    b->own_ns = own_ns;
+    b->own_since = now;
     b->measuring = false;
     b->since = b->last = now;
 }
@@ -52,7 +68,6 @@ bool ps_budget_tick(struct ps_budget *b, uint64_t now, uint64_t run_ns,
         b->measuring = true;
         b->since = now;
         b->run_ns = run_ns;
-        b->own_ns = own_ns;
         return true;
     }
     if (now - b->since < PS_BUDGET_WINDOW_NS)
