@@ -29,6 +29,7 @@ static const struct bound {
     {ANY, "rport", .max = 65535},
     {ANY, "family", .oneof = "4 6"},
     {"CreateTraceRequest", "filter", .wanted = true},
+    {"CreateTraceRequest", "snaplen", .max = 1024},
     {"CreateTraceRequest", "max_packets", .min = 1, .max = 10000,
      .preset = 1000},
     {"CreateTraceRequest", "duration_ns", .min = 1, .max = HOUR,

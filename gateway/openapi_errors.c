@@ -127,6 +127,8 @@ static const struct error_row {
      "createTrace"},
     {400, "trace.duration", "duration_ns is out of its bounds.", NULL,
      "createTrace"},
+    {400, "trace.snaplen", "snaplen is out of its bounds.", NULL,
+     "createTrace"},
     {400, "trace.comment", "The comment is too long.", NULL, "createTrace"},
     {400, "trace.tier", "No such tier.", NULL, "createTrace"},
     {400, "trace.format", "No such format.", NULL, "exportTrace"},

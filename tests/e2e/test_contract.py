@@ -450,6 +450,8 @@ OWN_ERRORS = (
      {'filter': {'dport': 9}, 'max_packets': 0}),
     ('createTrace', 'trace.duration', '/api/v1/traces',
      {'filter': {'dport': 9}, 'duration_ns': 0}),
+    ('createTrace', 'trace.snaplen', '/api/v1/traces',
+     {'filter': {'dport': 9}, 'snaplen': 1025}),
     ('createTrace', 'trace.comment', '/api/v1/traces',
      {'filter': {'dport': 9}, 'comment': 'x' * 257}),
     ('measurePath', 'path.target_missing', '/api/v1/paths', {}),

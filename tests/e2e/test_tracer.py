@@ -349,6 +349,36 @@ def test_drop_of_old_packets(api, lab, version):
         assert way['steps'][-1]['netns'] == inum(router)
 
 
+# ---- what each probe says ----------------------------------------------------
+
+@pytest.mark.parametrize('version', [4, 6])
+def test_stations_stacks_and_counts(api, version):
+    """Eight stations out, stacks at tracepoints, each hit accounted for."""
+    addr = api.link.b.addr(version)
+    ident = trace(api, filter={'daddr': addr, 'proto': 'tcp'}, stacks=True,
+                  snaplen=60)
+    traffic.tcp(api.a, api.b, addr, 20000)
+    ways = settled(api, ident, 6)
+    if has(api, 'tracer.netfilter') and has(api, 'tracer.tcx'):
+        data = [w for w in ways if w['len'] > 200]
+        for direction in ('out', 'in'):
+            seen = {s['station'] for w in data for s in w['steps']
+                    if s.get('direction') == direction}
+            assert len(seen) >= 8, (direction, seen)
+    queued = [s for w in ways for s in w['steps']
+              if s['station'] == 'net_dev_queue']
+    assert queued
+    for step in queued:
+        names = [f['function'] for f in step['stack']]
+        assert names[0].startswith('__dev_queue_xmit'), names
+    state = wait_for(lambda: (lambda s: s if all(
+        p['hits'] == p['delivered'] + p['ring_full'] + p['throttled'] +
+        p['map_full'] + p['recursion_missed'] for p in s['probes'])
+        else None)(api.client.get(f'traces/{ident}')), 5,
+        what='each hit is accounted for')
+    assert sum(p['hits'] for p in state['probes']) == state['hits']
+
+
 # ---- life of a trace ---------------------------------------------------------
 
 def test_packet_limit_ends_it(api):

@@ -29,6 +29,9 @@ NO_DATA = {'locator locator.geo', 'locator locator.asn'}
 NO_HOOKS = {
     'tracer tracer.station.netfilter', 'tracer tracer.netfilter',
     'tracer tracer.station.cgroup_skb', 'tracer tracer.cgroup',
+    'tracer tracer.station.tcx', 'tracer tracer.tcx',
+    'tracer tracer.station.sock_send_length',
+    'tracer tracer.station.sock_recv_length',
 }
 MISSING = {
     '5.10': NO_HOOKS | {'analyzer analyzer.drop_reasons',

@@ -6,6 +6,7 @@ export const enTexts = {
     'tracer.drops': 'Drops',
     'tracer.netfilter': 'Netfilter hooks',
     'tracer.cgroup': 'Socket filters (cgroup)',
+    'tracer.tcx': 'Between interface and network layer (tcx)',
     'tracer.sockets': 'Socket list',
     'tracer.drop_reasons': 'Drop reasons',
     'tracer.namespaces': 'Other network namespaces',
