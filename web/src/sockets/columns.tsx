@@ -48,7 +48,7 @@ export function useSocketColumns(): Columns<Socket> {
       {
         id: 'state',
         header: t('common.state'),
-        meta: { sort: 'state', width: 98, only: 'wide' },
+        meta: { sort: 'state', width: 92, only: 'wide' },
         cell: ({ row: { original: socket } }) => (
           <span className="ps-mono">{socket.state}</span>
         ),
@@ -84,7 +84,7 @@ export function useSocketColumns(): Columns<Socket> {
       {
         id: 'owner',
         header: t('sockets.process'),
-        meta: { width: 160, narrow: 116, grow: 2, wrap: true },
+        meta: { width: 140, narrow: 116, grow: 2, wrap: true },
         cell: ({ row: { original: socket } }) => (
           <OwnerText owner={socket.owners[0]} others={socket.owners.slice(1)} />
         ),
@@ -94,7 +94,7 @@ export function useSocketColumns(): Columns<Socket> {
         header: t('sockets.queues'),
         meta: {
           sort: 'recv_queue',
-          width: 140,
+          width: 124,
           align: 'right',
           only: 'wide',
         },
@@ -108,7 +108,7 @@ export function useSocketColumns(): Columns<Socket> {
       {
         id: 'rtt',
         header: t('sockets.rtt'),
-        meta: { sort: 'rtt_ns', width: 78, align: 'right', only: 'wide' },
+        meta: { sort: 'rtt_ns', width: 72, align: 'right', only: 'wide' },
         cell: ({ row: { original: socket } }) => (
           <span className="ps-num">
             {formatDuration(socket.rtt_ns, locale)}
@@ -144,7 +144,7 @@ export function useSocketColumns(): Columns<Socket> {
       {
         id: 'netns',
         header: t('common.netns'),
-        meta: { sort: 'netns', width: 104, grow: 1, only: 'wide' },
+        meta: { sort: 'netns', width: 100, grow: 1, only: 'wide' },
         cell: ({ row: { original: socket } }) => (
           <span className="ps-mono" title={String(socket.netns ?? UNKNOWN)}>
             {socket.netns_name ?? socket.netns ?? UNKNOWN}
@@ -158,7 +158,7 @@ export function useSocketColumns(): Columns<Socket> {
               header: () => (
                 <span className="ps-hidden">{t('common.action')}</span>
               ),
-              meta: { width: 38 },
+              meta: { width: 38, only: 'wide' as const },
               cell: ({ row: { original: socket } }: SocketCell) => (
                 <Link
                   className="ps-icon-button"

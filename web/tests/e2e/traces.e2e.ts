@@ -183,7 +183,7 @@ describe('the timeline', () => {
     await page
       .getByRole('button', { name: /functions called by ip_queue_xmit/ })
       .click()
-    await page.getByText('ip_local_out').waitFor()
+    await page.getByText('__ip_queue_xmit').waitFor()
   })
 })
 
