@@ -79,7 +79,9 @@ class Plant:
 def plant(lab, request):
     """A plant for each version of IP."""
     made = Plant(lab, request.param)
-    with Suite(lab, ns=lab.host, daemons=('tracer', 'gateway')) as suite:
+    # On a busy machine a budget would leave packets out, and say so.
+    with Suite(lab, ns=lab.host, daemons=('tracer', 'gateway'),
+               args={'tracer': ['--cpu-budget', '100']}) as suite:
         made.suite = suite
         wait_for(lambda: answers(suite), 15, what='the tracer answers')
         yield made
