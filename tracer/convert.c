@@ -7,6 +7,9 @@
 #include "common/net.h"
 #include "tracer/station.h"
 
+/* Tuples of one packet beside its first. */
+#define MAX_TUPLES 16u
+
 #define NEW(type, desc) ((type *)ps_message_new(&(desc)))
 #define FREE(msg)       protobuf_c_message_free_unpacked(&(msg)->base, NULL)
 
@@ -155,6 +158,11 @@ static int fill_step(Ps__Step *step, const struct ps_step *s,
     step->tuple = ps_convert_tuple(&s->tuple, s->flags & PS_EF_FRAGMENT);
     if (!step->time || !step->layer || !step->station || !step->tuple)
         return -ENOMEM;
+    if (s->flags & PS_EF_INNER) {
+        step->inner = ps_convert_tuple(&s->other, s->flags & PS_EF_FRAGMENT);
+        if (!step->inner)
+            return -ENOMEM;
+    }
     step->has_cpu = step->has_len = step->has_packets = step->has_mark = 1;
     step->cpu = s->cpu;
     step->len = s->len;
@@ -216,6 +224,59 @@ enum ps_free ps_names_free(const void *arg, const struct ps_step *s)
     return ps_station_free(s->station, function, reason);
 }
 
+/* Of the packet, other than its first one. */
+struct tuples {
+    const struct ps_tracer_tuple *first;
+    const struct ps_tracer_tuple *list[MAX_TUPLES];
+    size_t n;
+};
+
+static void note_tuple(struct tuples *t, const struct ps_tracer_tuple *tuple)
+{
+    if (t->n == MAX_TUPLES || !memcmp(t->first, tuple, sizeof(*tuple)))
+        return;
+    for (size_t i = 0; i < t->n; i++)
+        if (!memcmp(t->list[i], tuple, sizeof(*tuple)))
+            return;
+    t->list[t->n++] = tuple;
+}
+
+/* Those of its steps, and those that its connection has elsewhere. */
+static void note_tuples(struct tuples *t, const struct ps_join *join,
+                        const struct ps_way *way)
+{
+    const struct ps_tracer_tuple *names[PS_JOIN_MAX_NAMES];
+    const struct ps_step *s;
+    unsigned int n;
+
+    for (uint32_t i = way->steps; (s = ps_join_step(join, i)); i = s->next) {
+        note_tuple(t, &s->tuple);
+        if (s->flags & (PS_EF_INNER | PS_EF_NAT))
+            note_tuple(t, &s->other);
+    }
+    n = ps_join_names(join, t->first, names);
+    for (unsigned int i = 1; i < n; i++)
+        note_tuple(t, names[i]);
+}
+
+static int fill_tuples(Ps__PacketWay *msg, const struct ps_join *join,
+                       const struct ps_way *way)
+{
+    struct tuples t = {.first = &way->first.tuple};
+
+    note_tuples(&t, join, way);
+    msg->tuples = calloc(t.n ? t.n : 1, sizeof(*msg->tuples));
+    if (!msg->tuples)
+        return -ENOMEM;
+    for (size_t i = 0; i < t.n; i++) {
+        msg->tuples[i] = ps_convert_tuple(t.list[i], false);
+        if (!msg->tuples[i])
+            return -ENOMEM;
+        msg->n_tuples++;
+    }
+    return 0;
+}
+
 static int fill_way(Ps__PacketWay *msg, const struct ps_join *join,
                     const struct ps_way *way, const struct ps_names *names)
 {
@@ -237,7 +298,8 @@ static int fill_way(Ps__PacketWay *msg, const struct ps_join *join,
     msg->tcp_seq = first->seq;
     if (set_text(&msg->fate, ps_join_fate(join, way, ps_names_free, names)) < 0)
         return -ENOMEM;
-    if (ps_convert_owners(msg, way, names) < 0)
+    if (ps_convert_owners(msg, way, names) < 0 ||
+        fill_tuples(msg, join, way) < 0)
         return -ENOMEM;
     if (ps_convert_bytes(msg, way, names) < 0)
         return -ENOMEM;

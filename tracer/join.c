@@ -1,47 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "tracer/join.h"
 
+#include <netinet/in.h>
+
 #include "tracer/join_internal.h"
 #include "tracer/station.h"
 
 #define FIRST_STEPS 1024u
-
-static uint64_t mix(uint64_t hash, uint64_t value)
-{
-    hash = (hash ^ value) * UINT64_C(0x9E3779B97F4A7C15);
-    return hash ^ (hash >> 29);
-}
-
-static uint64_t hash_tuple(const struct ps_tracer_tuple *tuple)
-{
-    uint64_t words[PS_TRACER_TUPLE_WORDS], hash = 0;
-
-    memcpy(words, tuple, sizeof(words));
-    for (size_t i = 0; i < PS_TRACER_TUPLE_WORDS; i++)
-        hash = mix(hash, words[i]);
-    return hash;
-}
-
-static uint32_t *bucket_skb(const struct ps_join *j, uint64_t skb)
-{
-    return &j->by_skb[mix(0, skb) & j->mask];
-}
-
-static uint32_t *bucket_content(const struct ps_join *j,
-                                const struct ps_tracer_event *e)
-{
-    uint64_t hash = hash_tuple(&e->tuple);
-
-    hash = mix(hash, ((uint64_t)e->seq << 32) | e->ack);
-    hash = mix(hash, ((uint64_t)e->ip_id << 32) | e->payload);
-    return &j->by_content[hash & j->mask];
-}
-
-uint32_t *ps_join_bucket_flow(const struct ps_join *j,
-                              const struct ps_tracer_tuple *tuple)
-{
-    return &j->by_flow[hash_tuple(tuple) & j->mask];
-}
 
 int ps_join_new(uint32_t max_packets, uint32_t netns, struct ps_join **ret_join)
 {
@@ -61,7 +26,8 @@ int ps_join_new(uint32_t max_packets, uint32_t netns, struct ps_join **ret_join)
     j->mask = (uint32_t)(buckets - 1);
     j->ways = calloc(j->max_ways, sizeof(*j->ways));
     j->buckets = malloc(3 * buckets * sizeof(*j->buckets));
-    if (!j->ways || !j->buckets)
+    j->by_id = calloc(buckets, sizeof(*j->by_id));
+    if (!j->ways || !j->buckets || !j->by_id)
         return -ENOMEM;
     memset(j->buckets, 0xff, 3 * buckets * sizeof(*j->buckets));
     j->by_skb = j->buckets;
@@ -79,92 +45,12 @@ void ps_join_free(struct ps_join **join)
         return;
     free(j->ways);
     free(j->buckets);
+    free(j->by_id);
+    free(j->links);
+    free(j->link_buckets);
     free(j->steps);
     free(j);
     *join = NULL;
-}
-
-/* ---- does it fit? ------------------------------------------------------- */
-
-static bool same_content(const struct ps_tracer_event *a,
-                         const struct ps_tracer_event *b)
-{
-    return !memcmp(&a->tuple, &b->tuple, sizeof(a->tuple)) &&
-           a->seq == b->seq && a->ack == b->ack && a->ip_id == b->ip_id &&
-           a->payload == b->payload && a->tcp_flags == b->tcp_flags &&
-           (!(a->flags & b->flags & PS_EF_HASH) || a->hash == b->hash);
-}
-
-bool ps_join_in_window(const struct ps_way *w, const struct ps_tracer_event *e)
-{
-    uint64_t apart = e->time > w->last ? e->time - w->last : w->last - e->time;
-
-    return apart <= PS_JOIN_WINDOW_NS;
-}
-
-/* A packet does not pass the same place twice, unless the driver refused it
- * the first time. */
-bool ps_join_repeats(const struct ps_join *j, const struct ps_way *w,
-                     const struct ps_tracer_event *e)
-{
-    const struct ps_step *newest = NULL, *s;
-    bool seen = false;
-
-    if (ps_station_get(e->station)->flags & PS_STATION_REPEATS)
-        return false;
-    for (uint32_t i = w->steps; i != PS_JOIN_NONE; i = s->next) {
-        s = &j->steps[i];
-        newest = s;
-        seen |= s->station == e->station && s->netns == e->netns &&
-                s->ifindex == e->ifindex && s->seq == e->seq;
-    }
-    if (seen && newest && newest->station == PS_ST_NET_DEV_XMIT &&
-        newest->reason != 0 && e->station == PS_ST_NET_DEV_START_XMIT)
-        return false;
-    return seen;
-}
-
-static bool fits(const struct ps_join *j, const struct ps_way *w,
-                 const struct ps_tracer_event *e)
-{
-    /* One copy may be dropped and another read. */
-    if (w->dropped && !(ps_station_get(e->station)->flags & PS_STATION_REPEATS))
-        return false;
-    return ps_join_in_window(w, e) && same_content(&w->first, e) &&
-           !ps_join_repeats(j, w, e);
-}
-
-static uint32_t find_identity(const struct ps_join *j,
-                              const struct ps_tracer_event *e)
-{
-    const struct ps_way *w;
-
-    for (uint32_t i = *bucket_skb(j, e->skb); i != PS_JOIN_NONE;
-         i = w->next_skb) {
-        w = &j->ways[i];
-        if (w->skb == e->skb && w->head == e->head && fits(j, w, e))
-            return i;
-    }
-    return PS_JOIN_NONE;
-}
-
-/* Number of packets that fit by content; ret_way is the last one found. */
-static unsigned int find_content(const struct ps_join *j,
-                                 const struct ps_tracer_event *e,
-                                 uint32_t *ret_way)
-{
-    const struct ps_way *w;
-    unsigned int n = 0;
-
-    for (uint32_t i = *bucket_content(j, e); i != PS_JOIN_NONE;
-         i = w->next_content) {
-        w = &j->ways[i];
-        if (!fits(j, w, e))
-            continue;
-        *ret_way = i;
-        n++;
-    }
-    return n;
 }
 
 /* ---- steps and ways ----------------------------------------------------- */
@@ -198,7 +84,7 @@ static void move_identity(struct ps_join *j, uint32_t way, uint64_t skb,
                           uint64_t head)
 {
     struct ps_way *w = &j->ways[way];
-    uint32_t *at = bucket_skb(j, w->skb);
+    uint32_t *at = ps_join_bucket_skb(j, w->skb);
 
     w->head = head;
     if (w->skb == skb)
@@ -207,7 +93,7 @@ static void move_identity(struct ps_join *j, uint32_t way, uint64_t skb,
         at = &j->ways[*at].next_skb;
     *at = w->next_skb;
     w->skb = skb;
-    at = bucket_skb(j, skb);
+    at = ps_join_bucket_skb(j, skb);
     w->next_skb = *at;
     *at = way;
 }
@@ -240,6 +126,7 @@ enum ps_join_result ps_join_append(struct ps_join *j, uint32_t way,
         .time = e->time,
         .location = e->location,
         .tuple = e->tuple,
+        .other = e->other,
         .netns = e->netns,
         .ifindex = e->ifindex,
         .len = e->len,
@@ -269,7 +156,8 @@ static enum ps_join_result start_way(struct ps_join *j,
     struct ps_way *w;
     uint32_t way = j->n_ways, *at;
 
-    if (ps_station_get(e->station)->flags & PS_STATION_NO_START)
+    if (ps_station_get(e->station)->flags & PS_STATION_NO_START ||
+        e->flags & PS_EF_FOLLOWED)
         return j->n_packets == j->max_packets ? PS_JOIN_PACKET_LIMIT
                                               : PS_JOIN_NO_PACKET;
     if (!open || way == j->max_ways ||
@@ -281,18 +169,40 @@ static enum ps_join_result start_way(struct ps_join *j,
                          .head = e->head,
                          .steps = PS_JOIN_NONE,
                          .foreign = foreign};
-    at = bucket_skb(j, e->skb);
+    at = ps_join_bucket_skb(j, e->skb);
     w->next_skb = *at;
     *at = way;
-    at = bucket_content(j, e);
+    at = ps_join_bucket_content(j, ps_join_tuple(e), e);
     w->next_content = *at;
     *at = way;
-    at = ps_join_bucket_flow(j, &e->tuple);
+    at = ps_join_bucket_flow(j, ps_join_tuple(e));
     w->next_flow = *at;
     *at = way;
     if (!foreign)
         j->n_packets++;
+    j->n_to_cut += e->packets > 1 && ps_join_tuple(e)->proto == IPPROTO_UDP;
+    ps_join_keep_id(j, way, e);
     return ps_join_append(j, way, e, false);
+}
+
+/* The buffer is where the packet is from now on; but what is freed may be a
+ * copy: the packet itself lives on. */
+static enum ps_join_result join_one(struct ps_join *j, uint32_t way,
+                                    const struct ps_tracer_event *e,
+                                    bool inferred)
+{
+    if (e->station != PS_ST_CONSUME_SKB && e->station != PS_ST_KFREE_SKB)
+        move_identity(j, way, e->skb, e->head);
+    ps_join_keep_id(j, way, e);
+    return ps_join_append(j, way, e, inferred);
+}
+
+/* A packet that the stack makes from what another one carries begins anew;
+ * what a tunnel sends is the packet that went into it. */
+static bool is_origin(const struct ps_tracer_event *e)
+{
+    return ps_station_get(e->station)->flags & PS_STATION_ORIGIN &&
+           !(e->flags & PS_EF_INNER);
 }
 
 static enum ps_join_result place(struct ps_join *j,
@@ -302,23 +212,23 @@ static enum ps_join_result place(struct ps_join *j,
     uint32_t way = PS_JOIN_NONE;
     unsigned int n;
 
+    if (e->flags & PS_EF_NAT)
+        ps_join_learn(j, &e->tuple, &e->other);
     if (e->flags & PS_EF_RANGE)
         return ps_join_reader(j, e);
-    if (ps_station_get(e->station)->flags & PS_STATION_ORIGIN)
+    if (is_origin(e))
         return start_way(j, e, open);
-    way = find_identity(j, e);
+    way = ps_join_find_id(j, e);
+    if (way == PS_JOIN_NONE)
+        way = ps_join_find_identity(j, e);
     if (way != PS_JOIN_NONE)
-        return ps_join_append(j, way, e, false);
-    n = find_content(j, e, &way);
+        return join_one(j, way, e, false);
+    n = ps_join_find_content(j, e, &way);
     if (n > 1)
         return PS_JOIN_AMBIGUOUS;
-    if (n == 1) {
-        /* What is freed may be a copy: the packet itself lives on. */
-        if (e->station != PS_ST_CONSUME_SKB && e->station != PS_ST_KFREE_SKB)
-            move_identity(j, way, e->skb, e->head);
-        return ps_join_append(j, way, e, true);
-    }
-    if (ps_join_range(j, e, &result))
+    if (n == 1)
+        return join_one(j, way, e, true);
+    if (ps_join_range(j, e, &result) || ps_join_part(j, e, &result))
         return result;
     return start_way(j, e, open);
 }
@@ -363,45 +273,4 @@ const struct ps_way *ps_join_way(const struct ps_join *j, uint32_t n)
 const struct ps_step *ps_join_step(const struct ps_join *j, uint32_t step)
 {
     return step < j->n_steps ? &j->steps[step] : NULL;
-}
-
-const char *ps_join_fate(const struct ps_join *j, const struct ps_way *way,
-                         ps_free_fn freed, const void *arg)
-{
-    bool delivered = false, dropped = false, forwarded = false, sent = false;
-    const struct ps_step *s;
-
-    for (uint32_t i = way->steps; i != PS_JOIN_NONE; i = s->next) {
-        s = &j->steps[i];
-        if (s->station == PS_ST_COPY_DATAGRAM || freed(arg, s) == PS_FREE_READ)
-            delivered = true;
-        dropped |= freed(arg, s) == PS_FREE_LOSS;
-        forwarded |= s->station == PS_ST_NF_FORWARD;
-        /* Received again after it was sent: it is not known to have left. */
-        if (s->station == PS_ST_NET_DEV_XMIT)
-            sent = s->reason == 0;
-        else if (s->station == PS_ST_NETIF_RECEIVE_SKB)
-            sent = false;
-    }
-    if (delivered)
-        return "delivered";
-    if (dropped)
-        return "dropped";
-    if (sent)
-        return forwarded ? "forwarded" : "sent";
-    return NULL;
-}
-
-uint32_t ps_join_drops(const struct ps_join *j, ps_free_fn freed,
-                       const void *arg)
-{
-    uint32_t n = 0;
-
-    for (uint32_t i = 0; i < j->n_ways; i++) {
-        const struct ps_way *way = &j->ways[i];
-
-        if (!way->foreign && way->dropped)
-            n += ps_streq(ps_join_fate(j, way, freed, arg), "dropped");
-    }
-    return n;
 }

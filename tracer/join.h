@@ -9,6 +9,10 @@
  * fit, to neither. Segments join the packet that they were cut from, merged
  * buffers all the packets that they hold, bytes given to a reader the packets
  * that brought them.
+ *
+ * A packet has as many names as it has tuples: those of a connection that is
+ * translated are linked by the kernel's own table, and one in a tunnel goes by
+ * what is inside.
  */
 #ifndef PS_TRACER_JOIN_H
 #define PS_TRACER_JOIN_H
@@ -20,10 +24,14 @@
 
 #define PS_JOIN_WINDOW_NS   (10 * PS_NS_PER_S)
 #define PS_JOIN_MAX_PACKETS 10000u
-#define PS_JOIN_WAY_STEPS   64u
-#define PS_JOIN_MAX_STEPS   (1u << 18)
+#define PS_JOIN_WAY_STEPS   1024u
+#define PS_JOIN_MAX_STEPS   (1u << 19)
 /* Packets of one flow that are looked through for a sequence range. */
 #define PS_JOIN_MAX_SCAN 4096u
+
+/* Tuples on the sides of translations: of one connection, and of all. */
+#define PS_JOIN_MAX_NAMES 8u
+#define PS_JOIN_MAX_LINKS 65536u
 
 #define PS_JOIN_NONE UINT32_MAX
 
@@ -31,6 +39,7 @@ struct ps_step {
     uint64_t time; /* CLOCK_MONOTONIC */
     uint64_t location;
     struct ps_tracer_tuple tuple;
+    struct ps_tracer_tuple other; /* with PS_EF_INNER or PS_EF_NAT */
     uint32_t netns;
     uint32_t ifindex;
     uint32_t len;
@@ -96,6 +105,21 @@ enum ps_join_result ps_join_sight(struct ps_join *join,
 /* The number of a way, as above; below ps_join_max_ways(). */
 uint32_t ps_join_index(const struct ps_join *join, const struct ps_way *way);
 uint32_t ps_join_max_ways(const struct ps_join *join);
+
+/*
+ * a and b are tuples of one packet before and behind a translation. Events that
+ * say so (PS_EF_NAT) are heeded by themselves; this is for what is known
+ * beforehand.
+ */
+void ps_join_learn(struct ps_join *join, const struct ps_tracer_tuple *a,
+                   const struct ps_tracer_tuple *b);
+/* The tuple itself, then those that its connection has elsewhere; at most
+ * PS_JOIN_MAX_NAMES, borrowed until the next event. Returns their number. */
+unsigned int ps_join_names(const struct ps_join *join,
+                           const struct ps_tracer_tuple *tuple,
+                           const struct ps_tracer_tuple **ret_names);
+/* Pairs that were not learned: no room, or too many of one connection. */
+uint64_t ps_join_links_full(const struct ps_join *join);
 
 uint64_t ps_join_count(const struct ps_join *join, enum ps_join_result result);
 /* Packets that are listed (not the foreign ones). */

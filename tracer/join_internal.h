@@ -1,9 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* Shared by join.c and join_range.c only. */
+/* Shared by the files of the join only. */
 #ifndef PS_TRACER_JOIN_INTERNAL_H
 #define PS_TRACER_JOIN_INTERNAL_H
 
 #include "tracer/join.h"
+
+struct ps_link;
+
+/* The packet that has the kernel's number for it: the newest one in its place
+ * of the table. */
+struct ps_join_id {
+    uint64_t id; /* 0: none */
+    uint32_t way;
+};
 
 struct ps_join {
     uint32_t max_packets, netns;
@@ -13,14 +22,48 @@ struct ps_join {
     uint32_t n_steps, cap_steps;
     uint32_t *buckets, *by_skb, *by_content, *by_flow; /* PS_JOIN_NONE: empty */
     uint64_t mask;
+    struct ps_join_id *by_id;
+    struct ps_link *links; /* join_link.c's, as the next four */
+    uint32_t *link_buckets;
+    uint32_t n_links, cap_links;
+    uint64_t links_full;
+    uint32_t n_to_cut; /* packets that began as several datagrams */
     uint64_t results[PS_JOIN_RESULTS];
     uint32_t last; /* way of the newest step; see ps_join_sight() */
 };
 
+/* The tuple that its content belongs to: the innermost one. */
+static inline const struct ps_tracer_tuple *
+ps_join_tuple(const struct ps_tracer_event *e)
+{
+    return e->flags & PS_EF_INNER ? &e->other : &e->tuple;
+}
+
+uint64_t ps_join_hash_tuple(const struct ps_tracer_tuple *tuple);
+bool ps_join_same_connection(const struct ps_join *j,
+                             const struct ps_tracer_tuple *a,
+                             const struct ps_tracer_tuple *b);
+
+/* Places of the tables; of content, as it would be with this tuple. */
+uint32_t *ps_join_bucket_skb(const struct ps_join *j, uint64_t skb);
+uint32_t *ps_join_bucket_content(const struct ps_join *j,
+                                 const struct ps_tracer_tuple *tuple,
+                                 const struct ps_tracer_event *e);
 uint32_t *ps_join_bucket_flow(const struct ps_join *j,
                               const struct ps_tracer_tuple *tuple);
 bool ps_join_in_window(const struct ps_way *w, const struct ps_tracer_event *e);
 bool ps_join_repeats(const struct ps_join *j, const struct ps_way *w,
+                     const struct ps_tracer_event *e);
+/* By the kernel's number; by the buffer. PS_JOIN_NONE: no packet. */
+uint32_t ps_join_find_id(const struct ps_join *j,
+                         const struct ps_tracer_event *e);
+uint32_t ps_join_find_identity(const struct ps_join *j,
+                               const struct ps_tracer_event *e);
+/* Number of packets that fit by content; ret_way is one of them. */
+unsigned int ps_join_find_content(const struct ps_join *j,
+                                  const struct ps_tracer_event *e,
+                                  uint32_t *ret_way);
+void ps_join_keep_id(struct ps_join *j, uint32_t way,
                      const struct ps_tracer_event *e);
 enum ps_join_result ps_join_append(struct ps_join *j, uint32_t way,
                                    const struct ps_tracer_event *e,
@@ -33,5 +76,10 @@ enum ps_join_result ps_join_reader(struct ps_join *j,
  * False: it is neither. */
 bool ps_join_range(struct ps_join *j, const struct ps_tracer_event *e,
                    enum ps_join_result *ret_result);
+
+/* A datagram of one that was handed over in a single buffer to be cut. False:
+ * it is none. */
+bool ps_join_part(struct ps_join *j, const struct ps_tracer_event *e,
+                  enum ps_join_result *ret_result);
 
 #endif

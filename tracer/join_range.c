@@ -45,31 +45,41 @@ static bool related(enum relation relation, const struct ps_way *w,
     return contains(seq, len, e->seq, e->payload);
 }
 
-/* Living packets of the event's flow in this relation to it, newest first. */
+/* A reader may come late, but only where the packet has come; a writer is told
+ * when its packets may be far already. */
+static bool may_be(const struct ps_join *j, const struct ps_way *w,
+                   const struct ps_tracer_event *e, enum relation relation)
+{
+    if (w->dropped || !w->first.payload || !related(relation, w, e))
+        return false;
+    if (relation == OVERLAPS)
+        return e->netns ==
+               (e->station == PS_ST_SOCK_SEND ? w->first.netns : w->netns);
+    return ps_join_in_window(w, e) && !ps_join_repeats(j, w, e);
+}
+
+/* Living packets of the event's flow, under any of its names, in this relation
+ * to it, newest first. */
 static void find(const struct ps_join *j, const struct ps_tracer_event *e,
                  enum relation relation, struct found *found)
 {
+    const struct ps_tracer_tuple *names[PS_JOIN_MAX_NAMES];
+    unsigned int n = ps_join_names(j, ps_join_tuple(e), names);
     const struct ps_way *w;
     uint32_t scanned = 0;
 
     found->n = 0;
-    for (uint32_t i = *ps_join_bucket_flow(j, &e->tuple);
-         i != PS_JOIN_NONE && scanned < PS_JOIN_MAX_SCAN &&
-         found->n < MAX_FOUND;
-         i = w->next_flow, scanned++) {
-        w = &j->ways[i];
-        if (w->dropped || !w->first.payload ||
-            memcmp(&w->first.tuple, &e->tuple, sizeof(e->tuple)) != 0 ||
-            !related(relation, w, e))
-            continue;
-        /* A reader may come late, but only where the packet has come; the
-         * return of a write, where it began. */
-        if (relation == OVERLAPS
-                ? (e->station == PS_ST_SOCK_SEND ? w->first.netns : w->netns) !=
-                      e->netns
-                : !ps_join_in_window(w, e) || ps_join_repeats(j, w, e))
-            continue;
-        found->ways[found->n++] = i;
+    for (unsigned int k = 0; k < n; k++) {
+        for (uint32_t i = *ps_join_bucket_flow(j, names[k]);
+             i != PS_JOIN_NONE && scanned < PS_JOIN_MAX_SCAN &&
+             found->n < MAX_FOUND;
+             i = w->next_flow, scanned++) {
+            w = &j->ways[i];
+            if (!memcmp(ps_join_tuple(&w->first), names[k],
+                        sizeof(*names[k])) &&
+                may_be(j, w, e, relation))
+                found->ways[found->n++] = i;
+        }
     }
 }
 
@@ -121,7 +131,7 @@ bool ps_join_range(struct ps_join *j, const struct ps_tracer_event *e,
 {
     struct found found;
 
-    if (e->tuple.proto != IPPROTO_TCP || !e->payload)
+    if (ps_join_tuple(e)->proto != IPPROTO_TCP || !e->payload)
         return false;
     find(j, e, HOLDS, &found);
     if (found.n) {
@@ -133,5 +143,63 @@ bool ps_join_range(struct ps_join *j, const struct ps_tracer_event *e,
         return false;
     *ret_result = found.n == 1 ? ps_join_append(j, found.ways[0], e, true)
                                : PS_JOIN_AMBIGUOUS;
+    return true;
+}
+
+/* ---- datagrams that were cut ------------------------------------------- */
+
+static unsigned int times_at(const struct ps_join *j, const struct ps_way *w,
+                             const struct ps_tracer_event *e)
+{
+    const struct ps_step *s;
+    unsigned int n = 0;
+
+    for (uint32_t i = w->steps; i != PS_JOIN_NONE; i = s->next) {
+        s = &j->steps[i];
+        n += s->station == e->station && s->netns == e->netns &&
+             s->ifindex == e->ifindex;
+    }
+    return n;
+}
+
+/* IPv4 numbers the datagrams that it makes of one, in their order. */
+static bool is_part(const struct ps_join *j, const struct ps_way *w,
+                    const struct ps_tracer_event *e)
+{
+    const struct ps_tracer_event *whole = &w->first;
+    uint16_t off = (uint16_t)(e->ip_id - whole->ip_id);
+
+    return whole->packets > 1 && e->packets < whole->packets &&
+           e->payload < whole->payload && !w->dropped &&
+           (ps_join_tuple(e)->family == 6 || off < whole->packets) &&
+           ps_join_in_window(w, e) && times_at(j, w, e) < whole->packets;
+}
+
+bool ps_join_part(struct ps_join *j, const struct ps_tracer_event *e,
+                  enum ps_join_result *ret_result)
+{
+    const struct ps_tracer_tuple *names[PS_JOIN_MAX_NAMES];
+    unsigned int n_names = ps_join_names(j, ps_join_tuple(e), names);
+    uint32_t way = PS_JOIN_NONE, scanned = 0, n = 0;
+    const struct ps_way *w;
+
+    if (!j->n_to_cut || ps_join_tuple(e)->proto != IPPROTO_UDP ||
+        e->flags & PS_EF_FRAGMENT)
+        return false;
+    for (unsigned int k = 0; k < n_names; k++) {
+        for (uint32_t i = *ps_join_bucket_flow(j, names[k]);
+             i != PS_JOIN_NONE && scanned < PS_JOIN_MAX_SCAN;
+             i = w->next_flow, scanned++) {
+            w = &j->ways[i];
+            if (memcmp(ps_join_tuple(&w->first), names[k], sizeof(*names[k])) ||
+                !is_part(j, w, e))
+                continue;
+            way = i;
+            n++;
+        }
+    }
+    if (!n)
+        return false;
+    *ret_result = n == 1 ? ps_join_append(j, way, e, true) : PS_JOIN_AMBIGUOUS;
     return true;
 }

@@ -117,7 +117,8 @@ static int choose(const struct tracer *t, struct ps_trace *trace, bool all,
 
     if (listed > k->n)
         listed = k->n;
-    for (; looks < listed && looks < LOOKS; looks++) {
+    /* At the end all are looked at: there is no next time that goes on. */
+    for (; looks < listed && (all || looks < LOOKS); looks++) {
         uint32_t n = k->next < listed ? k->next : 0;
         const struct ps_way *way = ps_join_way(trace->join, n);
         int r;

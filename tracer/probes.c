@@ -211,6 +211,9 @@ static void find_vars(struct ps_probes *p)
         .live_used = (uint32_t *)&bss->live_used,
         .since = (uint64_t *)bss->since,
         .live_evicted = (uint64_t *)&bss->live_evicted,
+        .have_aliases = (uint32_t *)&bss->have_aliases,
+        .aliases_full = (uint64_t *)&bss->aliases_full,
+        .aliases_fd = bpf_map__fd(p->skel->maps.aliases),
         .counts_fd = bpf_map__fd(p->skel->maps.counts),
     };
 }

@@ -70,6 +70,14 @@ int ps_probes_set_filter(struct ps_probes *probes, unsigned int slot,
 /* Programs that run at this moment may still write a last event. */
 void ps_probes_clear_filter(struct ps_probes *probes, unsigned int slot);
 
+/* Lets a trace take this tuple, too, as it is (not reversed). */
+int ps_probes_add_alias(struct ps_probes *probes, unsigned int slot,
+                        const struct ps_tracer_tuple *tuple);
+/* Forgets what the traces of this bit mask took so, or learned by itself. */
+int ps_probes_forget_aliases(struct ps_probes *probes, uint32_t traces);
+/* Tuples that there was no room for, since the programs were loaded. */
+uint64_t ps_probes_aliases_full(const struct ps_probes *probes);
+
 /* ---- what they did ------------------------------------------------------ */
 
 /* Of one station for one slot, since its filter was set. recursion_missed are

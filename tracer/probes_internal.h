@@ -28,7 +28,9 @@ struct ps_probe_vars {
     struct ps_tracer_filter *filters;
     uint32_t *active, *stack_traces, *snap_bytes, *throttle, *live_used;
     uint64_t *since, *live_evicted;
-    int counts_fd;
+    uint32_t *have_aliases;
+    uint64_t *aliases_full;
+    int counts_fd, aliases_fd;
 };
 
 struct ps_probes {

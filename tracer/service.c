@@ -3,6 +3,7 @@
 #include <cap-ng.h>
 
 #include "common/bpf.h"
+#include "tracer/conntrack.h"
 #include "tracer/station.h"
 #include "tracer/tracer.h"
 
@@ -122,13 +123,42 @@ static void tell_namespaces(struct tracer *t)
                           "namespaces");
 }
 
-static void tell_rest(struct tracer *t)
+static void no_pair(void *arg _unused_,
+                    const struct ps_tracer_tuple *before _unused_,
+                    const struct ps_tracer_tuple *behind _unused_)
+{
+}
+
+/* Addresses that are translated: in what packets carry, and in the table. */
+static void tell_nat(struct tracer *t, const struct btf *kernel)
+{
+    bool known = ps_bpf_has_type(kernel, "nf_conn");
+    int r = ps_conntrack_read(no_pair, NULL);
+
+    if (r == -ETIME)
+        r = 0;
+    ps_capability(t->daemon, "tracer.nat", known, NULL,
+                  known ? NULL
+                        : "the kernel's types lack nf_conn: is nf_conntrack "
+                          "loaded before the tracer?",
+                  known ? NULL
+                        : "the whole way when asked by the addresses on one "
+                          "side of a translation");
+    ps_capability(t->daemon, "tracer.conntrack", r == 0, NULL,
+                  r == 0 ? NULL : ps_bpf_reason(r),
+                  r == 0 ? NULL
+                         : "steps before the translation, of the first packet "
+                           "of connections older than the trace");
+}
+
+static void tell_rest(struct tracer *t, const struct btf *kernel)
 {
     tell_namespaces(t);
     ps_capability(t->daemon, "tracer.functions", t->functions != NULL,
                   t->functions ? ps_functions_tier(t->functions) : NULL,
                   t->functions ? NULL : t->no_functions,
                   t->functions ? NULL : "the calls of functions in traces");
+    tell_nat(t, kernel);
     ps_capability(t->daemon, "tracer.sockets", t->scan != NULL, "iter",
                   t->scan ? NULL : t->no_sockets,
                   t->scan ? NULL : "the list of sockets");
@@ -205,7 +235,7 @@ static int tracer_open(struct ps_daemon *d, void *config, void **ret_state)
     ps_functions_open(kernel, (uint32_t)t->config->ring_size, &t->functions,
                       t->no_functions, sizeof(t->no_functions));
     try_probes(t);
-    tell_rest(t);
+    tell_rest(t, kernel);
     *ret_state = t;
     return 0;
 }
@@ -271,6 +301,8 @@ static void tracer_sample(struct ps_daemon *d, void *state)
     ps_loss(d, "followed_evicted", "packets",
             t->functions ? ps_functions_evicted(t->functions) : 0);
     ps_account_sample(t);
+    ps_loss(d, "alias_map_full", "tuples",
+            t->probes ? ps_probes_aliases_full(t->probes) : 0);
     ps_loss(d, "netns_unreadable", "namespaces", t->netns_missed);
     ps_loss(d, "owners_cut", "owners", t->owners_cut);
     ps_loss(d, "owner_map_full", "owners",

@@ -3,6 +3,7 @@
 #include <sys/random.h>
 
 #include "common/json.h"
+#include "tracer/aliases.h"
 #include "tracer/tracer.h"
 
 #define TICK_NS   (10 * PS_NS_PER_MS)
@@ -323,6 +324,9 @@ int ps_traces_start(struct tracer *t, Ps__Trace *msg,
             t->mono_to_unix = ps_now_ns() - ps_mono_ns();
         trace->since = ps_mono_ns();
         trace->deadline = trace->since + msg->duration_ns;
+        ps_probes_forget_aliases(t->probes, 1u << ps_trace_slot(t, trace));
+        ps_aliases_seed(t->probes, ps_trace_slot(t, trace), filter,
+                        trace->join);
         r = ps_probes_set_filter(t->probes, ps_trace_slot(t, trace), filter,
                                  &trace->wish);
         if (r < 0)

@@ -130,7 +130,10 @@ static __noinline int at_range(void *ctx, struct sk_buff *skb, struct sock *sk,
     __u32 traces;
 
     receive_tuple(sk, &got);
+    /* Under its other name, too: it may be behind a translation. */
     traces = by_filters(&got);
+    if (have_aliases)
+        traces |= alias_of(&got) & active;
     if (!traces)
         return 0;
     e = open_event(ctx, traces, station, NULL, 0);

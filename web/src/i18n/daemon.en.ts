@@ -13,6 +13,8 @@ export const enTexts = {
     'tracer.symbols': 'Kernel symbols',
     'tracer.owners': 'Owners of packets',
     'tracer.functions': 'Calls of functions',
+    'tracer.nat': 'Addresses behind NAT',
+    'tracer.conntrack': 'Connections older than a trace',
     'tracer.station.*': 'Station {rest}',
     'analyzer.flows_rx': 'Flows, received',
     'analyzer.flows_tx': 'Flows, sent',
@@ -33,6 +35,7 @@ export const enTexts = {
     alerts_left_out: 'beyond those of a second',
     alerts_missed: 'alerts lost on their way',
     alerts_untraced: 'alerts that started no trace',
+    alias_map_full: 'table of other tuples full',
     apply_failed: 'not applied',
     audit_evicted: 'left the full audit log',
     audit_flood: 'refused requests beyond what is recorded',
@@ -126,5 +129,6 @@ export const enTexts = {
     steps: 'steps',
     streams: 'streams',
     traces: 'traces',
+    tuples: 'tuples',
   },
 } as const satisfies Record<string, Record<string, string>>

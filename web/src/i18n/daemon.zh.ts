@@ -20,6 +20,8 @@ const capability: Same<'capability'> = {
   'tracer.namespaces': '其他网络命名空间',
   'tracer.symbols': '内核符号',
   'tracer.owners': '数据包的所有者',
+  'tracer.nat': 'NAT 前后的地址',
+  'tracer.conntrack': '早于追踪的连接',
   'tracer.station.*': '观测点 {rest}',
   'analyzer.flows_rx': '接收的流',
   'analyzer.flows_tx': '发送的流',
@@ -41,6 +43,7 @@ const loss: Same<'loss'> = {
   alerts_left_out: '超出每秒数量',
   alerts_missed: '途中丢失的告警',
   alerts_untraced: '未启动追踪的告警',
+  alias_map_full: '其他元组表已满',
   apply_failed: '未能应用',
   audit_evicted: '因审计日志已满而移出',
   audit_flood: '被拒绝的请求过多而未记录',
@@ -135,6 +138,7 @@ const unit: Same<'unit'> = {
   steps: '步',
   streams: '个事件流',
   traces: '个追踪',
+  tuples: '个元组',
 }
 
 export const zhTexts: Texts = {
@@ -153,6 +157,8 @@ export const zhTexts: Texts = {
     'tracer.symbols': '丢弃包的函数名',
     'tracer.functions': '追踪中的函数调用',
     'tracer.owners': '很快消失的套接字的所有者',
+    'tracer.nat': '以转换前后任一地址查询所得的完整路径',
+    'tracer.conntrack': '早于追踪的连接的第一个包在转换前的步骤',
     'analyzer.flows_rx': '本机接收的流量',
     'analyzer.flows_tx': '本机发送的流量',
     'analyzer.drops': '内核丢弃的包',

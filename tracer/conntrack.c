@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+#include "tracer/conntrack.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <linux/netlink.h>
+
+#define READ_BYTES (64u << 10)
+
+/* Netlink's alignment; its own macros are of a signed type. */
+#define ALIGN4(n) (((n) + 3u) & ~(size_t)3)
+/* Of an attribute's type; the rest says how it is written. */
+#define TYPE_BITS 0x3fffu
+
+/* ---- attributes --------------------------------------------------------- */
+
+struct span {
+    const uint8_t *data;
+    size_t size;
+};
+
+/* The next attribute of `in`, taken off it. False: there is none. */
+static bool next_attr(struct span *in, uint16_t *ret_type,
+                      struct span *ret_value)
+{
+    struct nlattr attr;
+    size_t whole;
+
+    if (in->size < sizeof(attr))
+        return false;
+    memcpy(&attr, in->data, sizeof(attr));
+    if (attr.nla_len < sizeof(attr) || attr.nla_len > in->size)
+        return false;
+    *ret_type = (uint16_t)(attr.nla_type & TYPE_BITS);
+    *ret_value =
+        (struct span){in->data + sizeof(attr), attr.nla_len - sizeof(attr)};
+    whole = ALIGN4(attr.nla_len);
+    if (whole > in->size)
+        whole = in->size;
+    *in = (struct span){in->data + whole, in->size - whole};
+    return true;
+}
+
+static bool take(const struct span *value, void *to, size_t size)
+{
+    if (value->size < size)
+        return false;
+    memcpy(to, value->data, size);
+    return true;
+}
+
+static void read_addresses(struct span in, struct ps_tracer_tuple *t)
+{
+    struct span value;
+    uint16_t type;
+
+    while (next_attr(&in, &type, &value)) {
+        if (type == CTA_IP_V4_SRC && take(&value, t->saddr, 4))
+            t->family = 4;
+        else if (type == CTA_IP_V4_DST)
+            take(&value, t->daddr, 4);
+        else if (type == CTA_IP_V6_SRC && take(&value, t->saddr, 16))
+            t->family = 6;
+        else if (type == CTA_IP_V6_DST)
+            take(&value, t->daddr, 16);
+    }
+}
+
+static void read_ports(struct span in, struct ps_tracer_tuple *t)
+{
+    struct span value;
+    uint16_t type, port;
+
+    while (next_attr(&in, &type, &value)) {
+        if (type == CTA_PROTO_NUM)
+            take(&value, &t->proto, 1);
+        else if (type == CTA_PROTO_SRC_PORT && take(&value, &port, 2))
+            t->sport = ntohs(port);
+        else if (type == CTA_PROTO_DST_PORT && take(&value, &port, 2))
+            t->dport = ntohs(port);
+    }
+}
+
+static void read_tuple(struct span in, struct ps_tracer_tuple *t)
+{
+    struct span value;
+    uint16_t type;
+
+    memset(t, 0, sizeof(*t));
+    while (next_attr(&in, &type, &value)) {
+        if (type == CTA_TUPLE_IP)
+            read_addresses(value, t);
+        else if (type == CTA_TUPLE_PROTO)
+            read_ports(value, t);
+    }
+}
+
+/* ---- connections -------------------------------------------------------- */
+
+static struct ps_tracer_tuple reversed(const struct ps_tracer_tuple *t)
+{
+    struct ps_tracer_tuple r = *t;
+
+    memcpy(r.saddr, t->daddr, sizeof(r.saddr));
+    memcpy(r.daddr, t->saddr, sizeof(r.daddr));
+    r.sport = t->dport;
+    r.dport = t->sport;
+    return r;
+}
+
+static void read_connection(struct span in, ps_conntrack_fn fn, void *arg)
+{
+    struct ps_tracer_tuple orig = {0}, reply = {0}, back;
+    struct span value;
+    uint32_t status = 0;
+    uint16_t type;
+
+    while (next_attr(&in, &type, &value)) {
+        if (type == CTA_TUPLE_ORIG)
+            read_tuple(value, &orig);
+        else if (type == CTA_TUPLE_REPLY)
+            read_tuple(value, &reply);
+        else if (type == CTA_STATUS)
+            take(&value, &status, sizeof(status));
+    }
+    if (!(ntohl(status) & (IPS_SRC_NAT | IPS_DST_NAT)) || !orig.family ||
+        orig.family != reply.family || orig.proto != reply.proto)
+        return;
+    back = reversed(&reply);
+    if (!memcmp(&orig, &back, sizeof(orig)))
+        return;
+    fn(arg, &orig, &back);
+    back = reversed(&orig);
+    fn(arg, &reply, &back);
+}
+
+int ps_conntrack_parse(const void *data, size_t size, ps_conntrack_fn fn,
+                       void *arg, bool *ret_done)
+{
+    const uint8_t *at = data;
+    struct nlmsghdr head;
+    int error;
+
+    while (size >= sizeof(head)) {
+        size_t whole;
+
+        memcpy(&head, at, sizeof(head));
+        if (head.nlmsg_len < sizeof(head) || head.nlmsg_len > size)
+            return -EBADMSG;
+        if (head.nlmsg_type == NLMSG_DONE) {
+            *ret_done = true;
+            return 0;
+        }
+        if (head.nlmsg_type == NLMSG_ERROR) {
+            if (head.nlmsg_len < sizeof(head) + sizeof(error))
+                return -EBADMSG;
+            memcpy(&error, at + sizeof(head), sizeof(error));
+            return error < 0 && error >= -4095 ? error : -EBADMSG;
+        }
+        if (head.nlmsg_type ==
+                ((NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_NEW) &&
+            head.nlmsg_len >= sizeof(head) + sizeof(struct nfgenmsg)) {
+            size_t skip = sizeof(head) + sizeof(struct nfgenmsg);
+
+            read_connection((struct span){at + skip, head.nlmsg_len - skip}, fn,
+                            arg);
+        }
+        whole = ALIGN4(head.nlmsg_len);
+        if (whole > size)
+            whole = size;
+        at += whole;
+        size -= whole;
+    }
+    return size ? -EBADMSG : 0;
+}
+
+/* ---- the kernel --------------------------------------------------------- */
+
+static int ask(int *ret_fd)
+{
+    const struct timeval patience = {0, PS_CONNTRACK_MAX_NS / 1000};
+    _cleanup_close_ int fd = -1;
+    struct {
+        struct nlmsghdr head;
+        struct nfgenmsg gen;
+    } request = {
+        .head = {.nlmsg_len = sizeof(request),
+                 .nlmsg_type = (NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_GET,
+                 .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
+        .gen = {.nfgen_family = AF_UNSPEC, .version = NFNETLINK_V0},
+    };
+
+    fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+    if (fd < 0)
+        return -errno;
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) <
+            0 ||
+        send(fd, &request, sizeof(request), 0) < 0)
+        return -errno;
+    *ret_fd = TAKE_FD(fd);
+    return 0;
+}
+
+static int clean_error(int err)
+{
+    return err == -EINVAL || err == -EOPNOTSUPP || err == -ENOENT ||
+                   err == -EAFNOSUPPORT
+               ? -EPROTONOSUPPORT
+               : err;
+}
+
+int ps_conntrack_read(ps_conntrack_fn fn, void *arg)
+{
+    uint64_t until = ps_mono_ns() + PS_CONNTRACK_MAX_NS;
+    _cleanup_free_ uint8_t *buffer = malloc(READ_BYTES);
+    _cleanup_close_ int fd = -1;
+    bool done = false;
+    int r = buffer ? ask(&fd) : -ENOMEM;
+
+    while (r == 0 && !done) {
+        ssize_t n = recv(fd, buffer, READ_BYTES, 0);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            r = errno == EAGAIN ? -ETIME : -errno;
+        else
+            r = ps_conntrack_parse(buffer, (size_t)n, fn, arg, &done);
+        if (r == 0 && !done && ps_mono_ns() > until)
+            r = -ETIME;
+    }
+    return clean_error(r);
+}
