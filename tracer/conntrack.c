@@ -215,13 +215,27 @@ static int clean_error(int err)
                : err;
 }
 
+/* The kernel goes through the table of all namespaces to tell of one. */
+static bool has_none(void)
+{
+    FILE *file = fopen("/proc/sys/net/netfilter/nf_conntrack_count", "re");
+    unsigned int n = 1;
+
+    if (!file)
+        return false;
+    if (fscanf(file, "%u", &n) != 1)
+        n = 1;
+    fclose(file);
+    return n == 0;
+}
+
 int ps_conntrack_read(ps_conntrack_fn fn, void *arg)
 {
     uint64_t until = ps_mono_ns() + PS_CONNTRACK_MAX_NS;
     _cleanup_free_ uint8_t *buffer = malloc(READ_BYTES);
     _cleanup_close_ int fd = -1;
-    bool done = false;
-    int r = buffer ? ask(&fd) : -ENOMEM;
+    bool done = has_none();
+    int r = !buffer ? -ENOMEM : done ? 0 : ask(&fd);
 
     while (r == 0 && !done) {
         ssize_t n = recv(fd, buffer, READ_BYTES, 0);
