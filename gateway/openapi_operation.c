@@ -25,7 +25,7 @@ bool ps_openapi_in_query(const struct ps_route *route,
 static bool has_etag(const struct ps_route *route)
 {
     return route->method == PS_HTTP_GET &&
-           (route->reply || ps_streq(route->type, "application/json"));
+           !ps_streq(route->type, "text/event-stream");
 }
 
 /* ---- parameters --------------------------------------------------------- */
