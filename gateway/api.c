@@ -57,7 +57,7 @@ static bool host_ok(const struct ps_gateway *gateway,
         gateway->config->allowed_hosts.items, gateway->config->allowed_hosts.n);
 }
 
-static size_t body_limit(void *arg, const struct ps_http_request *req)
+static size_t body_limit(void *arg, struct ps_http_request *req)
 {
     struct ps_gateway *gateway = arg;
     _cleanup_(plan_clear) struct plan plan = {0};
@@ -67,8 +67,9 @@ static size_t body_limit(void *arg, const struct ps_http_request *req)
         !plan.match.route->body || !host_ok(gateway, req) ||
         !ps_doors_would_admit(gateway, req, plan.match.route->role))
         return 0;
-    if (plan.match.route->role == PS_ROLE_NONE && max > MAX_OPEN_BODY)
-        return MAX_OPEN_BODY;
+    if (plan.match.route->role == PS_ROLE_NONE)
+        return max > MAX_OPEN_BODY ? MAX_OPEN_BODY : (size_t)max;
+    ps_http_know(req);
     return max;
 }
 

@@ -11,6 +11,10 @@ void ps_ask_fail(struct ps_http_request *req, const struct ps_route *route,
                  int result, const Ps__Error *error);
 void ps_ask_no_memory(struct ps_http_request *req);
 
+/* Answers a request with what was asked age_ns ago. content is borrowed. */
+void ps_ask_give(struct ps_http_request *req, struct ps_content *content,
+                 uint64_t age_ns);
+
 /* A daemon's message as what can be answered; -ENOMEM. */
 int ps_ask_content(const ProtobufCMessage *reply, const char *cache_control,
                    struct ps_content **ret_content);

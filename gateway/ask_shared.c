@@ -17,7 +17,7 @@ struct question {
     struct ps_shared *shared;
 };
 
-static void give(struct ps_http_request *req, struct ps_content *content,
+void ps_ask_give(struct ps_http_request *req, struct ps_content *content,
                  uint64_t age_ns)
 {
     char lines[96];
@@ -40,7 +40,7 @@ static void end_question(struct question *q, int result,
         r = ps_ask_content(reply, "private, no-cache", &content);
     while ((req = ps_shared_take(q->shared))) {
         if (r == 0)
-            give(req, content, age);
+            ps_ask_give(req, content, age);
         else if (result == 0)
             ps_ask_no_memory(req);
         else
@@ -117,7 +117,7 @@ static void answer(struct ps_gateway *gateway, struct ps_http_request *req,
     ps_content_ref(content);
     if (ps_shared_is_due(shared, now))
         ask(gateway, req, route, msg, key, false, false);
-    give(req, content, age);
+    ps_ask_give(req, content, age);
     ps_content_unref(content);
 }
 

@@ -164,6 +164,7 @@ bool ps_doors_admit(struct ps_gateway *gateway, struct ps_http_request *req,
         return false;
     }
     req->who = &req->identity;
+    ps_http_know(req);
     ps_auth_used(gateway->auth, req->who, now_ns);
     if (req->who->role < needed) {
         ps_gateway_audit_role(gateway, req, route);

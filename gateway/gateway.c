@@ -219,6 +219,8 @@ int ps_gateway_start(struct ps_daemon *d, void *state)
     if (r == 0)
         r = ps_share_new(&share_limits, &gateway->share);
     if (r == 0)
+        r = ps_gateway_scrapes(gateway);
+    if (r == 0)
         r = open_streams(gateway);
     ps_gateway_audit_start(gateway);
     if (r == 0)
@@ -263,6 +265,7 @@ void ps_gateway_stop(struct ps_daemon *d _unused_, void *state)
     ps_http_free(&gateway->http);
     ps_sse_free(&gateway->sse);
     ps_share_free(&gateway->share);
+    ps_share_free(&gateway->scrapes);
 }
 
 void ps_gateway_close(struct ps_daemon *d _unused_, void *state)

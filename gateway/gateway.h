@@ -53,6 +53,7 @@ struct ps_gateway {
     struct ps_sse *sse;
     struct ps_audit_limit audit_limit;
     struct ps_share *share;
+    struct ps_share *scrapes; /* answers of /metrics */
 };
 
 extern const struct ps_http_ops ps_api_ops; /* arg: the gateway */
@@ -71,6 +72,8 @@ void ps_api_reason(const char *service, int result, const Ps__Error *error,
 /* Ends the event streams of those who may no longer have one. */
 void ps_gateway_recheck(struct ps_gateway *gateway);
 
+/* Sets gateway->scrapes. */
+int ps_gateway_scrapes(struct ps_gateway *gateway);
 /* Sets the gateway's own losses and metrics. */
 void ps_gateway_sample(struct ps_daemon *d, void *state);
 

@@ -56,16 +56,48 @@ static void on_timeout(evutil_socket_t fd _unused_, short what _unused_,
     ps_http_conn_free(conn);
 }
 
+/* Of those who are known; see rank_of() for the others. */
 static const enum ps_http_rank ranks[] = {
-    [PHASE_HELLO] = RANK_COMING, [PHASE_IDLE] = RANK_IDLE,
-    [PHASE_HEAD] = RANK_COMING,  [PHASE_BODY] = RANK_BUSY,
-    [PHASE_HANDLE] = RANK_BUSY,  [PHASE_REPLY] = RANK_BUSY,
-    [PHASE_STREAM] = RANK_BUSY,  [PHASE_LINGER] = RANK_COMING,
+    [PHASE_HELLO] = RANK_UNKNOWN, [PHASE_IDLE] = RANK_IDLE,
+    [PHASE_HEAD] = RANK_UNKNOWN,  [PHASE_BODY] = RANK_BUSY,
+    [PHASE_HANDLE] = RANK_BUSY,   [PHASE_REPLY] = RANK_BUSY,
+    [PHASE_STREAM] = RANK_BUSY,   [PHASE_LINGER] = RANK_UNKNOWN,
 };
 
 static struct ps_http_conn_list *list_of(const struct ps_http_conn *conn)
 {
-    return &conn->http->conns[ranks[conn->phase]];
+    return &conn->http->conns[conn->rank];
+}
+
+/* Nobody is busy for strangers. */
+static enum ps_http_rank rank_of(const struct ps_http_conn *conn)
+{
+    enum ps_http_rank rank = ranks[conn->phase];
+
+    return rank == RANK_BUSY && !conn->known ? RANK_UNKNOWN : rank;
+}
+
+/* Who stays in a rank keeps its place: a request of many steps gets no
+ * younger by them. */
+static void rank_again(struct ps_http_conn *conn)
+{
+    enum ps_http_rank rank = rank_of(conn);
+
+    if (rank == conn->rank)
+        return;
+    TAILQ_REMOVE(list_of(conn), conn, link);
+    conn->rank = rank;
+    TAILQ_INSERT_TAIL(list_of(conn), conn, link);
+}
+
+void ps_http_know(struct ps_http_request *req)
+{
+    struct ps_http_conn *conn = req->priv->conn;
+
+    if (!conn)
+        return;
+    conn->known = true;
+    rank_again(conn);
 }
 
 void ps_http_conn_phase(struct ps_http_conn *conn, enum ps_http_phase phase)
@@ -86,11 +118,8 @@ void ps_http_conn_phase(struct ps_http_conn *conn, enum ps_http_phase phase)
         .tv_usec = (suseconds_t)(deadline[phase] % PS_NS_PER_S / 1000),
     };
 
-    if (ranks[conn->phase] != ranks[phase]) {
-        TAILQ_REMOVE(list_of(conn), conn, link);
-        TAILQ_INSERT_TAIL(&conn->http->conns[ranks[phase]], conn, link);
-    }
     conn->phase = phase;
+    rank_again(conn);
     if (deadline[phase])
         evtimer_add(conn->timer, &tv);
     else
@@ -134,8 +163,11 @@ static struct ps_addr client_addr(const struct sockaddr *sa)
     return addr;
 }
 
-/* A full house: who waits longest without having asked goes, or the new one.
- * Who sends half a request to many connections so only ends his own. */
+/*
+ * A full house: who is idle longest goes, then whose request is oldest among
+ * those without a token, whether it is half there, waits or does not read its
+ * answer; or the new one. So only who has a token can fill the house.
+ */
 static bool make_room(struct ps_http *http)
 {
     struct ps_http_conn *oldest = TAILQ_FIRST(&http->conns[RANK_IDLE]);
@@ -143,7 +175,7 @@ static bool make_room(struct ps_http *http)
     if (http->stats.conns < http->limits->max_conns)
         return true;
     if (!oldest) {
-        oldest = TAILQ_FIRST(&http->conns[RANK_COMING]);
+        oldest = TAILQ_FIRST(&http->conns[RANK_UNKNOWN]);
         http->stats.refused += oldest ? 1 : 0;
     }
     if (!oldest)
@@ -178,6 +210,7 @@ static struct ps_http_conn *conn_new(struct ps_http *http, int fd,
     conn->http = http;
     conn->addr = *addr;
     conn->phase = http->tls ? PHASE_HELLO : PHASE_IDLE;
+    conn->rank = rank_of(conn);
     ps_addr_format(addr, conn->client);
     conn->bev = ps_http_transport(http, fd);
     if (!conn->bev) {

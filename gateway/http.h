@@ -56,7 +56,7 @@ struct ps_http_request {
 
 struct ps_http_ops {
     /* Bytes of body that this request may have; asked when it has one. */
-    size_t (*body_limit)(void *arg, const struct ps_http_request *req);
+    size_t (*body_limit)(void *arg, struct ps_http_request *req);
     void (*handle)(void *arg, struct ps_http_request *req);
     /* Whether a client may have one more connection, and that one of those
      * that were let in has ended. */
@@ -83,6 +83,11 @@ void ps_http_drain(struct ps_http *http);
 /* Frees all connections and requests; on_close() is called for streams. */
 void ps_http_free(struct ps_http **http);
 const struct ps_http_stats *ps_http_stats(const struct ps_http *http);
+/*
+ * Who sent the request is known. From then on until it is answered, its
+ * connection does not make room for others; all others do.
+ */
+void ps_http_know(struct ps_http_request *req);
 
 /* ---- answers ------------------------------------------------------------ */
 

@@ -19,6 +19,7 @@ struct ps_http_request *ps_http_request_new(struct ps_http_conn *conn)
     priv->req.lines = "";
     TAILQ_INSERT_TAIL(&conn->http->requests, priv, link);
     conn->req = &priv->req;
+    conn->known = false;
     return conn->req;
 }
 

@@ -23,9 +23,9 @@ enum ps_http_phase {
 /* In this order they make room when the house is full, the oldest first;
  * the last do not. */
 enum ps_http_rank {
-    RANK_IDLE,   /* between two requests */
-    RANK_COMING, /* of whom nothing is known yet: no request has come whole */
-    RANK_BUSY,
+    RANK_IDLE,    /* between two requests */
+    RANK_UNKNOWN, /* its request is half there, or has no token */
+    RANK_BUSY,    /* its request is of somebody known */
     RANKS,
 };
 
@@ -35,9 +35,11 @@ struct ps_http_conn {
     struct bufferevent *bev;
     struct event *timer;
     enum ps_http_phase phase;
-    size_t scanned; /* bytes of the head known to hold no end */
-    bool eof;       /* the client sends no more */
-    bool close;     /* after this reply */
+    enum ps_http_rank rank; /* in whose list it is */
+    bool known;             /* who sent the request: ps_http_know() */
+    size_t scanned;         /* bytes of the head known to hold no end */
+    bool eof;               /* the client sends no more */
+    bool close;             /* after this reply */
     struct ps_http_request *req;
     char client[PS_ADDR_TEXT];
     struct ps_addr addr;

@@ -1,12 +1,26 @@
 /* SPDX-License-Identifier: MIT */
-/* GET /metrics: all daemons' metrics, losses and capabilities at once. */
+/*
+ * GET /metrics: all daemons' metrics, losses and capabilities at once.
+ *
+ * It needs no token, and each question is a call of each daemon, of which only
+ * PS_BUS_MAX_CALLS may be open: so one question is put at a time, and its
+ * answer holds for a second. Who has a token may ask anew.
+ */
 #include "gateway/access.h"
+#include "gateway/ask.h"
 #include "gateway/certificate.h"
-#include "gateway/gateway.h"
+#include "gateway/content.h"
+#include "gateway/doors.h"
 #include "gateway/local.h"
+#include "gateway/negotiate.h"
 #include "gateway/openmetrics.h"
 
 #define MAX_EXTRA (PS_SERVICE_MAX_CAPABILITIES + PS_SERVICE_MAX_LOSSES + 4)
+#define HOLD_NS   PS_NS_PER_S
+
+static const char type[] =
+    "application/openmetrics-text; version=1.0.0; charset=utf-8";
+static const char key[] = "metrics";
 
 /* One part's metrics: its own, and those made of its status. */
 struct source {
@@ -24,7 +38,8 @@ struct source {
 
 struct scrape {
     struct ps_gateway *gateway;
-    struct ps_http_request *req;
+    struct ps_shared *shared;   /* who waits for it */
+    struct ps_content *content; /* the answer; NULL: no memory */
     size_t open;
     size_t n;
     struct source sources[];
@@ -74,6 +89,9 @@ static void add_status(struct source *s, const Ps__ServiceStatus *status)
 
     add_extra(s, "up", "Whether heartbeats come.", PS__METRIC__KIND__gauge,
               up ? 1 : 0, NULL);
+    add_extra(s, "gateway_scrape_missing",
+              "Whether this answer lacks its metrics: it gave none in time.",
+              PS__METRIC__KIND__gauge, s->list ? 0 : 1, NULL);
     if (status->has_rss_bytes)
         add_extra(s, "resident_memory_bytes", "Resident set of the process.",
                   PS__METRIC__KIND__gauge, (double)status->rss_bytes, NULL);
@@ -109,25 +127,50 @@ static void add_list(struct source *s)
         s->all[s->n++] = s->list->metrics[i];
 }
 
+/* NULL: no memory. */
+static struct ps_content *make_content(const struct ps_om_source *sources,
+                                       size_t n)
+{
+    struct ps_content *content = NULL;
+    struct evbuffer *body = evbuffer_new();
+    char *text = NULL;
+    size_t len = 0;
+
+    if (body && ps_om_write(sources, n, body) == 0) {
+        len = evbuffer_get_length(body);
+        text = malloc(len + 1);
+    }
+    if (text) {
+        evbuffer_remove(body, text, len);
+        (void)ps_content_new(text, len, type, "no-cache", true, &content);
+    }
+    if (body)
+        evbuffer_free(body);
+    return content;
+}
+
+/* Whether there is somebody to tell of: not if it was forgotten meanwhile, or
+ * is being so. */
+static bool is_there(const struct source *s)
+{
+    return !s->peer || (s->peer->used && s->peer->client &&
+                        s->peer->made_mono_ns == s->made);
+}
+
 /* The gateway's own come last: its status is lent only for the call. */
 static void scrape_write(struct ps_daemon *d _unused_,
                          const ProtobufCMessage *own, void *arg)
 {
-    static const struct ps_http_field fields[] = {
-        {"Content-Type",
-         "application/openmetrics-text; version=1.0.0; charset=utf-8"},
-        {NULL, NULL}};
     struct scrape *scrape = arg;
     struct ps_om_source sources[PS_PEERS_MAX + 1] = {0};
     size_t n = 0;
     struct ps_peer_view view;
-    struct evbuffer *body = evbuffer_new();
 
     for (size_t i = 0; i < scrape->n; i++) {
         struct source *s = &scrape->sources[i];
         const Ps__ServiceStatus *status = &view.status;
 
-        if (s->peer && (!s->peer->used || s->peer->made_mono_ns != s->made))
+        if (!is_there(s))
             continue;
         if (s->peer)
             ps_peer_view(s->peer, &view);
@@ -139,19 +182,29 @@ static void scrape_write(struct ps_daemon *d _unused_,
         sources[n++] = (struct ps_om_source){
             status->name, s->instance[0] ? s->instance : NULL, s->all, s->n};
     }
-    if (!body || ps_om_write(sources, n, body) < 0) {
-        if (body)
-            evbuffer_free(body);
-        ps_problem_fail(scrape->req, 503, "gateway.no_memory", NULL,
-                        "There is no memory for the metrics.");
-        return;
-    }
-    ps_http_reply(scrape->req, 200, fields, body);
+    scrape->content = make_content(sources, n);
+}
+
+static void fail(struct ps_http_request *req)
+{
+    ps_problem_fail(req, 503, "gateway.no_memory", NULL,
+                    "There is no memory for the metrics; try again in a "
+                    "second.");
 }
 
 static void scrape_end(struct scrape *scrape)
 {
+    uint64_t age = ps_shared_age_ns(scrape->shared, ps_mono_ns());
+    struct ps_http_request *req;
+
     ps_daemon_status(scrape->gateway->daemon, scrape_write, scrape);
+    while ((req = ps_shared_take(scrape->shared))) {
+        if (scrape->content)
+            ps_ask_give(req, scrape->content, age);
+        else
+            fail(req);
+    }
+    ps_share_end(scrape->gateway->scrapes, scrape->shared, scrape->content);
     for (size_t i = 0; i < scrape->n; i++)
         if (scrape->sources[i].list)
             ps__metric_list__free_unpacked(scrape->sources[i].list, NULL);
@@ -176,13 +229,10 @@ static void take_own(struct ps_daemon *d _unused_,
     on_list(arg, 0, metrics, NULL);
 }
 
-void ps_local_metrics(struct ps_gateway *gateway, struct ps_http_request *req,
-                      const ProtobufCMessage *msg _unused_)
+/* Asks all of list. The scrape may be gone after. */
+static void scrape_ask(struct scrape *scrape, struct ps_peer **list, size_t n)
 {
-    struct ps_peer *list[PS_PEERS_MAX];
-    size_t n = ps_peers_shown(gateway->peers, list);
-    struct scrape *scrape =
-        calloc(1, sizeof(*scrape) + (n + 1) * sizeof(scrape->sources[0]));
+    struct ps_gateway *gateway = scrape->gateway;
     Ps__Empty empty = PS__EMPTY__INIT;
     const struct ps_ask ask = {
         .method = "service.metrics",
@@ -191,13 +241,6 @@ void ps_local_metrics(struct ps_gateway *gateway, struct ps_http_request *req,
         .timeout_ns = gateway->config->metrics_timeout,
     };
 
-    if (!scrape) {
-        ps_problem_fail(req, 503, "gateway.no_memory", NULL,
-                        "There is no memory for the metrics.");
-        return;
-    }
-    scrape->gateway = gateway;
-    scrape->req = req;
     scrape->n = scrape->open = n + 1;
     for (size_t i = 0; i < n; i++) {
         struct source *s = &scrape->sources[i];
@@ -211,6 +254,65 @@ void ps_local_metrics(struct ps_gateway *gateway, struct ps_http_request *req,
     }
     scrape->sources[n].scrape = scrape;
     ps_daemon_metrics(gateway->daemon, take_own, &scrape->sources[n]);
+}
+
+/* listed: others may wait for it. */
+static void scrape_begin(struct ps_gateway *gateway,
+                         struct ps_http_request *req, bool listed)
+{
+    struct ps_peer *list[PS_PEERS_MAX];
+    size_t n = ps_peers_shown(gateway->peers, list);
+    struct scrape *scrape =
+        calloc(1, sizeof(*scrape) + (n + 1) * sizeof(scrape->sources[0]));
+
+    if (!scrape || ps_share_begin(gateway->scrapes, "gateway", key, sizeof(key),
+                                  listed, ps_mono_ns(), &scrape->shared) < 0) {
+        free(scrape);
+        fail(req);
+        return;
+    }
+    scrape->gateway = gateway;
+    if (ps_shared_wait(scrape->shared, req) < 0) {
+        ps_share_end(gateway->scrapes, scrape->shared, NULL);
+        free(scrape);
+        fail(req);
+        return;
+    }
+    scrape_ask(scrape, list, n);
+}
+
+void ps_local_metrics(struct ps_gateway *gateway, struct ps_http_request *req,
+                      const ProtobufCMessage *msg _unused_)
+{
+    uint64_t now = ps_mono_ns(), age = 0;
+    bool anew = ps_takes_age_ms(&req->head) == 0 &&
+                ps_doors_would_admit(gateway, req, PS_ROLE_VIEWER);
+    struct ps_shared *shared =
+        ps_share_find(gateway->scrapes, key, sizeof(key), now);
+    struct ps_content *content = shared ? ps_shared_content(shared) : NULL;
+
+    if (content)
+        age = ps_shared_age_ns(shared, now);
+    if (!shared || anew || age >= HOLD_NS)
+        scrape_begin(gateway, req, !shared || age >= HOLD_NS);
+    else if (content)
+        ps_ask_give(req, content, age);
+    else if (ps_shared_wait(shared, req) < 0)
+        fail(req);
+}
+
+int ps_gateway_scrapes(struct ps_gateway *gateway)
+{
+    /* What is open is found until it ends, so that there is only one. */
+    const struct ps_share_limits limits = {
+        .ttl_ns = HOLD_NS + 2 * gateway->config->metrics_timeout,
+        .ahead_ns = UINT64_MAX,
+        .max_entries = 1,
+        .max_bytes = 16 << 20,
+        .max_waiters = 4096,
+    };
+
+    return ps_share_new(&limits, &gateway->scrapes);
 }
 
 /* ---- the gateway's own -------------------------------------------------- */

@@ -21,12 +21,14 @@ bool ps_openapi_in_query(const struct ps_route *route,
            ps_json_is_string_type(field->descriptor);
 }
 
-/* Every answer of a GET in JSON has an entity tag (content.h). */
+/* Every whole answer of a GET has an entity tag (content.h): streams and
+ * exports are told as they come. */
 static bool has_etag(const struct ps_route *route)
 {
     return route->method == PS_HTTP_GET &&
            ((route->reply && !route->type) ||
-            ps_streq(route->type, "application/json"));
+            ps_streq(route->type, "application/json") ||
+            ps_streq(route->type, "application/openmetrics-text"));
 }
 
 /* ---- parameters --------------------------------------------------------- */

@@ -30,7 +30,12 @@ static const struct ps_route routes[] = {
      .local = ps_local_metrics,
      .type = "application/openmetrics-text",
      .status = 200,
-     .summary = "Metrics of all daemons, in OpenMetrics text"},
+     .share = true,
+     .summary = "Metrics of all daemons, in OpenMetrics text",
+     .description =
+         "Who is not known may have an answer that is up to a second old; "
+         "`Cache-Control: no-cache` counts with a token. A daemon that gave "
+         "none has packetscope_gateway_scrape_missing 1."},
     {.method = PS_HTTP_GET,
      .path = V1 "/openapi.json",
      .id = "getOpenapi",

@@ -342,6 +342,51 @@ def test_half_requests_do_not_fill_the_house(door):
         sock.close()
 
 
+@with_args('--max-connections', '8')
+def test_half_logins_do_not_fill_the_house(door):
+    halves = [connect(door) for _ in range(7)]
+    for sock in halves:
+        sock.sendall(b'POST /api/v1/session HTTP/1.1\r\nHost: localhost\r\n'
+                     b'Content-Type: application/json\r\n'
+                     b'Expect: 100-continue\r\nContent-Length: 2\r\n\r\n')
+        assert sock.recv(100).startswith(b'HTTP/1.1 100')
+        sock.sendall(b'{')
+    # Who is known stays, however long it takes.
+    known = connect(door)
+    known.sendall(head(door, 'POST /api/v1/rules HTTP/1.1',
+                       'Content-Type: application/json',
+                       'Expect: 100-continue', 'Content-Length: 2'))
+    assert known.recv(100).startswith(b'HTTP/1.1 100')
+    for _ in range(10):
+        assert door.client.get('session')['role'] == 'admin'
+    # The oldest went, for the first who came; he left his place to the next.
+    assert halves[0].recv(100) == b''
+    for sock in (halves[-1], known):
+        sock.sendall(b'}')
+        assert sock.recv(4096).startswith((b'HTTP/1.1 4', b'HTTP/1.1 503'))
+    for sock in (*halves, known):
+        sock.close()
+
+
+@with_args('--max-connections', '8')
+def test_unread_answers_do_not_fill_the_house(door):
+    one = b'GET /api/v1/openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n'
+    lazy = []
+    for _ in range(8):
+        sock = socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.connect(('127.0.0.1', door.port))
+        lazy.append(sock)
+        sock.settimeout(0.3)
+        # Until nothing moves: the answers wait, and so do the requests.
+        with contextlib.suppress(TimeoutError):
+            while True:
+                sock.sendall(one * 1000)
+    assert door.client.get('session')['role'] == 'admin'
+    for sock in lazy:
+        sock.close()
+
+
 @pytest.mark.host_only('it measures time')
 def test_requests_sent_ahead_make_nobody_wait(door):
     one = b'GET /api/v1/openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n'

@@ -213,6 +213,117 @@ def test_a_daemon_that_went_is_not_answered_for(pair):
     wait_for(lambda: ask(pair, 'paths', SHARED).status == 503, 3)
 
 
+# ---- metrics -----------------------------------------------------------------
+
+def scrape(suite, headers=None):
+    """GET /metrics by nobody."""
+    return ask(suite, '/metrics', {'Authorization': '', **(headers or {})})
+
+
+def missing(text):
+    """The daemons that an answer says it lacks."""
+    return {service for service, value in re.findall(
+        rb'^packetscope_gateway_scrape_missing\{service="(\w+)".*\} (\d)$',
+        text, re.M) if value == b'1'}
+
+
+@pytest.fixture
+def slow(lab):
+    """A locator, and a gateway that waits long for its metrics."""
+    with Suite(lab, daemons=('locator', 'gateway'),
+               args={'gateway': ['--metrics-timeout', '60s',
+                                 '--request-timeout', '60s',
+                                 '--max-connections', '400']}) as one:
+        # It must have taken calls, or it would not be waited for.
+        wait_for(lambda: b'locator' not in missing(scrape(one).body), 20)
+        yield one
+
+
+def scrape_together(suite, n):
+    """Sends n scrapes of nobody, which want it new, and do not wait."""
+    socks = [socket.create_connection(('127.0.0.1', suite.port), 60)
+             for _ in range(n)]
+    for sock in socks:
+        sock.sendall(b'GET /metrics HTTP/1.1\r\nHost: localhost\r\n'
+                     b'Cache-Control: no-cache\r\nConnection: close\r\n\r\n')
+    return socks
+
+
+@pytest.mark.daemons('locator')
+def test_scrapes_leave_the_daemons_to_others(slow):
+    pid = slow['locator'].proc.pid
+    time.sleep(1.1)    # the last answer is too old
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        socks = scrape_together(slow, 300)    # over the 256 calls of a daemon
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            # It came after them, and they before the next question.
+            assert ask(slow, 'session').status == 200
+            call = pool.submit(ask, slow, 'paths', SHARED)
+            time.sleep(0.5)
+            os.kill(pid, signal.SIGCONT)
+            assert call.result(60).status == 200
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    got = set()
+    for sock in socks:
+        res = http.client.HTTPResponse(sock)
+        res.begin()
+        got.add((res.status, res.headers['ETag']))
+        sock.close()
+    assert len(got) == 1 and got.pop()[0] == 200
+
+
+@pytest.mark.daemons('locator')
+def test_a_scrape_is_held_for_a_second(pair):
+    def twice():
+        one, two = scrape(pair), scrape(pair, {'Cache-Control': 'no-cache'})
+        return one if one.headers['ETag'] == two.headers['ETag'] else None
+    one = wait_for(twice, 20)
+    assert int(one.headers['Packetscope-Age-Ms']) < 1000
+    # With a token it is asked anew: the counters have gone on.
+    new = ask(pair, '/metrics', {'Cache-Control': 'no-cache'})
+    assert new.headers['ETag'] != one.headers['ETag']
+    time.sleep(1.1)
+    assert scrape(pair).headers['ETag'] != new.headers['ETag']
+
+
+@pytest.mark.daemons('locator')
+def test_a_scrape_names_who_is_missing(pair):
+    others = {b'tracer', b'analyzer', b'guarder'}
+    pid = pair['locator'].proc.pid
+
+    def now():
+        return missing(ask(pair, '/metrics',
+                           {'Cache-Control': 'no-cache'}).body)
+    wait_for(lambda: now() == others, 20)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        assert now() == others | {b'locator'}
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    wait_for(lambda: now() == others, 20)
+
+
+@pytest.mark.daemons('locator')
+def test_open_scrapes_do_not_fill_the_house(lab):
+    with Suite(lab, daemons=('locator', 'gateway'),
+               args={'gateway': ['--metrics-timeout', '60s',
+                                 '--max-connections', '8']}) as suite:
+        wait_for(lambda: b'locator' not in missing(scrape(suite).body), 20)
+        time.sleep(1.1)
+        os.kill(suite['locator'].proc.pid, signal.SIGSTOP)
+        try:
+            socks = scrape_together(suite, 8)
+            assert ask(suite, 'session').status == 200
+            # The gateway ends well also while it waits.
+            assert suite['gateway'].stop() == 0
+        finally:
+            os.kill(suite['locator'].proc.pid, signal.SIGCONT)
+        for sock in socks:
+            sock.close()
+
+
 # ---- ETag --------------------------------------------------------------------
 
 @pytest.mark.parametrize('path', ['/healthz', '/api/v1/openapi.json', '/',
