@@ -318,6 +318,7 @@ static const struct {
     {"tbf_", "qdisc"},
     {"validate_xmit", "qdisc"},
     {"netif_skb_features", "qdisc"},
+    {"passthru_features", "qdisc"},
     {"netdev_", "qdisc"},
     {"__netif_receive", "network"},
     {"netif_receive", "network"},

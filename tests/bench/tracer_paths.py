@@ -17,8 +17,10 @@ socket shows is the n-th of its station's steps. A way whose steps belong to
 different numbers was joined wrongly.
 
 flood_unexplained: one traced flow of two million packets. For each probe
-hits = delivered + its losses; for the trace hits = steps + the named losses; and
-the sender's interface counted as many packets as the tracer's probe there.
+hits = delivered + its losses; for the trace hits = steps + the named losses;
+and the sender's interface counted as many packets as the tracer's probe there.
+One packet of many is kept (sample), so that the trace does not end by its
+limit before the flood does.
 """
 
 import collections
@@ -269,8 +271,8 @@ def flood(count):
         rx = b.ns.socket(socket.AF_INET, socket.SOCK_DGRAM)
         rx.bind((top.server[4], 0))
         port = rx.getsockname()[1]
-        ident = bench.trace(daddr=top.server[4], dport=port)
-        a.ns.call(lambda: None)
+        ident = bench.trace(daddr=top.server[4], dport=port,
+                            sample=max(1, count // 2000))
         before = a.counters()
         code = ('import socket,sys\n'
                 's=socket.socket(socket.AF_INET,socket.SOCK_DGRAM)\n'

@@ -58,7 +58,10 @@ export class Client {
       return response
     }
     const problem = await readProblem(response)
-    if (response.status === 401) this.#options.onUnauthorized?.()
+    // Who asks whether it is logged in, or logs in, is told so by the answer.
+    if (response.status === 401 && path !== 'session') {
+      this.#options.onUnauthorized?.()
+    }
     throw new ApiError(response.status, problem)
   }
 

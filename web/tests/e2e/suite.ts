@@ -50,7 +50,9 @@ export async function startSuite(): Promise<Suite> {
 
 async function call(command: string, args: string[]) {
   try {
-    await run(join(DEPLOY, command), args, { timeout: START_MS })
+    // The console as users get it: the tests' own kind of React is not that.
+    const env = { ...process.env, NODE_ENV: 'production' }
+    await run(join(DEPLOY, command), args, { timeout: START_MS, env })
   } catch (error) {
     const { stdout, stderr } = error as { stdout?: string; stderr?: string }
     throw new Error(

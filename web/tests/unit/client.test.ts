@@ -95,6 +95,12 @@ describe('Client', () => {
     expect(onUnauthorized).toHaveBeenCalledTimes(1)
   })
 
+  it('takes the answer to "who am I?" for no end of a login', async () => {
+    const { client, onUnauthorized } = make(json({}, 401))
+    await expect(client.get('session')).rejects.toBeInstanceOf(ApiError)
+    expect(onUnauthorized).not.toHaveBeenCalled()
+  })
+
   it('tells that nobody answers', async () => {
     const { client, onReach } = make(new TypeError('Failed to fetch'))
     await expect(client.get('x')).rejects.toBeInstanceOf(OfflineError)

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# Runs inside a machine of tests/vm, for tracer_functions.py, which reads the
+# lines that begin with PSFIG (a figure) and PSFN (a function that was shown).
+# shellcheck disable=SC1091
+. /lib.sh
+
+RUN=/run/ps STATE=/var/lib/ps
+URL=http://127.0.0.1:8080/api/v1
+pair peer
+now() { cut -d' ' -f1 /proc/uptime; }
+fig() { # NAME BEGIN: seconds since then
+    echo "PSFIG $1 $(awk "BEGIN { print $(now) - $2 }")"
+}
+
+ps-tracer --run-dir "$RUN" --state-dir "$STATE" >/tmp/tracer.log 2>&1 &
+TRACER=$!
+ps-gateway --run-dir "$RUN" --state-dir "$STATE" --http 127.0.0.1:8080 \
+    >/tmp/gateway.log 2>&1 &
+until_ok 300 test -S "$RUN/tracer.rep"
+until_ok 300 find "$STATE" -name admin.token
+until_ok 300 curl -s "$URL/../../healthz"
+TOKEN=$(cat "$(find "$STATE" -name admin.token | head -n 1)")
+api() { # METHOD PATH [BODY]
+    curl -sS --max-time 120 -X "$1" -H "Authorization: Bearer $TOKEN" \
+        -H 'Content-Type: application/json' ${3+-d "$3"} "$URL/$2"
+}
+says() { api GET "$1" | grep -q -E "$2"; }
+until_ok 300 says traces '"total":0'
+links() { find "/proc/$TRACER/fd" -lname 'anon_inode:*' -exec readlink {} + |
+    grep -c -E 'bpf.link|perf_event'; }
+BEFORE=$(links)
+none_left() { [ "$(links)" -le "$BEFORE" ]; }
+
+follow() { # FILTER: sets ID
+    ID=$(api POST traces "{\"filter\": $1, \"tier\": \"function\",
+        \"max_packets\": 2000, \"duration_ns\": 3600000000000}" |
+        jq -r .id)
+}
+all_there() { # every function has its probe
+    api GET "traces/$ID" | jq -e '.stations[] | select(.id == "functions") |
+        .reason == null'
+}
+
+# ---- the same packets, seen by both -----------------------------------------
+
+ping -i 0.2 10.9.0.2 >/dev/null &
+PING=$!
+sleep 1
+begin=$(now)
+follow '{"daddr": "10.9.0.2", "proto": "icmp"}'
+until_ok 60 says "traces/$ID" '"steps":[1-9]'
+fig ours_first "$begin"
+until_ok 300 all_there
+fig ours_all "$begin"
+sleep 4
+api GET "traces/$ID/packets?limit=1000" >/tmp/packets
+jq -r '.packets[].steps[] | select(.depth != null) | .station' /tmp/packets |
+    sort -u | sed 's/^/PSFN ours /'
+begin=$(now)
+api DELETE "traces/$ID" >/dev/null
+until_ok 300 none_left
+fig ours_detach "$begin"
+sleep 2
+
+: >/tmp/pwru.out
+begin=$(now)
+pwru --output-file /tmp/pwru.out 'icmp and host 10.9.0.2' >/tmp/pwru.log 2>&1 &
+PWRU=$!
+two_lines() { [ "$(wc -l </tmp/pwru.out)" -ge 2 ]; }
+until_ok 600 two_lines
+fig pwru_first "$begin"
+sleep 4
+begin=$(now)
+kill -INT "$PWRU"
+wait "$PWRU"
+fig pwru_detach "$begin"
+awk 'NR > 1 { for (i = 1; i <= NF; i++) if ($i ~ /^[a-z_][a-z0-9_.]*$/)
+    print $i }' /tmp/pwru.out | sort -u | sed 's/^/PSFN pwru /'
+kill "$PING"
+
+# ---- what it costs a packet that nobody asks for ----------------------------
+
+[ "$COST" = 1 ] || exit 0
+ip netns exec peer iperf3 -s >/dev/null 2>&1 &
+sleep 1
+rate() { # NAME
+    echo "PSFIG $1 $(iperf3 -c 10.9.0.2 -t 4 -J | jq .end.sum_sent.bits_per_second)"
+}
+rate warm
+for round in 1 2 3; do
+    rate "base_$round"
+    follow '{"daddr": "10.9.0.77", "proto": "udp"}'
+    until_ok 300 all_there
+    rate "ours_$round"
+    api DELETE "traces/$ID" >/dev/null
+    until_ok 300 none_left
+    rate "again_$round"
+    pwru --output-file /tmp/pwru.out 'udp and host 10.9.0.77' \
+        >/tmp/pwru.log 2>&1 &
+    PWRU=$!
+    until_ok 600 grep -q -i listening /tmp/pwru.log
+    rate "pwru_$round"
+    kill -INT "$PWRU"
+    wait "$PWRU"
+done
