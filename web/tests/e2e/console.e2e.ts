@@ -435,7 +435,8 @@ describe('traces', () => {
     expect(await nodes.count()).toBeGreaterThan(2)
     for (const width of [1280, 390]) {
       await page.setViewportSize({ width, height: 800 })
-      expect(await sideways(page)).toBeLessThanOrEqual(0)
+      // The graph is laid out anew for the width.
+      await expect.poll(() => sideways(page)).toBeLessThanOrEqual(0)
     }
     expect(await poorContrast(page)).toEqual([])
     await page.setViewportSize({ width: 1280, height: 800 })
