@@ -71,6 +71,26 @@ bool ps_bpf_has_type(const struct btf *kernel, const char *name)
     return kernel && btf__find_by_name(kernel, name) >= 0;
 }
 
+bool ps_bpf_has_helper(const struct btf *kernel, const char *name)
+{
+    int id = kernel ? btf__find_by_name_kind(kernel, "bpf_func_id",
+                                             BTF_KIND_ENUM)
+                    : -ENOENT;
+    const struct btf_type *type;
+
+    if (id < 0)
+        return false;
+    type = btf__type_by_id(kernel, (__u32)id);
+    for (unsigned int i = 0; i < btf_vlen(type); i++) {
+        const char *have =
+            btf__name_by_offset(kernel, btf_enum(type)[i].name_off);
+
+        if (have && !strcmp(have, name))
+            return true;
+    }
+    return false;
+}
+
 /* ---- attaching ---------------------------------------------------------- */
 
 /* What bpf() asks for; CAP_SYS_ADMIN is all three. */

@@ -31,6 +31,8 @@ void ps_bpf_types_free(struct btf **kernel);
 int ps_bpf_tracepoint_args(const struct btf *kernel, const char *name);
 /* True where the kernel has a type or function of this name. */
 bool ps_bpf_has_type(const struct btf *kernel, const char *name);
+/* True where the kernel has a helper of this name ("BPF_FUNC_loop"). */
+bool ps_bpf_has_helper(const struct btf *kernel, const char *name);
 
 /* Whether a program can be loaded: only checked by loading an object with
  * just this program. For optional programs that use newer helpers. */

@@ -11,17 +11,6 @@
 #include "tracer/netns_enter.h"
 #include "tracer/socktable.h"
 
-/* What was wrong with a filter. */
-struct ps_filter_error {
-    const char *field;
-    const char *detail; /* a sentence */
-};
-
-/* -EINVAL with ret_error set. filter may be NULL: nothing given. */
-int ps_convert_filter(const Ps__TraceFilter *filter,
-                      struct ps_tracer_filter *ret_filter, uint32_t *ret_netns,
-                      struct ps_filter_error *ret_error);
-
 /* Names that a packet's steps need. Each may be NULL. */
 struct ps_names {
     struct ps_ksyms *ksyms;

@@ -37,6 +37,11 @@ int ps_join_new(uint32_t max_packets, uint32_t netns, struct ps_join **ret_join)
     return 0;
 }
 
+void ps_join_set_netns(struct ps_join *j, uint32_t netns)
+{
+    j->netns = netns;
+}
+
 void ps_join_free(struct ps_join **join)
 {
     struct ps_join *j = *join;

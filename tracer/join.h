@@ -91,6 +91,9 @@ int ps_join_new(uint32_t max_packets, uint32_t netns,
                 struct ps_join **ret_join);
 void ps_join_free(struct ps_join **join);
 
+/* The same of packets that begin from now on. */
+void ps_join_set_netns(struct ps_join *join, uint32_t netns);
+
 /* open: whether a new packet may begin. Counts the result too. */
 enum ps_join_result ps_join_add(struct ps_join *join,
                                 const struct ps_tracer_event *event, bool open);

@@ -5,17 +5,30 @@
 
 /* ---- create ------------------------------------------------------------- */
 
-static int check_request(const Ps__CreateTraceRequest *req,
-                         struct ps_tracer_filter *ret_filter,
-                         uint32_t *ret_netns, struct ps_call *call)
+static int check_filter(const struct tracer *t, const Ps__TraceFilter *asked,
+                        struct ps_filter *ret_filter, struct ps_call *call)
 {
     struct ps_filter_error error;
+    bool exprs = !t->probes || ps_probes_exprs(t->probes);
+    int r = ps_filter_read(asked, exprs, ret_filter, &error);
 
-    if (ps_convert_filter(req->filter, ret_filter, ret_netns, &error) < 0) {
+    if (r == -EINVAL)
         ps_call_fail(call, "trace.filter", 400, error.field, "%s",
                      error.detail);
-        return -EINVAL;
-    }
+    else if (r < 0)
+        ps_call_fail(call, "trace.start", 500, NULL,
+                     "The trace could not start: %s.", strerror(-r));
+    return r;
+}
+
+static int check_request(const struct tracer *t,
+                         const Ps__CreateTraceRequest *req,
+                         struct ps_filter *ret_filter, struct ps_call *call)
+{
+    int r = check_filter(t, req->filter, ret_filter, call);
+
+    if (r < 0)
+        return r;
     if (req->has_max_packets &&
         (req->max_packets == 0 || req->max_packets > PS_JOIN_MAX_PACKETS)) {
         ps_call_fail(call, "trace.max_packets", 400, "max_packets",
@@ -44,24 +57,23 @@ static int check_request(const Ps__CreateTraceRequest *req,
     return 0;
 }
 
-static Ps__TraceFilter *copy_filter(const Ps__TraceFilter *filter)
-{
-    size_t len = protobuf_c_message_get_packed_size(&filter->base);
-    _cleanup_free_ uint8_t *data = malloc(len ? len : 1);
-
-    if (!data)
-        return NULL;
-    protobuf_c_message_pack(&filter->base, data);
-    return ps__trace_filter__unpack(NULL, len, data);
-}
-
-/* The best that the kernel has, where none is asked for. */
+/* The best that the kernel has and that can do the filter, where none is asked
+ * for. */
 static int check_tier(const struct tracer *t, const char *tier,
-                      const char **ret_tier, struct ps_call *call)
+                      const struct ps_filter *filter, const char **ret_tier,
+                      struct ps_call *call)
 {
-    *ret_tier = t->functions ? "function" : "core";
+    bool more = ps_filter_asks_more(filter);
+
+    *ret_tier = t->functions && !more ? "function" : "core";
     if (!tier)
         return 0;
+    if (!strcmp(tier, "function") && more) {
+        ps_call_fail(call, "trace.tier", 400, "tier",
+                     "The function tier filters by addresses, ports and "
+                     "protocol alone; ask for \"core\".");
+        return -EINVAL;
+    }
     if (!strcmp(tier, "function") && !t->functions) {
         ps_call_fail(call, "trace.no_functions", 501, "tier",
                      "This kernel has no function tier: %s. Ask for \"core\".",
@@ -92,7 +104,7 @@ static Ps__Trace *make_trace(const Ps__CreateTraceRequest *req,
     msg->has_stacks = msg->has_snaplen = 1;
     msg->stacks = req->has_stacks && req->stacks;
     msg->snaplen = req->has_snaplen ? req->snaplen : PS_TRACE_DEFAULT_SNAPLEN;
-    msg->filter = copy_filter(req->filter);
+    msg->filter = ps_filter_copy(req->filter);
     msg->tier = strdup(tier);
     if (req->comment)
         msg->comment = strdup(req->comment);
@@ -136,18 +148,17 @@ void ps_tracer_create_trace(void *arg, const ProtobufCMessage *msg,
 {
     const Ps__CreateTraceRequest *req = (const Ps__CreateTraceRequest *)msg;
     struct tracer *t = arg;
-    struct ps_tracer_filter filter;
+    struct ps_filter filter;
     struct ps_trace *trace;
     Ps__Trace *made, *now;
     const char *tier;
-    uint32_t netns;
     int r;
 
-    if (check_request(req, &filter, &netns, call) < 0 ||
-        check_tier(t, req->tier, &tier, call) < 0)
+    if (check_request(t, req, &filter, call) < 0 ||
+        check_tier(t, req->tier, &filter, &tier, call) < 0)
         return;
     made = make_trace(req, tier);
-    r = made ? ps_traces_start(t, made, &filter, netns) : -ENOMEM;
+    r = made ? ps_traces_start(t, made, &filter) : -ENOMEM;
     if (r < 0) {
         fail_start(t, call, r);
         return;
@@ -168,20 +179,21 @@ int ps_tracer_start_alerted(struct tracer *t, const Ps__CreateTraceRequest *req,
                             const char *alert, char id[PS_TRACE_ID])
 {
     struct ps_filter_error error;
-    struct ps_tracer_filter filter;
+    struct ps_filter filter;
     const struct ps_trace *trace;
     Ps__Trace *made, *now;
-    uint32_t netns;
     int r;
 
-    if (ps_convert_filter(req->filter, &filter, &netns, &error) < 0)
-        return -EINVAL;
+    r = ps_filter_read(req->filter, t->probes && ps_probes_exprs(t->probes),
+                       &filter, &error);
+    if (r < 0)
+        return r;
     /* Nobody waits for it: what costs least. */
     made = make_trace(req, "core");
     if (!made)
         return -ENOMEM;
     made->alert = strdup(alert);
-    r = ps_traces_start(t, made, &filter, netns);
+    r = ps_traces_start(t, made, &filter);
     if (r < 0)
         return r;
     snprintf(id, PS_TRACE_ID, "%s", made->id);
@@ -254,6 +266,60 @@ void ps_tracer_delete_trace(void *arg, const ProtobufCMessage *msg,
     if (trace)
         ps_traces_discard(t, trace);
     ps_call_reply(call, &empty.base);
+}
+
+/* A trace that is kept, or is about to be, cannot follow anything else. */
+static void fail_ended(struct tracer *t, const char *id, struct ps_call *call)
+{
+    Ps__Trace *kept = NULL;
+    int r = ps_history_get(t->history, id, &kept);
+
+    if (r < 0) {
+        ps_tracer_fail_read(call, id, r);
+        return;
+    }
+    ps__trace__free_unpacked(kept, NULL);
+    ps_call_fail(call, "trace.ended", 409, NULL,
+                 "The trace has ended; start another one.");
+}
+
+void ps_tracer_set_filter(void *arg, const ProtobufCMessage *msg,
+                          struct ps_call *call)
+{
+    const Ps__SetFilterRequest *req = (const Ps__SetFilterRequest *)msg;
+    struct tracer *t = arg;
+    struct ps_trace *trace = ps_traces_find(t, req->id);
+    Ps__Trace *before = NULL, *now = NULL;
+    struct ps_filter filter;
+    int r;
+
+    if (!trace || trace->phase == PS_TRACE_ENDING) {
+        fail_ended(t, req->id, call);
+        return;
+    }
+    if (check_filter(t, req->filter, &filter, call) < 0)
+        return;
+    if (trace->calls) {
+        ps_call_fail(call, "trace.tier", 409, NULL,
+                     "A trace of the function tier keeps its filter; start "
+                     "one of the tier \"core\" to change it.");
+        return;
+    }
+    before = ps_traces_describe(t, trace);
+    r = ps_traces_change(t, trace, req->filter, &filter);
+    if (r == 0)
+        now = ps_traces_describe(t, trace);
+    if (!before || !now) {
+        fail_start(t, call, -ENOMEM);
+    } else {
+        ps_call_before(call, &before->base);
+        ps_publish(t->daemon, "trace", &now->base, false);
+        ps_call_reply(call, &now->base);
+    }
+    if (before)
+        ps__trace__free_unpacked(before, NULL);
+    if (now)
+        ps__trace__free_unpacked(now, NULL);
 }
 
 /* What the history keeps of a running trace is its beginning. */

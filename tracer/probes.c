@@ -203,8 +203,7 @@ static void find_vars(struct ps_probes *p)
 
     p->obj = p->skel->obj;
     p->vars = (struct ps_probe_vars){
-        .filters = bss->filters,
-        .active = (uint32_t *)&bss->active,
+        .tracing = &bss->tracing,
         .stack_traces = (uint32_t *)&bss->stack_traces,
         .snap_bytes = (uint32_t *)&bss->snap_bytes,
         .throttle = (uint32_t *)&bss->throttle,
@@ -234,6 +233,7 @@ int ps_probes_open(const struct btf *kernel, uint32_t ring_bytes,
     if (!p->links)
         return -ENOMEM;
     p->ring_bytes = ring_bytes;
+    p->exprs = ps_bpf_has_helper(kernel, "BPF_FUNC_loop");
     raise_files();
     /* Not known: parts of a freed buffer are told as drops. */
     ps_ksyms_range("skb_release_data", &p->release_from, &p->release_to);

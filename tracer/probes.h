@@ -8,6 +8,7 @@
 
 #include "bpf/tracer/tracer_abi.h"
 #include "common/util.h"
+#include "tracer/filter.h"
 
 struct btf;
 
@@ -65,8 +66,14 @@ struct ps_probe_wish {
     uint32_t snap_bytes;
 };
 int ps_probes_set_filter(struct ps_probes *probes, unsigned int slot,
-                         const struct ps_tracer_filter *filter,
+                         const struct ps_filter *filter,
                          const struct ps_probe_wish *wish);
+/* Another one for a slot that is on: nothing is attached, detached or counted
+ * anew. Not within PS_FILTER_CHANGE_NS of the last. */
+void ps_probes_change_filter(struct ps_probes *probes, unsigned int slot,
+                             const struct ps_filter *filter);
+/* Whether the programs can run expressions. */
+bool ps_probes_exprs(const struct ps_probes *probes);
 /* Programs that run at this moment may still write a last event. */
 void ps_probes_clear_filter(struct ps_probes *probes, unsigned int slot);
 

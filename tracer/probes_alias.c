@@ -59,7 +59,7 @@ int ps_probes_forget_aliases(struct ps_probes *p, uint32_t traces)
         first = false;
         seen += n;
     }
-    if (!*p->vars.active)
+    if (!(p->vars.tracing->word >> PS_FW_ON & 0xff))
         *p->vars.have_aliases = 0;
     return 0;
 }

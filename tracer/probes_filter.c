@@ -35,6 +35,11 @@ static struct bpf_prog_info program_info(const struct bpf_program *prog)
     return info;
 }
 
+static uint32_t traces_on(const struct ps_probes *p)
+{
+    return p->vars.tracing->word >> PS_FW_ON & 0xff;
+}
+
 /* What all slots that are on want together. */
 static void apply_wishes(struct ps_probes *p, uint32_t on)
 {
@@ -53,10 +58,9 @@ static void apply_wishes(struct ps_probes *p, uint32_t on)
 }
 
 int ps_probes_set_filter(struct ps_probes *p, unsigned int slot,
-                         const struct ps_tracer_filter *filter,
+                         const struct ps_filter *filter,
                          const struct ps_probe_wish *wish)
 {
-    uint32_t on;
     int r;
 
     if (slot >= PS_TRACER_MAX_TRACES || wish->snap_bytes > PS_TRACER_SNAP_BYTES)
@@ -68,23 +72,30 @@ int ps_probes_set_filter(struct ps_probes *p, unsigned int slot,
         p->missed_before[slot][i] =
             p->points[i] ? program_info(p->points[i]).recursion_misses : 0;
     p->wishes[slot] = *wish;
-    memcpy(&p->vars.filters[slot], filter, sizeof(*filter));
     /* What is followed for the slot's last trace is not for this one. */
     __atomic_store_n(&p->vars.since[slot], ps_mono_ns(), __ATOMIC_SEQ_CST);
-    on = __atomic_load_n(p->vars.active, __ATOMIC_SEQ_CST) | 1u << slot;
-    apply_wishes(p, on);
-    __atomic_store_n(p->vars.active, on, __ATOMIC_SEQ_CST);
+    apply_wishes(p, traces_on(p) | 1u << slot);
+    ps_filter_install(p->vars.tracing, slot, filter);
     return 0;
+}
+
+void ps_probes_change_filter(struct ps_probes *p, unsigned int slot,
+                             const struct ps_filter *filter)
+{
+    ps_filter_install(p->vars.tracing, slot, filter);
+}
+
+bool ps_probes_exprs(const struct ps_probes *p)
+{
+    return p->exprs;
 }
 
 void ps_probes_clear_filter(struct ps_probes *p, unsigned int slot)
 {
-    uint32_t on =
-        __atomic_and_fetch(p->vars.active, ~(1u << slot), __ATOMIC_SEQ_CST);
-
-    apply_wishes(p, on);
+    ps_filter_remove(p->vars.tracing, slot);
+    apply_wishes(p, traces_on(p));
     /* With nobody to follow them the living are not looked up. */
-    if (!on)
+    if (!traces_on(p))
         __atomic_store_n(p->vars.live_used, 0, __ATOMIC_SEQ_CST);
 }
 

@@ -25,8 +25,8 @@ extern const size_t ps_probe_points_n;
 
 /* Of the loaded object: variables of its programs. */
 struct ps_probe_vars {
-    struct ps_tracer_filter *filters;
-    uint32_t *active, *stack_traces, *snap_bytes, *throttle, *live_used;
+    struct ps_tracer_filters *tracing;
+    uint32_t *stack_traces, *snap_bytes, *throttle, *live_used;
     uint64_t *since, *live_evicted;
     uint32_t *have_aliases;
     uint64_t *aliases_full;
@@ -51,6 +51,7 @@ struct ps_probes {
     size_t n_states, n_tcx;
     ps_probes_fn fn;
     void *arg;
+    bool exprs;
     uint64_t release_from, release_to; /* skb_release_data(), or 0 */
     struct ps_probe_wish wishes[PS_TRACER_MAX_TRACES];
     /* Of each point when the slot's filter was set. */

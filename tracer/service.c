@@ -337,6 +337,8 @@ const struct ps_method ps_tracer_methods[] = {
      ps_tracer_get_trace, false},
     {"tracer.delete_trace", &ps__trace_id__descriptor, &ps__empty__descriptor,
      ps_tracer_delete_trace, true},
+    {"tracer.set_filter", &ps__set_filter_request__descriptor,
+     &ps__trace__descriptor, ps_tracer_set_filter, true},
     {"tracer.list_packets", &ps__list_packets_request__descriptor,
      &ps__packet_way_list__descriptor, ps_tracer_list_packets, false},
     {"tracer.find_packets", &ps__find_packets_request__descriptor,

@@ -63,6 +63,8 @@ struct ps_trace {
     uint64_t delivered[PS_ST_MAX]; /* events, by station */
     uint32_t throttle;             /* the most that it was */
     uint64_t cpu_before;           /* budget's, at its start */
+    struct ps_filter *filter;      /* in force */
+    uint64_t changed; /* when it came into force; CLOCK_MONOTONIC */
 };
 
 struct tracer {
@@ -112,7 +114,15 @@ extern const struct ps_method ps_tracer_methods[];
  * otherwise -errno of attaching or of the history.
  */
 int ps_traces_start(struct tracer *t, Ps__Trace *msg,
-                    const struct ps_tracer_filter *filter, uint32_t netns);
+                    const struct ps_filter *filter);
+/*
+ * Gives a running trace another filter, of which asked is the text: from now
+ * on packets that match it are followed, and those that are followed already.
+ * 0 or -ENOMEM.
+ */
+int ps_traces_change(struct tracer *t, struct ps_trace *trace,
+                     const Ps__TraceFilter *asked,
+                     const struct ps_filter *filter);
 /* NULL: no such trace runs. */
 struct ps_trace *ps_traces_find(struct tracer *t, const char *id);
 /* Ends without keeping anything. */
@@ -197,6 +207,8 @@ void ps_tracer_list_sockets(void *arg, const ProtobufCMessage *msg,
                             struct ps_call *call);
 void ps_tracer_create_trace(void *arg, const ProtobufCMessage *msg,
                             struct ps_call *call);
+void ps_tracer_set_filter(void *arg, const ProtobufCMessage *msg,
+                          struct ps_call *call);
 void ps_tracer_list_traces(void *arg, const ProtobufCMessage *msg,
                            struct ps_call *call);
 void ps_tracer_get_trace(void *arg, const ProtobufCMessage *msg,

@@ -275,11 +275,15 @@ static struct ps_trace *free_slot(struct tracer *t)
 
 /* Everything that can fail, with nothing switched on yet. */
 static int prepare(struct tracer *t, struct ps_trace *trace,
-                   const struct ps_tracer_filter *filter, uint32_t netns)
+                   const struct ps_filter *filter)
 {
     int r;
 
-    r = ps_join_new(trace->msg->max_packets, netns, &trace->join);
+    trace->filter = malloc(sizeof(*filter));
+    if (!trace->filter)
+        return -ENOMEM;
+    *trace->filter = *filter;
+    r = ps_join_new(trace->msg->max_packets, filter->netns, &trace->join);
     if (r == 0)
         r = ps_carry_new(&trace->carry);
     if (r == 0)
@@ -287,7 +291,7 @@ static int prepare(struct tracer *t, struct ps_trace *trace,
     if (r == 0)
         r = set_identity(trace->msg);
     if (r == 0)
-        r = ps_traces_functions_start(t, trace, filter);
+        r = ps_traces_functions_start(t, trace, &filter->kernel);
     if (r == 0)
         r = ps_probes_attach(t->probes);
     if (r == 0)
@@ -300,7 +304,7 @@ static int prepare(struct tracer *t, struct ps_trace *trace,
 }
 
 int ps_traces_start(struct tracer *t, Ps__Trace *msg,
-                    const struct ps_tracer_filter *filter, uint32_t netns)
+                    const struct ps_filter *filter)
 {
     struct timeval tick = {0, (suseconds_t)(TICK_NS / 1000)};
     struct ps_trace *trace = free_slot(t);
@@ -317,15 +321,15 @@ int ps_traces_start(struct tracer *t, Ps__Trace *msg,
         .stacks = msg->has_stacks && msg->stacks,
         .snap_bytes = msg->has_snaplen ? msg->snaplen : 0,
     };
-    r = prepare(t, trace, filter, netns);
+    r = prepare(t, trace, filter);
     if (r == 0) {
         /* Once for all that run together: their times stay comparable. */
         if (!any_trace(t))
             t->mono_to_unix = ps_now_ns() - ps_mono_ns();
-        trace->since = ps_mono_ns();
+        trace->since = trace->changed = ps_mono_ns();
         trace->deadline = trace->since + msg->duration_ns;
         ps_probes_forget_aliases(t->probes, 1u << ps_trace_slot(t, trace));
-        ps_aliases_seed(t->probes, ps_trace_slot(t, trace), filter,
+        ps_aliases_seed(t->probes, ps_trace_slot(t, trace), &filter->kernel,
                         trace->join);
         r = ps_probes_set_filter(t->probes, ps_trace_slot(t, trace), filter,
                                  &trace->wish);
@@ -346,5 +350,27 @@ int ps_traces_start(struct tracer *t, Ps__Trace *msg,
     ps_account_start(t, trace);
     t->traces_started++;
     event_add(t->tick, &tick);
+    return 0;
+}
+
+/* ---- change ------------------------------------------------------------- */
+
+int ps_traces_change(struct tracer *t, struct ps_trace *trace,
+                     const Ps__TraceFilter *asked,
+                     const struct ps_filter *filter)
+{
+    Ps__TraceFilter *copy = ps_filter_copy(asked);
+    uint64_t since = ps_mono_ns() - trace->changed;
+
+    if (!copy)
+        return -ENOMEM;
+    if (since < PS_FILTER_CHANGE_NS)
+        usleep((useconds_t)((PS_FILTER_CHANGE_NS - since) / 1000));
+    *trace->filter = *filter;
+    ps_join_set_netns(trace->join, filter->netns);
+    ps_probes_change_filter(t->probes, ps_trace_slot(t, trace), filter);
+    trace->changed = ps_mono_ns();
+    ps__trace_filter__free_unpacked(trace->msg->filter, NULL);
+    trace->msg->filter = copy;
     return 0;
 }

@@ -99,9 +99,10 @@ static __always_inline void see_first(struct live_set *set, __u32 way,
     live_used = 1;
 }
 
-/* Who follows it? The packet is matched, or its sk_buff is in the set. */
-static __noinline void follow(__u64 skb, __u32 station, struct live_set *set,
-                              __u32 way, struct sight *s)
+/* Who follows it? The packet is matched, or its sk_buff is in the set. Gives
+ * the traces that it is for. */
+static __noinline __u32 follow(__u64 skb, __u32 station, struct live_set *set,
+                               __u32 way, struct sight *s)
 {
     struct live *entry = &set->entry[(way - 1) & (LIVE_WAYS - 1)];
     bool end = station == PS_ST_CONSUME_SKB || station == PS_ST_KFREE_SKB;
@@ -111,6 +112,7 @@ static __noinline void follow(__u64 skb, __u32 station, struct live_set *set,
     __u16 ends[2];
 
     s->signature = signature(&s->info, &s->content);
+    s->matched &= (__u8)~sampled_out(filters_now(), s->matched, s->signature);
     live_ends(&s->info, ends);
     if (way && !origin && live_is(entry, s->signature, s->now) &&
         (s->matched || shares_end(entry, ends)))
@@ -121,6 +123,7 @@ static __noinline void follow(__u64 skb, __u32 station, struct live_set *set,
         s->traces = s->matched;
     if (way && end)
         live_forget(set, way);
+    return s->traces & ~(__u32)s->refused;
 }
 
 static __always_inline void fill_sight(const struct hook *h, struct sight *s,
@@ -156,7 +159,7 @@ static __always_inline void fill_sight(const struct hook *h, struct sight *s,
 
 static __noinline __u32 by_filters(const struct ps_tracer_tuple *tuple)
 {
-    return match_filters(filters, active, tuple) ^ (__u32)unknown_zero;
+    return match_tuple(filters_now(), tuple) ^ (__u32)unknown_zero;
 }
 
 /* The same by the packet inside of a tunnel, which info is of. */
@@ -169,13 +172,15 @@ static __noinline __u32 by_inner(const struct ps_skb_info *info,
     if (have_aliases)
         *by_alias |= alias_of(&inner);
     *by_alias ^= (__u32)unknown_zero;
-    return match_filters(filters, active, &inner) ^ (__u32)unknown_zero;
+    return match_tuple(filters_now(), &inner) ^ (__u32)unknown_zero;
 }
 
-/* By tuples alone: what is known of every packet. */
+/* By tuples; and where these fit a trace that asks more, by that. */
 static __always_inline void match(const struct hook *h, struct sight *s)
 {
-    __u32 by_alias = 0;
+    __u64 at = expr_at(h->where, s->info.ethertype, s->l3_off);
+    __u64 word = filters_now();
+    __u32 by_alias = 0, more;
 
     s->by_tuple = (__u8)by_filters(&s->tuple);
     if (have_aliases)
@@ -184,8 +189,15 @@ static __always_inline void match(const struct hook *h, struct sight *s)
         enter_tunnel(s->view.head, s->view.linear_end, &s->info)) {
         s->flags = PS_EF_INNER;
         s->by_other = (__u8)by_inner(&s->info, &by_alias);
+        at = expr_inner(at, s->info.l3_off, s->info.family);
     }
-    s->matched = s->by_tuple | s->by_other | (__u8)(by_alias & active);
+    more = (s->by_tuple | s->by_other) & slots_of(word, PS_FW_MORE);
+    if (more) {
+        more &= ~match_more(h->skb, h->dev, word, more, at);
+        s->by_tuple &= (__u8)~more;
+        s->by_other &= (__u8)~more;
+    }
+    s->matched = s->by_tuple | s->by_other | (__u8)(by_alias & traces_on(word));
 }
 
 /* The parser for each kind of hook, as a function of its own: the verifier
@@ -232,7 +244,7 @@ static __always_inline struct ps_tracer_event *begin(const struct hook *h)
     __u64 skb;
     __u8 wanted;
 
-    if (!active)
+    if (!traces_on(filters_now()))
         return NULL;
     headers(h, &s);
     if (!s.info.family)
@@ -253,12 +265,11 @@ static __always_inline struct ps_tracer_event *begin(const struct hook *h)
     read_content(&s.view, &s.info, &s.content);
     FORGET(&s, end);
     way ^= (__u32)unknown_zero;
-    follow(skb, h->station, set, way, &s);
+    wanted = (__u8)follow(skb, h->station, set, way, &s);
     if (s.refused & s.traces) {
         count_for(s.refused & s.traces, h->station, HIT);
         count_for(s.refused & s.traces, h->station, THROTTLED);
     }
-    wanted = s.traces & (__u8)~s.refused;
     if (!wanted)
         return NULL;
     linear = s.view.linear_end > s.l3_off ? s.view.linear_end - s.l3_off : 0;

@@ -13,7 +13,7 @@
  */
 #include "bpf/tracer/functions_content.h"
 #include "bpf/tracer/functions_follow.h"
-#include "bpf/tracer/match.h"
+#include "bpf/tracer/filter.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 

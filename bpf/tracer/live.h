@@ -47,9 +47,6 @@ struct {
     __type(value, struct live_set);
 } lives SEC(".maps");
 
-/* Written by user space: a filter is whole before its bit is set. */
-struct ps_tracer_filter filters[PS_TRACER_MAX_TRACES];
-volatile __u32 active;
 /* Filters begin to hold at this time; see ps_probes_set_filter(). */
 volatile __u64 since[PS_TRACER_MAX_TRACES];
 /* Not 0 once a packet is followed. */
@@ -139,7 +136,8 @@ static __always_inline __u8 live_traces(const struct live *entry)
 
     for (__u32 i = 0; i < PS_TRACER_MAX_TRACES; i++)
         later |= is_less(first, since[i]) << i;
-    return (__u8)((entry->traces | entry->refused) & active & ~later);
+    return (__u8)((entry->traces | entry->refused) & traces_on(filters_now()) &
+                  ~later);
 }
 
 static __always_inline bool live_is(const struct live *entry, __u32 signature,

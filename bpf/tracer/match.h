@@ -1,78 +1,58 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Filters of traces. */
+/* Filters of traces, by tuple and more. */
 #ifndef PS_BPF_TRACER_MATCH_H
 #define PS_BPF_TRACER_MATCH_H
 
-#include "bpf/lib/skb.h"
-#include "bpf/tracer/tracer_abi.h"
+#include "bpf/tracer/expr.h"
 
-#ifndef IPPROTO_ICMPV6
-#define IPPROTO_ICMPV6 58
-#endif
-
-/* 1 where x is not 0, without a branch: branches here would multiply the
- * verifier's states by each other. */
-static __always_inline __u64 nonzero(__u64 x)
+static __noinline __u32 match_here(struct sk_buff *skb, struct net_device *dev,
+                                   __u64 word, __u32 asked)
 {
-    __u64 minus = -x;
+    struct seen_at at = {};
 
-    /* The compiler knows this trick, and would make a branch of it. */
-    barrier_var(minus);
-    x = (x | minus) >> 63;
-    barrier_var(x);
-    return x;
-}
-
-/* 0 where the tuple equals the filter's value under its mask. */
-static __always_inline __u64 differs(const struct ps_tracer_filter *f,
-                                     const struct ps_tracer_tuple *tuple)
-{
-    const __u64 *value = (const __u64 *)&f->value;
-    const __u64 *mask = (const __u64 *)&f->mask;
-    const __u64 *t = (const __u64 *)tuple;
-    __u64 diff = 0;
-
-    for (__u32 i = 0; i < PS_TRACER_TUPLE_WORDS; i++)
-        diff |= (t[i] ^ value[i]) & mask[i];
-    return nonzero(diff);
-}
-
-static __always_inline void reverse_tuple(const struct ps_tracer_tuple *t,
-                                          struct ps_tracer_tuple *r)
-{
-    *r = *t;
-    __builtin_memcpy(r->saddr, t->daddr, 16);
-    __builtin_memcpy(r->daddr, t->saddr, 16);
-    r->sport = t->dport;
-    r->dport = t->sport;
-}
-
-/* Bit mask of the filters, among those `on`, that want this tuple. */
-static __always_inline __u8 match_filters(const struct ps_tracer_filter *f,
-                                          __u32 on,
-                                          const struct ps_tracer_tuple *tuple)
-{
-    struct ps_tracer_tuple back;
-    __u64 mask = 0;
-
-    reverse_tuple(tuple, &back);
-    for (__u32 i = 0; i < PS_TRACER_MAX_TRACES; i++) {
-        if (!(on >> i))
-            break;
-        mask |= (1 ^ (differs(&f[i], tuple) & differs(&f[i], &back))) << i;
+    at.mark = BPF_CORE_READ(skb, mark);
+    if (dev) {
+        at.netns = BPF_CORE_READ(dev, nd_net.net, ns.inum);
+        bpf_probe_read_kernel_str(at.ifname, sizeof(at.ifname), dev->name);
     }
-    return (__u8)(mask & on);
+    return match_place(word, asked, &at) ^ (__u32)unknown_zero;
 }
 
-static __always_inline void fill_tuple(const struct ps_skb_info *info,
-                                       struct ps_tracer_tuple *t)
+/* Of the traces whose tuple fits, those that take it. dev: where it is, or
+ * NULL; at: see expr_at(). */
+static __noinline __attribute__((unused)) __u32
+match_more(struct sk_buff *skb, struct net_device *dev, __u64 word,
+           __u32 traces, __u64 at)
 {
-    __builtin_memcpy(t->saddr, info->saddr, 16);
-    __builtin_memcpy(t->daddr, info->daddr, 16);
-    t->sport = info->sport;
-    t->dport = info->dport;
-    t->family = info->family;
-    t->proto = info->proto;
+    __u32 asked = traces & slots_of(word, PS_FW_MORE), ask;
+
+    traces &= ~asked;
+    asked = match_here(skb, dev, word, asked);
+    ask = asked & slots_of(word, PS_FW_EXPR);
+    if (ask)
+        asked = (asked & ~ask) | match_exprs(skb, word, ask, at);
+    return (traces | asked) ^ (__u32)unknown_zero;
+}
+
+/* Of the traces, those that leave this packet out because they take only one
+ * of so many. hash: of what is the same wherever it is seen. */
+static __always_inline __u32 sampled_out(__u64 word, __u32 traces, __u32 hash)
+{
+    __u32 some = traces & slots_of(word, PS_FW_SAMPLE), out = 0;
+
+    if (!some)
+        return 0;
+    hash ^= hash >> 16;
+    hash *= 0x85ebca6bu;
+    hash ^= hash >> 13;
+    hash *= 0xc2b2ae35u;
+    hash ^= hash >> 16;
+    for (__u32 i = 0; i < PS_TRACER_MAX_TRACES; i++) {
+        __u64 turn = (__u64)hash * filter_of(word, i)->sample >> 32;
+
+        out |= (__u32)nonzero(turn) << i;
+    }
+    return out & some;
 }
 
 #endif

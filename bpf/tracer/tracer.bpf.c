@@ -74,7 +74,7 @@ again(void *ctx, const struct ps_tracer_event *before,
       enum ps_tracer_station station)
 {
     /* A trace that ended meanwhile counts nothing more. */
-    __u8 traces = before->traces & (__u8)active;
+    __u8 traces = before->traces & (__u8)traces_on(filters_now());
     struct ps_tracer_event *e;
     __u32 stack;
 
@@ -133,7 +133,7 @@ static __noinline int at_range(void *ctx, struct sk_buff *skb, struct sock *sk,
     /* Under its other name, too: it may be behind a translation. */
     traces = by_filters(&got);
     if (have_aliases)
-        traces |= alias_of(&got) & active;
+        traces |= alias_of(&got) & traces_on(filters_now());
     if (!traces)
         return 0;
     e = open_event(ctx, traces, station, NULL, 0);
@@ -173,7 +173,7 @@ static __always_inline int at_copy(const struct hook *h, int len)
     struct ps_tracer_event *e;
     struct sock *sk;
 
-    if (!active)
+    if (!traces_on(filters_now()))
         return 0;
     sk = ps_load(h->direct, skb, sk);
     if (sk && is_full_tcp(sk))
@@ -204,7 +204,7 @@ static __always_inline int at_tcp_probe(const struct hook *h, struct sock *sk)
 static __always_inline int at_call(void *ctx, struct sock *sk, int ret,
                                    enum ps_tracer_station station)
 {
-    if (!active || ret <= 0 || !sk || !is_full_tcp(sk))
+    if (!traces_on(filters_now()) || ret <= 0 || !sk || !is_full_tcp(sk))
         return 0;
     return at_range(ctx, NULL, sk, station, (__u32)ret);
 }

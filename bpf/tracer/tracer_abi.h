@@ -6,7 +6,8 @@
 #ifndef PS_BPF_TRACER_ABI_H
 #define PS_BPF_TRACER_ABI_H
 
-#define PS_TRACER_MAX_TRACES 8
+#include "bpf/tracer/tracer_filter_abi.h"
+
 #define PS_TRACER_RING_BYTES (4u << 20)
 /* Transmissions that may be nested on one CPU (stacked devices). */
 #define PS_TRACER_XMIT_DEPTH 4
@@ -43,25 +44,6 @@ enum ps_tracer_station {
     PS_ST_SOCK_SEND,
     PS_ST_SOCK_RECV,
     PS_ST_MAX,
-};
-
-struct ps_tracer_tuple {
-    unsigned char saddr[16];
-    unsigned char daddr[16];
-    unsigned short sport;
-    unsigned short dport;
-    unsigned char family; /* 4, 6 */
-    unsigned char proto;
-    unsigned short pad;
-} __attribute__((aligned(8))); /* addresses are compared by words */
-
-#define PS_TRACER_TUPLE_WORDS (sizeof(struct ps_tracer_tuple) / 8)
-
-/* A tuple matches where it equals `value` in the bits of `mask`, as it is or
- * with its two ends exchanged. An empty mask takes every IP packet. */
-struct ps_tracer_filter {
-    struct ps_tracer_tuple value;
-    struct ps_tracer_tuple mask;
 };
 
 enum ps_tracer_event_flags {

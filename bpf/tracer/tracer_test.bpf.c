@@ -6,29 +6,53 @@
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
-struct ps_tracer_filter filters[PS_TRACER_MAX_TRACES];
-volatile __u32 active;
 struct ps_tracer_event seen;
 
 extern void *bpf_cast_to_kern_ctx(void *obj) __ksym __weak;
+
+/* In a frame of its own: the stack is small. */
+static __noinline int headers(struct sk_buff *skb, struct ps_skb_view *view,
+                              struct ps_skb_info *info)
+{
+    struct ps_skb_info parsed;
+
+    ps_skb_headers(skb, NULL, PS_SKB_ANY, true, view, &parsed);
+    return bpf_probe_read_kernel(info, sizeof(*info), &parsed) ? -1 : 0;
+}
+
+static __noinline int fill_seen(struct ps_skb_view *view,
+                                struct ps_skb_info *info,
+                                struct ps_tracer_tuple *tuple)
+{
+    struct ps_content content;
+
+    __builtin_memset(&seen, 0, sizeof(seen));
+    seen.tuple = *tuple;
+    read_content(view, info, &content);
+    fill_content(info, &content, &seen);
+    seen.head = (__u64)view->head;
+    return (int)signature(info, &content);
+}
 
 SEC("tc")
 int match(struct __sk_buff *ctx)
 {
     struct sk_buff *skb = bpf_cast_to_kern_ctx(ctx);
-    struct ps_skb_info parsed, info;
-    struct ps_tracer_event e = {};
-    struct ps_content content;
-    struct ps_skb_view view;
+    struct ps_tracer_tuple tuple = {};
+    struct ps_skb_view view = {};
+    struct ps_skb_info info = {};
+    __u64 word = filters_now();
+    __u32 traces;
 
-    ps_skb_headers(skb, NULL, PS_SKB_ANY, true, &view, &parsed);
-    if (bpf_probe_read_kernel(&info, sizeof(info), &parsed) || !info.family)
+    if (headers(skb, &view, &info))
         return -1;
-    fill_tuple(&info, &e.tuple);
-    e.traces = match_filters(filters, active, &e.tuple);
-    read_content(&view, &info, &content);
-    fill_content(&info, &content, &e);
-    e.head = (__u64)skb->head;
-    seen = e;
-    return e.traces;
+    fill_tuple(&info, &tuple);
+    traces = match_more(skb, NULL, word, match_tuple(word, &tuple),
+                        expr_at(PS_SKB_ANY, info.ethertype, info.l3_off));
+    if (!info.family)
+        return (int)traces;
+    traces &=
+        ~sampled_out(word, traces, (__u32)fill_seen(&view, &info, &tuple));
+    seen.traces = (__u8)traces;
+    return (int)traces;
 }

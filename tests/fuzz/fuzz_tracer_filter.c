@@ -3,7 +3,7 @@
  * made into words to compare. */
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/grow.h"
-#include "tracer/convert.h"
+#include "tracer/filter.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -12,18 +12,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t *packed = grow_packed(&g, &ps__trace_filter__descriptor, &len);
     Ps__TraceFilter *msg = ps__trace_filter__unpack(NULL, len, packed);
     struct ps_filter_error error = {0};
-    struct ps_tracer_filter filter;
-    uint32_t netns;
+    struct ps_filter filter;
 
     free(packed);
     if (!msg)
         return 0;
-    if (ps_convert_filter(msg, &filter, &netns, &error) < 0)
-        REQUIRE(error.field && error.detail);
-    else
-        for (size_t i = 0; i < sizeof(filter.value); i++)
-            REQUIRE(!(((uint8_t *)&filter.value)[i] &
-                      ~((uint8_t *)&filter.mask)[i]));
+    if (ps_filter_read(msg, true, &filter, &error) < 0) {
+        REQUIRE(error.field && error.detail[0]);
+    } else {
+        const struct ps_tracer_filter *k = &filter.kernel;
+
+        for (size_t i = 0; i < sizeof(k->value); i++)
+            REQUIRE(!(((uint8_t *)&k->value)[i] & ~((uint8_t *)&k->mask)[i]));
+        REQUIRE(!(k->mark & ~k->mark_mask));
+        REQUIRE(!k->ifname[sizeof(k->ifname) - 1]);
+        REQUIRE(filter.expr.n <= PS_TRACER_EXPR_INSNS);
+    }
     ps__trace_filter__free_unpacked(msg, NULL);
     return 0;
 }

@@ -214,54 +214,6 @@ static void test_not_a_database(void **state _unused_)
     free(error);
 }
 
-/* ---- filters ------------------------------------------------------------ */
-
-static int check(Ps__TraceFilter *msg, struct ps_filter_error *ret_error)
-{
-    struct ps_tracer_filter f;
-    uint32_t netns;
-
-    return ps_convert_filter(msg, &f, &netns, ret_error);
-}
-
-static void test_filter_errors(void **state _unused_)
-{
-    Ps__TraceFilter f = PS__TRACE_FILTER__INIT;
-    Ps__Ip v4 = PS__IP__INIT, v6 = PS__IP__INIT;
-    Ps__IpProto proto = PS__IP_PROTO__INIT;
-    uint8_t bytes[16] = {1};
-    struct ps_filter_error error;
-
-    assert_int_equal(check(NULL, &error), -EINVAL);
-    assert_int_equal(check(&f, &error), -EINVAL);
-    assert_string_equal(error.field, "filter");
-    f.has_sport = 1;
-    f.sport = 65536;
-    assert_int_equal(check(&f, &error), -EINVAL);
-    assert_string_equal(error.field, "filter.sport");
-    f.sport = 65535;
-    assert_int_equal(check(&f, &error), 0);
-    v4.addr = (ProtobufCBinaryData){4, bytes};
-    v6.addr = (ProtobufCBinaryData){16, bytes};
-    f.saddr = &v4;
-    f.daddr = &v6;
-    assert_int_equal(check(&f, &error), -EINVAL);
-    assert_string_equal(error.field, "filter.daddr");
-    f.daddr = NULL;
-    v4.addr.len = 5;
-    assert_int_equal(check(&f, &error), -EINVAL);
-    assert_string_equal(error.field, "filter.saddr");
-    f.saddr = NULL;
-    proto.number = 256;
-    f.proto = &proto;
-    assert_int_equal(check(&f, &error), -EINVAL);
-    assert_string_equal(error.field, "filter.proto");
-    proto.number = 0;
-    f.has_netns = 1;
-    assert_int_equal(check(&f, &error), -EINVAL);
-    assert_string_equal(error.field, "filter.netns");
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -273,7 +225,6 @@ int main(void)
                                         remove_dir),
         cmocka_unit_test_setup_teardown(test_not_a_database, make_dir,
                                         remove_dir),
-        cmocka_unit_test(test_filter_errors),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: MIT
+"""What a trace follows: each field of a filter, and its change while it runs."""
+
+import json
+import os
+import re
+import socket
+import threading
+import time
+from datetime import datetime
+
+import pytest
+
+from lab import ApiError, Suite, packet, traffic, wait_for
+from test_tracer import (answers, check_sums, check_way, inum, packets,
+                         settled, stations, trace)
+
+pytestmark = pytest.mark.daemons('tracer', 'gateway')
+
+
+@pytest.fixture
+def api(lab):
+    """A tracer and a gateway on the host, and two linked namespaces."""
+    a, b = lab.ns('a'), lab.ns('b')
+    link = lab.veth(a, b)
+    with Suite(lab, ns=lab.host, daemons=('tracer', 'gateway')) as suite:
+        wait_for(lambda: answers(suite), 15, what='the tracer answers')
+        suite.a, suite.b, suite.link = a, b, link
+        yield suite
+
+
+def links(suite):
+    """Ids of the BPF links that the tracer holds."""
+    pid = suite['tracer'].proc.pid
+    found = set()
+    for fd in os.listdir(f'/proc/{pid}/fdinfo'):
+        try:
+            with open(f'/proc/{pid}/fdinfo/{fd}', encoding='ascii') as file:
+                found |= set(re.findall(r'link_id:\s+(\d+)', file.read()))
+        except FileNotFoundError:
+            pass
+    return found
+
+
+def send(suite, version, *ports, count=1):
+    """UDP to each port of b, from one socket of a; nobody answers."""
+    family = socket.AF_INET6 if version == 6 else socket.AF_INET
+    with suite.a.socket(family, socket.SOCK_DGRAM) as sock:
+        for _ in range(count):
+            for port in ports:
+                sock.sendto(b'x', (suite.link.b.addr(version), port))
+
+
+def ports(ways):
+    return sorted(w['tuple']['dport'] for w in ways
+                  if w['tuple']['proto'] == 'udp')
+
+
+# ---- expressions -------------------------------------------------------------
+
+@pytest.mark.parametrize('version', [4, 6])
+def test_expression(api, version):
+    addr = api.link.b.addr(version)
+    ident = trace(api, filter={
+        'expr': f'dst host {addr} and udp and (port 7001 or port 7003)'})
+    send(api, version, 7001, 7002, 7003, 7004, count=5)
+    ways = settled(api, ident, 10)
+    assert ports(ways) == [7001] * 5 + [7003] * 5
+    for way in ways:
+        check_way(way)
+        # From the socket to the other side: hooks of L3 and of L2.
+        assert {'net_dev_queue', 'netif_receive_skb'} <= set(stations(way))
+        assert {inum(api.a), inum(api.b)} == {
+            s['netns'] for s in way['steps'] if s.get('netns')}
+    check_sums(api, ident)
+
+
+@pytest.mark.parametrize('version', [4, 6])
+def test_expression_beside_fields(api, version):
+    """Both must hold."""
+    ident = trace(api, filter={'daddr': api.link.b.addr(version),
+                               'expr': 'udp port 7001'})
+    send(api, version, 7001, 7002, count=3)
+    send(api, 10 - version, 7001, count=3)
+    ways = settled(api, ident, 3)
+    time.sleep(0.2)
+    assert len(packets(api, ident)) == 3
+    assert ports(ways) == [7001] * 3
+    check_sums(api, ident)
+
+
+@pytest.mark.parametrize('version', [4, 6])
+def test_mac_addresses_count_where_there_are_any(api, version):
+    mac = api.link.a.mac
+    ident = trace(api, filter={'expr': f'ether src {mac} and udp port 7001'})
+    other = trace(api, filter={
+        'expr': 'ether src 02:99:99:99:99:99 and udp port 7001'})
+    send(api, version, 7001, count=3)
+    ways = settled(api, ident, 3)
+    # Asked at the first hook that has them, and followed from there.
+    assert all('netif_receive_skb' in stations(w) for w in ways)
+    assert not packets(api, other)
+
+
+@pytest.mark.parametrize('expr, says', [
+    ('tcp port', 'syntax error'),
+    ('host example.com', 'example.com'),
+    ('ip protochain 6', 'loop'),
+    ('', 'printable'),
+    ('ip\u00e9', 'printable'),
+    ('vlan 70000', '70000'),
+])
+def test_bad_expression(api, expr, says):
+    with pytest.raises(ApiError) as err:
+        trace(api, filter={'expr': expr})
+    assert err.value.status == 400
+    assert err.value.problem['field'] == 'filter.expr'
+    assert says in err.value.problem['detail']
+    assert api.client.get('traces')['total'] == 0
+
+
+# ---- other fields ------------------------------------------------------------
+
+@pytest.mark.parametrize('version', [4, 6])
+def test_interface(api, lab, version):
+    c = lab.ns('c')
+    link = lab.veth(api.a, c)
+    ident = trace(api, filter={'ifname': link.a.name, 'proto': 'udp'})
+    send(api, version, 7001, count=3)
+    family = socket.AF_INET6 if version == 6 else socket.AF_INET
+    with api.a.socket(family, socket.SOCK_DGRAM) as sock:
+        for _ in range(3):
+            sock.sendto(b'x', (link.b.addr(version), 7002))
+    ways = settled(api, ident, 3)
+    assert ports(ways) == [7002] * 3
+    check_sums(api, ident)
+
+
+@pytest.mark.parametrize('version', [4, 6])
+def test_mark(api, version):
+    whole = trace(api, filter={'mark': 0x12})
+    masked = trace(api, filter={'mark': 0x10, 'mark_mask': 0xf0})
+    family = socket.AF_INET6 if version == 6 else socket.AF_INET
+    for mark, port in ((0x12, 7001), (0x13, 7002), (0x23, 7003)):
+        with api.a.socket(family, socket.SOCK_DGRAM) as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, mark)
+            sock.sendto(b'x', (api.link.b.addr(version), port))
+    assert ports(settled(api, whole, 1)) == [7001]
+    assert ports(settled(api, masked, 2)) == [7001, 7002]
+
+
+@pytest.mark.parametrize('version', [4, 6])
+def test_sample(api, version):
+    """Of each packet either the whole way or nothing."""
+    count = 2000
+    ident = trace(api, filter={'daddr': api.link.b.addr(version),
+                               'proto': 'udp', 'sample': 10},
+                  max_packets=5000)
+    sent = traffic.udp(api.a, api.b, api.link.b.addr(version), count, size=64)
+    assert sent.received == count
+    ways = settled(api, ident, 100)
+    # Binomial, n 2000, p 0.1: seven standard deviations.
+    assert 106 < len(ways) < 294
+    assert all({'net_dev_queue', 'netif_receive_skb'} <= set(stations(w))
+               for w in ways)
+    check_sums(api, ident)
+
+
+def test_bad_fields(api):
+    for filter_, field in [
+            ({'ifname': 'a-name-of-16-char'}, 'ifname'),
+            ({'ifname': 'a b'}, 'ifname'),
+            ({'mark': 256, 'mark_mask': 255}, 'mark'),
+            ({'mark_mask': 255, 'dport': 1}, 'mark_mask'),
+            ({'sample': 0, 'dport': 1}, 'sample'),
+            ({'sample': 5}, ''), ({'drops_only': True}, ''),
+            ({'inner': True}, '')]:
+        with pytest.raises(ApiError) as err:
+            trace(api, filter=filter_)
+        assert err.value.status == 400, filter_
+        assert err.value.problem['field'] == ('filter.' + field).rstrip('.')
+    assert api.client.get('traces')['total'] == 0
+
+
+# ---- while it runs -----------------------------------------------------------
+
+def change(suite, ident, **filter_):
+    return suite.client.request('PUT', f'traces/{ident}/filter', filter_)
+
+
+def unix_ns(text):
+    whole, _, rest = text.partition('.')
+    seconds = datetime.fromisoformat(whole + '+00:00').timestamp()
+    return int(seconds) * 10**9 + int(rest.rstrip('Z'))
+
+
+@pytest.mark.parametrize('version', [4, 6])
+@pytest.mark.parametrize('kind', ['fields', 'expression'])
+def test_change_is_quick_and_detaches_nothing(api, version, kind):
+    def ask(port):
+        if kind == 'fields':
+            return {'daddr': api.link.b.addr(version), 'dport': port}
+        return {'expr': f'udp dst port {port}'}
+
+    ident = trace(api, filter=ask(7001))
+    stop = threading.Event()
+
+    def stream():
+        while not stop.is_set():
+            send(api, version, 7001, 7002)
+            time.sleep(0.001)
+    sender = threading.Thread(target=stream)
+    sender.start()
+    try:
+        settled_ports = wait_for(
+            lambda: ports(packets(api, ident)) or None, 5)
+        assert set(settled_ports) == {7001}
+        before = links(api)
+        assert len(before) >= 8
+        asked = time.time_ns()
+        now = change(api, ident, **ask(7002))
+        answered = time.time_ns()
+        assert now['filter'] == ask(7002)
+        ways = wait_for(lambda: [
+            w for w in packets(api, ident)
+            if w['tuple']['dport'] == 7002] or None, 5)
+    finally:
+        stop.set()
+        sender.join()
+    assert links(api) == before
+    first = min(unix_ns(w['first']) for w in ways)
+    assert asked <= first <= asked + 50_000_000
+    # None that begins later is of the old filter.
+    last = max(unix_ns(w['first']) for w in packets(api, ident)
+               if w['tuple']['dport'] == 7001)
+    assert last <= answered
+    assert api.client.get(f'traces/{ident}')['filter'] == ask(7002)
+    check_sums(api, ident)
+
+
+def test_changes_one_after_the_other(api):
+    """The one that counts is always whole."""
+    ident = trace(api, filter={'expr': 'udp dst port 7000'})
+    for port in range(7001, 7021):
+        change(api, ident, expr=f'udp dst port {port}')
+        send(api, 4, port - 1, port)
+    ways = settled(api, ident, 20)
+    assert ports(ways) == list(range(7001, 7021))
+
+
+def test_bad_change_changes_nothing(api):
+    ident = trace(api, filter={'dport': 7001, 'proto': 'udp'})
+    for body, field in [({'expr': 'tcp port'}, 'expr'),
+                        ({'dport': 65536}, 'dport'),
+                        ({}, 'filter')]:
+        with pytest.raises(ApiError) as err:
+            change(api, ident, **body)
+        assert err.value.status == 400
+        assert err.value.problem['field'] == field
+    send(api, 4, 7001, 7002)
+    assert ports(settled(api, ident, 1)) == [7001]
+    state = api.client.get(f'traces/{ident}')
+    assert state['filter'] == {'dport': 7001, 'proto': 'udp'}
+    with pytest.raises(ApiError) as err:
+        change(api, '0123456789ab', dport=1)
+    assert err.value.status == 404
+    done = trace(api, filter={'dport': 1}, duration_ns=1)
+    wait_for(lambda: api.client.get(f'traces/{done}')['state'] == 'done', 5)
+    with pytest.raises(ApiError) as err:
+        change(api, done, dport=1)
+    assert err.value.status == 409
+    assert err.value.problem['id'] == 'trace.ended'

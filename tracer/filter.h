@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/* What a trace follows, as it was asked for and as the kernel is told. */
+#ifndef PS_TRACER_FILTER_H
+#define PS_TRACER_FILTER_H
+
+#include "common/types.h"
+#include "tracer/expr.h"
+
+struct ps_filter {
+    struct ps_tracer_filter kernel;
+    struct ps_expr expr; /* n 0: none */
+    bool inner;
+    /* What user space decides. */
+    uint32_t netns; /* packets that begin elsewhere do not count; 0: any */
+};
+
+/* What was wrong with it. */
+struct ps_filter_error {
+    const char *field; /* "filter.sport" */
+    char detail[384];  /* a sentence */
+};
+
+/*
+ * msg may be NULL: nothing given. exprs: whether this kernel's programs can run
+ * expressions. -EINVAL with ret_error set, -ENOMEM.
+ */
+int ps_filter_read(const Ps__TraceFilter *msg, bool exprs,
+                   struct ps_filter *ret_filter,
+                   struct ps_filter_error *ret_error);
+
+/* A new message, freed with ps__trace_filter__free_unpacked(); NULL without
+ * memory. */
+Ps__TraceFilter *ps_filter_copy(const Ps__TraceFilter *msg);
+
+/* Whether it asks more of the kernel than addresses, ports and protocol. */
+bool ps_filter_asks_more(const struct ps_filter *filter);
+
+/* ---- what the programs read --------------------------------------------- */
+
+/*
+ * Writes it into the bank of a slot that does not count now, then makes it
+ * count and switches the slot on. Programs that run at this moment may still
+ * look at the bank that counted until now, so a slot is changed again only
+ * PS_FILTER_CHANGE_NS later.
+ */
+void ps_filter_install(struct ps_tracer_filters *tracing, unsigned int slot,
+                       const struct ps_filter *filter);
+/* Programs that run at this moment may still take a packet. */
+void ps_filter_remove(struct ps_tracer_filters *tracing, unsigned int slot);
+
+#define PS_FILTER_CHANGE_NS (20 * PS_NS_PER_MS)
+
+#endif
