@@ -128,7 +128,9 @@ function ServiceCard({ service }: { service: ServiceStatus }) {
       </header>
       {service.state === 'down' && <Down service={service} />}
       {service.state !== 'down' && service.reason !== undefined && (
-        <Notice kind="warn">{service.reason}</Notice>
+        <Notice kind={service.state === 'standby' ? 'info' : 'warn'}>
+          {service.reason}
+        </Notice>
       )}
       <Facts
         items={[

@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: MIT
 import { ActionIcon, Popover } from '@mantine/core'
-import { Suspense, useState, useSyncExternalStore } from 'react'
-import { NavLink, Outlet, useNavigation } from 'react-router'
+import {
+  Suspense,
+  useEffect,
+  useRef,
+  useState,
+  useSyncExternalStore,
+} from 'react'
+import { NavLink, Outlet, useLocation, useNavigation } from 'react-router'
 import { useAuth, useCan } from '../auth/session'
 import { EventsDrawer } from '../events/drawer'
 import { useEvents } from '../events/context'
@@ -29,6 +35,14 @@ const ADMIN_PAGES = ['tokens', 'audit'] as const satisfies readonly IconName[]
 export function Shell() {
   const { t } = useI18n()
   const navigation = useNavigation()
+  const nav = useRef<HTMLElement>(null)
+  const { pathname } = useLocation()
+  // On a narrow screen the pages stand in a row that scrolls.
+  useEffect(() => {
+    nav.current
+      ?.querySelector('.active')
+      ?.scrollIntoView({ block: 'nearest', inline: 'nearest' })
+  }, [pathname])
   const pages = useCan('admin') ? [...PAGES, ...ADMIN_PAGES] : PAGES
   return (
     <div className="ps-shell">
@@ -43,7 +57,7 @@ export function Shell() {
         <Bell />
         <UserMenu />
       </header>
-      <nav className="ps-nav" aria-label={t('nav.label')}>
+      <nav ref={nav} className="ps-nav" aria-label={t('nav.label')}>
         {pages.map((page) => (
           <NavLink key={page} to={`/${page}`}>
             <Icon name={page} />
