@@ -32,7 +32,8 @@ OUT_OF_REACH = frozenset((
     # Known to other tests: whole rulesets, expired tokens, much traffic.
     'rule.too_many', 'ruleset.generation_conflict', 'auth.too_many',
     'token.too_many', 'gateway.store', 'audit.not_writable',
-    'audit.not_recorded', 'request.rate', 'stream.too_many',
+    'audit.not_recorded', 'request.answer_lost', 'request.outcome_unknown',
+    'request.rate', 'stream.too_many',
     'stream.too_many_of_client',
 ))
 

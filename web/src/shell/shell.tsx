@@ -37,11 +37,14 @@ export function Shell() {
   const navigation = useNavigation()
   const nav = useRef<HTMLElement>(null)
   const { pathname } = useLocation()
-  // On a narrow screen the pages stand in a row that scrolls.
+  // On a narrow screen the pages stand in a row that scrolls. By its position:
+  // scrollIntoView() would also move where the Tab key starts from.
   useEffect(() => {
-    nav.current
-      ?.querySelector('.active')
-      ?.scrollIntoView({ block: 'nearest', inline: 'nearest' })
+    const row = nav.current
+    const active = row?.querySelector('.active')?.getBoundingClientRect()
+    if (!row || !active) return
+    const { left, width } = row.getBoundingClientRect()
+    row.scrollLeft += active.left - left - (width - active.width) / 2
   }, [pathname])
   const pages = useCan('admin') ? [...PAGES, ...ADMIN_PAGES] : PAGES
   return (
