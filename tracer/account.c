@@ -5,6 +5,10 @@
 #include "common/json.h"
 #include "tracer/tracer.h"
 
+#define QUIET_NS (2 * PS_NS_PER_S)
+/* Between two looks at the counters. */
+#define LOOK_NS (250 * PS_NS_PER_MS)
+
 /* Names of what did not become a step; NULL: it did. */
 static const struct {
     const char *id;
@@ -15,6 +19,7 @@ static const struct {
     [PS_JOIN_AMBIGUOUS] = {"join_ambiguous", "steps"},
     [PS_JOIN_NO_PACKET] = {"join_no_packet", "steps"},
     [PS_JOIN_OTHER_NETNS] = {"other_netns", "steps"},
+    [PS_JOIN_OTHER_BYTES] = {"other_bytes", "steps"},
 };
 
 /* ---- as it is now ------------------------------------------------------- */
@@ -222,6 +227,23 @@ void ps_account_add_up(struct tracer *t, const struct ps_trace *trace)
     t->steps += count_results(t, trace, PS_JOIN_STEP);
     for (size_t i = 0; i < PS_JOIN_RESULTS; i++)
         t->lost[i] += count_results(t, trace, (enum ps_join_result)i);
+}
+
+bool ps_account_is_quiet(struct tracer *t, struct ps_trace *trace, uint64_t now)
+{
+    struct ps_probe_count counts[PS_ST_MAX] = {0}, sum;
+    struct ps_fn_count calls;
+
+    if (now - trace->looked < LOOK_NS)
+        return false;
+    trace->looked = now;
+    read_counts(t, trace, counts, &calls);
+    sum_up(counts, &sum);
+    if (sum.count.hits != trace->hits || !trace->quiet) {
+        trace->hits = sum.count.hits;
+        trace->quiet = now;
+    }
+    return now - trace->quiet >= QUIET_NS;
 }
 
 /* ---- cost --------------------------------------------------------------- */

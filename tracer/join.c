@@ -30,6 +30,8 @@ int ps_join_new(uint32_t max_packets, uint32_t netns, struct ps_join **ret_join)
     if (!j->ways || !j->buckets || !j->by_id)
         return -ENOMEM;
     memset(j->buckets, 0xff, 3 * buckets * sizeof(*j->buckets));
+    for (size_t i = 0; i < PS_JOIN_MAX_CPUS; i++)
+        j->ends[i].way = PS_JOIN_NONE;
     j->by_skb = j->buckets;
     j->by_content = j->buckets + buckets;
     j->by_flow = j->buckets + 2 * buckets;
@@ -116,6 +118,8 @@ enum ps_join_result ps_join_append(struct ps_join *j, uint32_t way,
     /* A call returns when its packet has long gone on. */
     if (e->netns && e->station != PS_ST_SOCK_SEND)
         w->netns = e->netns;
+    if (e->time > j->moved)
+        j->moved = e->time;
     if (w->foreign)
         return PS_JOIN_OTHER_NETNS;
     j->last = way;
@@ -154,6 +158,24 @@ enum ps_join_result ps_join_append(struct ps_join *j, uint32_t way,
     return PS_JOIN_STEP;
 }
 
+/* Its next events are known by the kernel's number. A TCP packet's buffer may
+ * hold others later: it is looked for each time. */
+static enum ps_join_result leave_out(struct ps_join *j,
+                                     const struct ps_tracer_event *e)
+{
+    if (e->id && ps_join_tuple(e)->proto != IPPROTO_TCP)
+        *ps_join_bucket_left_out(j, e->id) = e->id;
+    return PS_JOIN_PACKET_LIMIT;
+}
+
+static bool is_left_out(struct ps_join *j, const struct ps_tracer_event *e)
+{
+    if (j->n_packets < j->max_packets)
+        return false;
+    return (e->id && *ps_join_bucket_left_out(j, e->id) == e->id) ||
+           e->time > j->moved + PS_JOIN_CLOSED_NS;
+}
+
 static enum ps_join_result start_way(struct ps_join *j,
                                      const struct ps_tracer_event *e, bool open)
 {
@@ -167,7 +189,7 @@ static enum ps_join_result start_way(struct ps_join *j,
                                               : PS_JOIN_NO_PACKET;
     if (!open || way == j->max_ways ||
         (!foreign && j->n_packets == j->max_packets))
-        return PS_JOIN_PACKET_LIMIT;
+        return leave_out(j, e);
     w = &j->ways[j->n_ways++];
     *w = (struct ps_way){.first = *e,
                          .skb = e->skb,
@@ -219,6 +241,9 @@ static enum ps_join_result place(struct ps_join *j,
 
     if (e->flags & PS_EF_NAT)
         ps_join_learn(j, &e->tuple, &e->other);
+    if (is_left_out(j, e))
+        return e->flags & PS_EF_RANGE ? PS_JOIN_OTHER_BYTES
+                                      : PS_JOIN_PACKET_LIMIT;
     if (e->flags & PS_EF_RANGE)
         return ps_join_reader(j, e);
     if (is_origin(e))
@@ -230,12 +255,29 @@ static enum ps_join_result place(struct ps_join *j,
         return join_one(j, way, e, false);
     n = ps_join_find_content(j, e, &way);
     if (n > 1)
+        way = ps_join_find_copied(j, e);
+    if (n > 1 && way == PS_JOIN_NONE)
         return PS_JOIN_AMBIGUOUS;
-    if (n == 1)
+    if (n)
         return join_one(j, way, e, true);
     if (ps_join_range(j, e, &result) || ps_join_part(j, e, &result))
         return result;
     return start_way(j, e, open);
+}
+
+static void note_end(struct ps_join *j, const struct ps_tracer_event *e,
+                     enum ps_join_result result)
+{
+    if (e->cpu >= PS_JOIN_MAX_CPUS)
+        return;
+    j->ends[e->cpu] = (struct ps_join_end){
+        .time = e->time,
+        .way = result == PS_JOIN_STEP && e->station == PS_ST_CONSUME_SKB &&
+                       !j->steps[j->n_steps - 1].inferred
+                   ? j->last
+                   : PS_JOIN_NONE,
+        .lost = e->lost,
+    };
 }
 
 enum ps_join_result ps_join_add(struct ps_join *j,
@@ -247,6 +289,7 @@ enum ps_join_result ps_join_add(struct ps_join *j,
     if (ps_station_get(event->station) &&
         (event->tuple.family == 4 || event->tuple.family == 6))
         result = place(j, event, open);
+    note_end(j, event, result);
     j->results[result]++;
     return result;
 }

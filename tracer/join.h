@@ -26,8 +26,17 @@
 #define PS_JOIN_MAX_PACKETS 10000u
 #define PS_JOIN_WAY_STEPS   1024u
 #define PS_JOIN_MAX_STEPS   (1u << 19)
-/* Packets of one flow that are looked through for a sequence range. */
+/* Packets of one flow that are looked through for a sequence range, or for a
+ * content. */
 #define PS_JOIN_MAX_SCAN 4096u
+/* Once there are as many packets as asked for, and none of them moved for so
+ * long, nothing more is joined: all else is beyond the limit. */
+#define PS_JOIN_CLOSED_NS PS_NS_PER_S
+
+/* A buffer's copy is seen on the same CPU so shortly after its end; and of so
+ * many CPUs the last end is known. */
+#define PS_JOIN_COPY_NS  PS_NS_PER_MS
+#define PS_JOIN_MAX_CPUS 1024u
 
 /* Tuples on the sides of translations: of one connection, and of all. */
 #define PS_JOIN_MAX_NAMES 8u
@@ -56,6 +65,14 @@ struct ps_step {
     char ifname[16];
 };
 
+/* Bytes of a stream that calls of one kind have told of. */
+enum ps_join_told {
+    PS_JOIN_TOLD_SENT,
+    PS_JOIN_TOLD_COPIED,
+    PS_JOIN_TOLD_READ,
+    PS_JOIN_TOLD,
+};
+
 struct ps_way {
     struct ps_tracer_event first; /* content and identity as first seen */
     uint64_t skb, head;           /* where it is now */
@@ -69,6 +86,7 @@ struct ps_way {
     bool foreign;
     /* Sockets that sent and received it. */
     struct ps_sock_key sender, receiver;
+    uint32_t told[PS_JOIN_TOLD];                /* of its bytes */
     uint32_t next_skb, next_content, next_flow; /* older ones, same bucket */
 };
 
@@ -80,6 +98,7 @@ enum ps_join_result {
     PS_JOIN_AMBIGUOUS,    /* more than one packet fits */
     PS_JOIN_NO_PACKET,    /* its packet's beginning was not seen */
     PS_JOIN_OTHER_NETNS,  /* of a packet from another namespace */
+    PS_JOIN_OTHER_BYTES,  /* of a stream, of which it has no packet */
     PS_JOIN_RESULTS,
 };
 

@@ -14,6 +14,16 @@ struct ps_join_id {
     uint32_t way;
 };
 
+/* The newest event of a CPU, where it was the end of a packet's buffer. */
+struct ps_join_end {
+    uint64_t time;
+    uint32_t way; /* PS_JOIN_NONE: it was another event */
+    uint8_t lost;
+};
+
+/* Packets beyond the limit, by the kernel's number for them. */
+#define PS_JOIN_LEFT_OUT 1024u
+
 struct ps_join {
     uint32_t max_packets, netns;
     struct ps_way *ways;
@@ -29,7 +39,10 @@ struct ps_join {
     uint64_t links_full;
     uint32_t n_to_cut; /* packets that began as several datagrams */
     uint64_t results[PS_JOIN_RESULTS];
-    uint32_t last; /* way of the newest step; see ps_join_sight() */
+    uint32_t last;  /* way of the newest step; see ps_join_sight() */
+    uint64_t moved; /* time of the newest step */
+    struct ps_join_end ends[PS_JOIN_MAX_CPUS];
+    uint64_t left_out[PS_JOIN_LEFT_OUT]; /* 0: none */
 };
 
 /* The tuple that its content belongs to: the innermost one. */
@@ -54,12 +67,14 @@ uint32_t *ps_join_bucket_flow(const struct ps_join *j,
 bool ps_join_in_window(const struct ps_way *w, const struct ps_tracer_event *e);
 bool ps_join_repeats(const struct ps_join *j, const struct ps_way *w,
                      const struct ps_tracer_event *e);
+uint64_t *ps_join_bucket_left_out(struct ps_join *j, uint64_t id);
 /* By the kernel's number; by the buffer. PS_JOIN_NONE: no packet. */
 uint32_t ps_join_find_id(const struct ps_join *j,
                          const struct ps_tracer_event *e);
 uint32_t ps_join_find_identity(const struct ps_join *j,
                                const struct ps_tracer_event *e);
-/* Number of packets that fit by content; ret_way is one of them. */
+/* Number of packets that fit by content, 2: more than one, or more than could
+ * be looked through; ret_way is one of them. */
 unsigned int ps_join_find_content(const struct ps_join *j,
                                   const struct ps_tracer_event *e,
                                   uint32_t *ret_way);
@@ -68,6 +83,11 @@ void ps_join_keep_id(struct ps_join *j, uint32_t way,
 enum ps_join_result ps_join_append(struct ps_join *j, uint32_t way,
                                    const struct ps_tracer_event *e,
                                    bool inferred);
+
+/* Of the packets that fit by content, the one whose buffer ended on this CPU
+ * just before this new one came: it is its copy. PS_JOIN_NONE: none did. */
+uint32_t ps_join_find_copied(const struct ps_join *j,
+                             const struct ps_tracer_event *e);
 
 /* Bytes of a stream given to its reader. */
 enum ps_join_result ps_join_reader(struct ps_join *j,

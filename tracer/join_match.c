@@ -57,6 +57,11 @@ uint32_t *ps_join_bucket_flow(const struct ps_join *j,
     return &j->by_flow[ps_join_hash_tuple(tuple) & j->mask];
 }
 
+uint64_t *ps_join_bucket_left_out(struct ps_join *j, uint64_t id)
+{
+    return &j->left_out[mix(0, id) % PS_JOIN_LEFT_OUT];
+}
+
 /* ---- does it fit? ------------------------------------------------------- */
 
 /* What neither a translation nor a tunnel changes. */
@@ -161,25 +166,45 @@ uint32_t ps_join_find_identity(const struct ps_join *j,
     return PS_JOIN_NONE;
 }
 
-/* Number of packets that fit by content; ret_way is the last one found. */
 unsigned int ps_join_find_content(const struct ps_join *j,
                                   const struct ps_tracer_event *e,
                                   uint32_t *ret_way)
 {
     const struct ps_tracer_tuple *names[PS_JOIN_MAX_NAMES];
     unsigned int n = 0, n_names = ps_join_names(j, ps_join_tuple(e), names);
+    uint32_t scanned = 0;
     const struct ps_way *w;
 
     for (unsigned int k = 0; k < n_names; k++) {
         for (uint32_t i = *ps_join_bucket_content(j, names[k], e);
              i != PS_JOIN_NONE; i = w->next_content) {
             w = &j->ways[i];
+            if (scanned++ == PS_JOIN_MAX_SCAN)
+                return 2;
             if (memcmp(ps_join_tuple(&w->first), names[k], sizeof(*names[k])) ||
                 !fits(j, w, e))
                 continue;
             *ret_way = i;
-            n++;
+            if (++n > 1)
+                return n;
         }
     }
     return n;
+}
+
+/* A copy is made of a packet that ends with it, and nothing was lost between
+ * the two: the one is told of right before the other. */
+uint32_t ps_join_find_copied(const struct ps_join *j,
+                             const struct ps_tracer_event *e)
+{
+    const struct ps_join_end *end;
+
+    if (e->cpu >= PS_JOIN_MAX_CPUS || !(e->flags & PS_EF_FIRST))
+        return PS_JOIN_NONE;
+    end = &j->ends[e->cpu];
+    if (end->way == PS_JOIN_NONE || !e->lost || end->lost != e->lost ||
+        e->time - end->time > PS_JOIN_COPY_NS ||
+        !fits(j, &j->ways[end->way], e))
+        return PS_JOIN_NONE;
+    return end->way;
 }

@@ -18,6 +18,15 @@ static bool overlaps(uint32_t a, uint32_t a_len, uint32_t b, uint32_t b_len)
            (int32_t)(b - a) < (int32_t)a_len;
 }
 
+/* How many of b are in a, too; they overlap. */
+static uint32_t common(uint32_t a, uint32_t a_len, uint32_t b, uint32_t b_len)
+{
+    int64_t from = (int32_t)(a - b), to = from + a_len;
+
+    from = from < 0 ? 0 : from;
+    return (uint32_t)((to < b_len ? to : b_len) - from);
+}
+
 static bool contains(uint32_t a, uint32_t a_len, uint32_t b, uint32_t b_len)
 {
     int32_t off = (int32_t)(b - a);
@@ -45,16 +54,26 @@ static bool related(enum relation relation, const struct ps_way *w,
     return contains(seq, len, e->seq, e->payload);
 }
 
+static enum ps_join_told told_by(const struct ps_tracer_event *e)
+{
+    if (e->station == PS_ST_SOCK_SEND)
+        return PS_JOIN_TOLD_SENT;
+    return e->station == PS_ST_SOCK_RECV ? PS_JOIN_TOLD_READ
+                                         : PS_JOIN_TOLD_COPIED;
+}
+
 /* A reader may come late, but only where the packet has come; a writer is told
- * when its packets may be far already. */
+ * when its packets may be far already. Each byte is written and read once: the
+ * next that has its number is of a packet 4 GiB later. */
 static bool may_be(const struct ps_join *j, const struct ps_way *w,
                    const struct ps_tracer_event *e, enum relation relation)
 {
     if (w->dropped || !w->first.payload || !related(relation, w, e))
         return false;
     if (relation == OVERLAPS)
-        return e->netns ==
-               (e->station == PS_ST_SOCK_SEND ? w->first.netns : w->netns);
+        return w->told[told_by(e)] < w->first.payload &&
+               e->netns ==
+                   (e->station == PS_ST_SOCK_SEND ? w->first.netns : w->netns);
     return ps_join_in_window(w, e) && !ps_join_repeats(j, w, e);
 }
 
@@ -105,10 +124,13 @@ static enum ps_join_result append_all(struct ps_join *j,
     enum ps_join_result result = PS_JOIN_AMBIGUOUS, one;
 
     for (uint32_t i = 0; i < found->n; i++) {
-        const struct ps_way *w = &j->ways[found->ways[i]];
+        struct ps_way *w = &j->ways[found->ways[i]];
 
         if (is_ambiguous(j, found, i))
             continue;
+        if (e->flags & PS_EF_RANGE)
+            w->told[told_by(e)] +=
+                common(e->seq, e->payload, w->first.seq, w->first.payload);
         one = ps_join_append(j, found->ways[i], e,
                              w->skb != e->skb || w->head != e->head);
         if (result != PS_JOIN_STEP)
@@ -123,7 +145,7 @@ enum ps_join_result ps_join_reader(struct ps_join *j,
     struct found found;
 
     find(j, e, OVERLAPS, &found);
-    return found.n ? append_all(j, e, &found) : PS_JOIN_NO_PACKET;
+    return found.n ? append_all(j, e, &found) : PS_JOIN_OTHER_BYTES;
 }
 
 bool ps_join_range(struct ps_join *j, const struct ps_tracer_event *e,

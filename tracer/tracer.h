@@ -38,8 +38,6 @@ struct tracer_config {
 enum ps_trace_phase {
     PS_TRACE_FREE,
     PS_TRACE_RUNNING,
-    /* It has its packets; the last of their steps may still come. */
-    PS_TRACE_FULL,
     /* Switched off; programs that were running end within moments. */
     PS_TRACE_ENDING,
     /* Its last ways go to the history. */
@@ -65,6 +63,9 @@ struct ps_trace {
     uint64_t cpu_before;           /* budget's, at its start */
     struct ps_filter *filter;      /* in force */
     uint64_t changed; /* when it came into force; CLOCK_MONOTONIC */
+    /* All hits when they were last looked at, and then; and since when there
+     * were so many. See ps_account_is_quiet(). */
+    uint64_t hits, looked, quiet;
 };
 
 struct tracer {
@@ -164,6 +165,12 @@ unsigned int ps_trace_slot(const struct tracer *t,
 /* A trace has begun; adds up when it has ended. */
 void ps_account_start(struct tracer *t, struct ps_trace *trace);
 void ps_account_add_up(struct tracer *t, const struct ps_trace *trace);
+/*
+ * Whether nothing was hit for two seconds. So long a trace that has all its
+ * packets goes on, for what it was asked about is counted to its end.
+ */
+bool ps_account_is_quiet(struct tracer *t, struct ps_trace *trace,
+                         uint64_t now);
 /* Every few milliseconds while one runs; and when none runs any more. */
 void ps_account_tick(struct tracer *t, uint64_t now);
 void ps_account_rest(struct tracer *t);

@@ -7,7 +7,6 @@
 #include "tracer/tracer.h"
 
 #define TICK_NS   (10 * PS_NS_PER_MS)
-#define FULL_NS   (100 * PS_NS_PER_MS)
 #define ENDING_NS (20 * PS_NS_PER_MS)
 /* Between two tries to write. */
 #define UNSAVED_NS PS_NS_PER_S
@@ -89,6 +88,11 @@ void ps_traces_discard(struct tracer *t, struct ps_trace *trace)
 
 /* ---- the clock ---------------------------------------------------------- */
 
+static bool is_full(const struct ps_trace *trace)
+{
+    return ps_join_packets(trace->join) == trace->msg->max_packets;
+}
+
 static void on_event(void *arg, struct ps_tracer_event *event,
                      const struct ps_event_more *more)
 {
@@ -103,32 +107,26 @@ static void on_event(void *arg, struct ps_tracer_event *event,
             continue;
         trace->delivered[event->station % PS_ST_MAX]++;
         event->stack = ps_carry_put_stack(trace->carry, more->stack, stack);
-        event->bytes = ps_carry_put_bytes(
-            trace->carry, more->bytes,
-            bytes < trace->wish.snap_bytes ? bytes : trace->wish.snap_bytes);
+        event->bytes = is_full(trace)
+                           ? 0 /* they are of a packet that is not kept */
+                           : ps_carry_put_bytes(trace->carry, more->bytes,
+                                                bytes < trace->wish.snap_bytes
+                                                    ? bytes
+                                                    : trace->wish.snap_bytes);
         ps_join_add(trace->join, event, true);
     }
 }
 
 static void advance(struct tracer *t, struct ps_trace *trace, uint64_t now)
 {
-    bool full = trace->join &&
-                ps_join_packets(trace->join) == trace->msg->max_packets;
-
     switch (trace->phase) {
     case PS_TRACE_FREE:
         return;
     case PS_TRACE_RUNNING:
         ps_keep_settled(t, trace, now);
-        if (now >= trace->deadline) {
+        if (now >= trace->deadline)
             switch_off(t, trace, "duration", now);
-        } else if (full) {
-            trace->phase = PS_TRACE_FULL;
-            trace->since = now;
-        }
-        return;
-    case PS_TRACE_FULL:
-        if (now - trace->since >= FULL_NS)
+        else if (is_full(trace) && ps_account_is_quiet(t, trace, now))
             switch_off(t, trace, "packets", now);
         return;
     case PS_TRACE_ENDING:

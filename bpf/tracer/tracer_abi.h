@@ -95,7 +95,9 @@ struct ps_tracer_event {
     unsigned char station;
     unsigned char traces; /* bit mask of those that it is for */
     unsigned char tcp_flags;
-    unsigned char pad;
+    /* 1 + records that this CPU found no room for before, modulo 255: between
+     * two of its events with the same number, none was lost. 0: not said. */
+    unsigned char lost;
     char ifname[16];
     /* How many of them follow; user space, once it has put these away, keeps
      * here where they are (0: nowhere). */

@@ -400,6 +400,28 @@ def test_packet_limit_ends_it(api):
     assert paged == kept
 
 
+@pytest.mark.parametrize('version', [4, 6])
+def test_packets_beyond_the_limit_are_counted(api, version):
+    """A trace that has its packets counts what else matches."""
+    addr = api.link.b.addr(version)
+    ident = trace(api, filter={'daddr': addr, 'proto': 'udp'},
+                  max_packets=10)
+    sent = sum(traffic.udp(api.a, api.b, addr, 300, size=64).sent
+               for _ in range(3))
+    state = wait_for(lambda: (lambda s: s if s['state'] == 'done' else None)(
+        api.client.get(f'traces/{ident}')), 10)
+    assert state['end_reason'] == 'packets' and state['packets'] == 10
+    assert len(packets(api, ident)) == 10
+    check_sums(api, ident)
+    probes = {p['probe']: p for p in state['probes']}
+    for name in ('net_dev_start_xmit', 'netif_receive_skb'):
+        assert probes[name]['hits'] == sent == 900
+    for probe in state['probes']:
+        assert probe['hits'] == sum(
+            count for key, count in probe.items()
+            if key not in ('probe', 'hits')), probe
+
+
 def test_duration_ends_it_and_nothing_is_left(api):
     before = programs(api)
     ident = trace(api, filter={'dport': 1}, duration_ns=200_000_000)

@@ -13,6 +13,7 @@ import threading
 from dataclasses import dataclass, field
 
 from . import traffic
+from .net import Iface
 from .suite import Daemon
 from .wait import SLOW, wait_for
 
@@ -21,7 +22,7 @@ XMIT = ['net_dev_queue', 'net_dev_start_xmit', 'net_dev_xmit']
 COMES = ['netif_receive_skb', 'netfilter:prerouting', 'netfilter:input']
 FORWARD = ['netif_receive_skb', 'netfilter:prerouting', 'netfilter:forward',
            'netfilter:postrouting']
-VNI, VXLAN_PORT = 42, 4789
+VNI, VXLAN_PORT, VLAN = 42, 4789, 7
 
 
 def inum(ns):
@@ -214,7 +215,8 @@ def loopback(lab):
     """One namespace by itself."""
     a = lab.ns('a')
     lo = {4: '127.0.0.1', 6: '::1'}
-    return Topology('loopback', a, a, lo, lo, lo)
+    end = Iface(a, 'lo', '00:00:00:00:00:00', lo[4], lo[6])
+    return Topology('loopback', a, a, lo, lo, lo, ends=(end,))
 
 
 def bridge(lab):
@@ -275,20 +277,63 @@ def vxlan(lab, version=4):
     """A VXLAN between two ends of a veth; version: of the outside."""
     a, b = lab.ns('a'), lab.ns('b')
     link = lab.veth(a, b)
-    v4, v6 = lab.subnet()
-    inner = []
-    for num, (near, far) in enumerate(((link.a, link.b), (link.b, link.a)), 1):
+    for near, far in ((link.a, link.b), (link.b, link.a)):
         near.ns.ip('link', 'add', 'vx0', 'type', 'vxlan', 'id', VNI,
                    'dstport', VXLAN_PORT, 'local', near.addr(version),
                    'remote', far.addr(version), 'dev', near.name)
-        near.ns.ip('addr', 'add', f'{v4}.{num}/24', 'dev', 'vx0')
-        near.ns.ip('addr', 'add', f'{v6}::{num}/64', 'dev', 'vx0', 'nodad')
-        near.ns.ip('link', 'set', 'vx0', 'up')
+    return _tunnel(lab, 'vxlan', link, {4: 'vx0', 6: 'vx0'}, version)
+
+
+def ipip(lab, version=4):
+    """IP in IP between two ends of a veth: what is IPv4 and what is IPv6 in
+    a tunnel of its own, where the outside is IPv4."""
+    a, b = lab.ns('a'), lab.ns('b')
+    link = lab.veth(a, b)
+    devs = {4: 'ipip1', 6: 'sit1'} if version == 4 else {4: 'tnl1', 6: 'tnl1'}
+    for near, far in ((link.a, link.b), (link.b, link.a)):
+        ends = ('local', near.addr(version), 'remote', far.addr(version),
+                'dev', near.name)
+        if version == 4:
+            near.ns.ip('link', 'add', 'ipip1', 'type', 'ipip', *ends)
+            near.ns.ip('link', 'add', 'sit1', 'type', 'sit', *ends)
+        else:
+            near.ns.ip('link', 'add', 'tnl1', 'type', 'ip6tnl', 'mode', 'any',
+                       'encaplimit', 'none', *ends)
+    return _tunnel(lab, 'ipip', link, devs, version)
+
+
+def vlan(lab):
+    """A VLAN over a veth."""
+    a, b = lab.ns('a'), lab.ns('b')
+    link = lab.veth(a, b)
+    for near in link:
+        near.ns.ip('link', 'add', 'link', near.name, 'name', 'vlan7', 'type',
+                   'vlan', 'id', VLAN)
+    inner = _inside(lab, link, {4: 'vlan7', 6: 'vlan7'})
+    return Topology('vlan', a, b, inner[1], inner[1], inner[0],
+                    [(a, link.a.name, XMIT)], ends=(link.a, link.b))
+
+
+def _inside(lab, link, devs):
+    """Addresses for the devices at both ends; by version, of each end."""
+    v4, v6 = lab.subnet()
+    inner = []
+    for num, near in enumerate(link, 1):
+        near.ns.ip('addr', 'add', f'{v4}.{num}/24', 'dev', devs[4])
+        near.ns.ip('addr', 'add', f'{v6}::{num}/64', 'dev', devs[6], 'nodad')
+        for dev in sorted(set(devs.values())):
+            near.ns.ip('link', 'set', dev, 'up')
         inner.append({4: f'{v4}.{num}', 6: f'{v6}::{num}'})
-    for family in (4, 6):
-        traffic.icmp(a, inner[1][family], 1)
+    for version in (4, 6):      # ARP and ND are over
+        traffic.icmp(link.a.ns, inner[1][version], 1)
+    return inner
+
+
+def _tunnel(lab, name, link, devs, version):
+    a, b = link.a.ns, link.b.ns
+    inner = _inside(lab, link, devs)
     outside = [s for s in OUTPUT if s != 'cgroup_skb:egress'] + XMIT
-    return Topology('vxlan', a, b, inner[1], inner[1], inner[0],
+    return Topology(name, a, b, inner[1], inner[1], inner[0],
                     [(a, link.a.name, outside), (b, link.b.name, COMES)],
                     ends=(link.a, link.b),
                     tunnel=(link.a.addr(version), link.b.addr(version)))
@@ -296,20 +341,35 @@ def vxlan(lab, version=4):
 
 TOPOLOGIES = {'plain': plain, 'loopback': loopback, 'bridge': bridge,
               'router': router, 'snat': snat, 'dnat': dnat, 'vxlan': vxlan}
+# With devices that not every kernel has: making one fails there.
+RARE = {'ipip': ipip, 'vlan': vlan}
 
 
 def guard(lab, suite, end):
     """A guarder that enforces by XDP at this interface; asked through the
     suite's gateway."""
-    guarder = Daemon(lab, 'guarder', '--interfaces', end.name, ns=end.ns)
+    guarder = Daemon(lab, 'guarder', '--interfaces', end.name, ns=end.ns,
+                     run_dir=suite.run_dir, state_dir=suite.state_dir)
     guarder.start()
     wait_for(lambda: 'guarder' in suite.ready(), 15, what='guarder known')
-    suite.client.post('rules', {'action': 'drop', 'proto': 'udp',
-                                'dport': '9'})
-    wait_for(lambda: end.ns.ip('-j', 'link', 'show', 'dev',
-                               end.name)[0].get('xdp'), 10,
-             what='XDP attached')
+    if not suite.client.get('rules')['rules']:
+        suite.client.post('rules', {'action': 'drop', 'proto': 'udp',
+                                    'dport': '9'})
+    wait_for(lambda: has_xdp(end), 10, what='XDP attached')
     return guarder
+
+
+def unguard(guarder):
+    """Ends it, and takes its enforcement off."""
+    guarder.stop()
+    guarder.run_once('--flush', '--run-dir', guarder.run_dir,
+                     '--state-dir', guarder.state_dir)
+
+
+def has_xdp(end):
+    """Is there a program at this interface?"""
+    return bool(end.ns.ip('-j', 'link', 'show', 'dev',
+                          end.name)[0].get('xdp'))
 
 
 # ---- ways --------------------------------------------------------------------

@@ -65,6 +65,14 @@ static struct ps_tracer_event tcp(uint8_t station, uint64_t time, uint64_t skb,
     return e;
 }
 
+static struct ps_tracer_event reader(uint64_t time, uint32_t seq, uint32_t len)
+{
+    struct ps_tracer_event e = tcp(PS_ST_COPY_DATAGRAM, time, 99, seq, len);
+
+    e.flags = PS_EF_RANGE;
+    return e;
+}
+
 static struct ps_join *new_join(uint32_t max, uint32_t netns)
 {
     struct ps_join *j = NULL;
@@ -182,6 +190,31 @@ static void test_two_that_fit_get_nothing(void **state _unused_)
     ps_join_free(&j);
 }
 
+/* A copy: its original ended on the same CPU just before. */
+static void test_twins_that_are_copied(void **state _unused_)
+{
+    struct ps_join *j = new_join(10, 0);
+    struct ps_tracer_event e;
+
+    for (uint64_t i = 0; i < 4; i++)
+        add(j, udp(PS_ST_NF_OUTPUT, 100 + i, 5 + i, 0));
+    for (uint64_t i = 0; i < 4; i++) {
+        e = udp(PS_ST_CONSUME_SKB, 200 + 10 * i, 5 + i, 0);
+        e.lost = 1;
+        add(j, e);
+        e = udp(PS_ST_NETIF_RECEIVE_SKB, 201 + 10 * i, 50 + i, 0);
+        e.flags |= PS_EF_FIRST;
+        e.lost = i == 1 ? 2 : 1; /* what was between, nobody knows */
+        e.cpu = i == 2;          /* elsewhere */
+        assert_int_equal(add(j, e), i % 3 ? PS_JOIN_AMBIGUOUS : PS_JOIN_STEP);
+    }
+    assert_int_equal(ps_join_packets(j), 4);
+    for (uint32_t i = 0; i < 4; i++)
+        assert_int_equal(ps_join_way(j, i)->n_steps, i % 3 ? 2 : 3);
+    assert_true(nth(j, 3, 2)->inferred);
+    ps_join_free(&j);
+}
+
 static void test_other_hash_is_another_packet(void **state _unused_)
 {
     struct ps_join *j = new_join(10, 0);
@@ -248,6 +281,30 @@ static void test_limit(void **state _unused_)
     ps_join_free(&j);
 }
 
+/* Packets beyond the limit cost little: they are known by their number, and
+ * once none of the kept ones moved for long, nothing is looked for. */
+static void test_beyond_the_limit(void **state _unused_)
+{
+    struct ps_join *j = new_join(1, 0);
+    struct ps_tracer_event e = udp(PS_ST_NF_OUTPUT, 101, 6, 1);
+
+    add(j, udp(PS_ST_NF_OUTPUT, 100, 5, 1));
+    e.id = 17;
+    assert_int_equal(add(j, e), PS_JOIN_PACKET_LIMIT);
+    /* It fits the first by content; its number says that it is another. */
+    e.station = PS_ST_NET_DEV_QUEUE;
+    assert_int_equal(add(j, e), PS_JOIN_PACKET_LIMIT);
+    assert_int_equal(add(j, udp(PS_ST_NET_DEV_QUEUE, 102, 5, 1)), PS_JOIN_STEP);
+    assert_int_equal(ps_join_way(j, 0)->n_steps, 2);
+    assert_int_equal(
+        add(j, udp(PS_ST_NET_DEV_XMIT, 103 + PS_JOIN_CLOSED_NS, 5, 1)),
+        PS_JOIN_PACKET_LIMIT);
+    e = reader(104 + PS_JOIN_CLOSED_NS, 0, 10);
+    assert_int_equal(add(j, e), PS_JOIN_OTHER_BYTES);
+    assert_int_equal(ps_join_count(j, PS_JOIN_PACKET_LIMIT), 3);
+    ps_join_free(&j);
+}
+
 static void test_too_many_steps(void **state _unused_)
 {
     struct ps_join *j = new_join(1, 0);
@@ -292,14 +349,6 @@ static void test_namespace_of_the_first_step(void **state _unused_)
     ps_join_free(&j);
 }
 
-static struct ps_tracer_event reader(uint64_t time, uint32_t seq, uint32_t len)
-{
-    struct ps_tracer_event e = tcp(PS_ST_COPY_DATAGRAM, time, 99, seq, len);
-
-    e.flags = PS_EF_RANGE;
-    return e;
-}
-
 static void receive(struct ps_join *j, uint64_t time, uint64_t skb,
                     uint32_t seq, uint32_t len)
 {
@@ -324,7 +373,7 @@ static void test_reader_by_bytes(void **state _unused_)
     assert_int_equal(ps_join_way(j, 2)->n_steps, 2);
     /* One hit is one step, however many packets it stands in. */
     assert_int_equal(ps_join_count(j, PS_JOIN_STEP), 5);
-    assert_int_equal(add(j, reader(6, 100, 1)), PS_JOIN_NO_PACKET);
+    assert_int_equal(add(j, reader(6, 100, 1)), PS_JOIN_OTHER_BYTES);
     ps_join_free(&j);
 }
 
@@ -349,7 +398,27 @@ static void test_reader_elsewhere(void **state _unused_)
 
     /* Only sent, in namespace 1: the reader is in 2. */
     add(j, tcp(PS_ST_NF_OUTPUT, 1, 5, 1000, 100));
-    assert_int_equal(add(j, reader(2, 1000, 100)), PS_JOIN_NO_PACKET);
+    assert_int_equal(add(j, reader(2, 1000, 100)), PS_JOIN_OTHER_BYTES);
+    ps_join_free(&j);
+}
+
+/* Of a stream some packets are in the trace: bytes of the others are not
+ * theirs, nor are those that have the same numbers 4 GiB later. */
+static void test_reader_of_some(void **state _unused_)
+{
+    struct ps_join *j = new_join(10, 0);
+
+    receive(j, 1, 5, 1000, 100);
+    receive(j, 2, 6, 1300, 100);
+    assert_int_equal(add(j, reader(3, 1100, 200)), PS_JOIN_OTHER_BYTES);
+    assert_int_equal(add(j, reader(4, 900, 150)), PS_JOIN_STEP);
+    assert_int_equal(add(j, reader(5, 1050, 400)), PS_JOIN_STEP);
+    assert_int_equal(ps_join_way(j, 0)->n_steps, 3);
+    assert_int_equal(ps_join_way(j, 1)->n_steps, 2);
+    assert_int_equal(add(j, reader(6, 1000, 400)), PS_JOIN_OTHER_BYTES);
+    assert_int_equal(ps_join_way(j, 0)->n_steps, 3);
+    assert_int_equal(ps_join_way(j, 1)->n_steps, 2);
+    assert_int_equal(ps_join_count(j, PS_JOIN_OTHER_BYTES), 2);
     ps_join_free(&j);
 }
 
@@ -501,17 +570,20 @@ int main(void)
         cmocka_unit_test(test_twins_one_after_the_other),
         cmocka_unit_test(test_new_buffer_is_inferred),
         cmocka_unit_test(test_two_that_fit_get_nothing),
+        cmocka_unit_test(test_twins_that_are_copied),
         cmocka_unit_test(test_other_hash_is_another_packet),
         cmocka_unit_test(test_window),
         cmocka_unit_test(test_steps_are_in_order_of_time),
         cmocka_unit_test(test_busy_driver_is_asked_again),
         cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_beyond_the_limit),
         cmocka_unit_test(test_too_many_steps),
         cmocka_unit_test(test_no_beginning),
         cmocka_unit_test(test_namespace_of_the_first_step),
         cmocka_unit_test(test_reader_by_bytes),
         cmocka_unit_test(test_reader_and_retransmission),
         cmocka_unit_test(test_reader_elsewhere),
+        cmocka_unit_test(test_reader_of_some),
         cmocka_unit_test(test_segments_join_their_packet),
         cmocka_unit_test(test_merged_buffer_joins_all),
         cmocka_unit_test(test_fate),

@@ -80,6 +80,7 @@ export const enTexts = {
     log_lost: 'not written to the log',
     malformed_answers: 'malformed answers',
     netns_unreadable: 'could not be read',
+    other_bytes: 'bytes of packets that are not in the trace',
     other_netns: 'of another network namespace',
     owners_cut: 'beyond the limit of a socket',
     owner_map_full: 'table of owners full',

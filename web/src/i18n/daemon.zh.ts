@@ -88,6 +88,7 @@ const loss: Same<'loss'> = {
   log_lost: '未写入日志',
   malformed_answers: '应答格式错误',
   netns_unreadable: '无法读取',
+  other_bytes: '不在跟踪内的包的字节',
   other_netns: '属于另一个网络命名空间',
   owners_cut: '超出单个套接字的上限',
   owner_map_full: '所有者表已满',

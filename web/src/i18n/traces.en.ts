@@ -13,7 +13,7 @@ export const enTraces = {
   'traces.dport': 'Other port',
   'traces.direction': 'Both directions are followed. Empty fields match all.',
   'traces.netns': 'First seen in namespace (inode)',
-  'traces.max': 'Stop after packets',
+  'traces.max': 'Packets to keep',
   'traces.duration': 'Stop after seconds',
   'traces.start': 'Start trace',
   'traces.steps': 'Steps',

@@ -13,7 +13,7 @@ export const zhTraces: Record<keyof typeof enTraces, string> = {
   'traces.dport': '另一端端口',
   'traces.direction': '两个方向都会跟踪。留空表示不限。',
   'traces.netns': '首次出现的命名空间（inode）',
-  'traces.max': '包数上限',
+  'traces.max': '保留的包数',
   'traces.duration': '时长上限（秒）',
   'traces.start': '开始追踪',
   'traces.steps': '步数',

@@ -390,7 +390,7 @@ describe('traces', () => {
     await dialog.getByLabel('Address', { exact: true }).fill('127.0.0.1')
     await dialog.getByLabel('Other port').fill(port())
     await dialog.getByLabel('Protocol').fill('tcp')
-    await dialog.getByLabel('Stop after packets').fill('20')
+    await dialog.getByLabel('Packets to keep').fill('20')
     await dialog.getByRole('button', { name: 'Start trace' }).click()
     await page
       .getByText(/^Packet \d+$/)
