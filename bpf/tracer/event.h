@@ -3,7 +3,8 @@
 #ifndef PS_BPF_TRACER_EVENT_H
 #define PS_BPF_TRACER_EVENT_H
 
-#include "bpf/tracer/content.h"
+#include "bpf/tracer/filter.h"
+#include "bpf/tracer/match.h"
 #include "bpf/tracer/sock.h"
 
 struct {
@@ -24,181 +25,133 @@ volatile __u32 snap_bytes;
 
 #define KERNEL_POINTER 0xffff000000000000ull
 
-/* What a hook is called with. The pointers may be NULL, but skb. */
-struct hook {
-    void *ctx; /* of a program that may ask for a stack; else NULL */
-    struct sk_buff *skb;
-    struct net_device *dev;
-    enum ps_tracer_station station;
-    enum ps_skb_where where;
-    bool direct;     /* see bpf/lib/load.h */
-    bool dev_direct; /* the same for dev */
-};
-
-enum counted { HIT, RING_FULL, THROTTLED, MAP_FULL };
+/* The numbers of struct ps_tracer_count. */
+enum counted { HIT, RING_FULL, THROTTLED, MAP_FULL, COUNTED };
 
 /* An interrupt's program may count at the same place: atomically. */
-static __noinline void count_for(__u32 traces, __u32 station, enum counted what)
+__noinline int count_for(__u32 traces, __u32 station, __u32 what)
 {
     for (__u32 i = 0; i < PS_TRACER_MAX_TRACES; i++) {
         __u32 key = i * PS_ST_MAX + station;
         __u32 wants = traces >> i & 1;
-        struct ps_tracer_count *count;
+        unsigned long long *count;
 
         /* To the verifier one bit says nothing of the others. */
         barrier_var(wants);
         if (!wants)
             continue;
         count = bpf_map_lookup_elem(&counts, &key);
-        if (!count)
-            continue;
-        if (what == HIT)
-            __sync_fetch_and_add(&count->hits, 1);
-        else if (what == RING_FULL)
-            __sync_fetch_and_add(&count->ring_full, 1);
-        else if (what == THROTTLED)
-            __sync_fetch_and_add(&count->throttled, 1);
-        else
-            __sync_fetch_and_add(&count->map_full, 1);
+        if (count)
+            __sync_fetch_and_add(&count[what & (COUNTED - 1)], 1);
     }
+    return 0;
 }
 
-struct event_alone {
-    struct ps_tracer_event event;
-};
-struct event_with_stack {
-    struct ps_tracer_event event;
-    __u64 stack[PS_TRACER_STACK_FRAMES];
-};
-struct event_with_bytes {
-    struct ps_tracer_event event;
-    __u8 bytes[PS_TRACER_SNAP_BYTES];
-};
-struct event_with_both {
-    struct ps_tracer_event event;
-    __u64 stack[PS_TRACER_STACK_FRAMES];
-    __u8 bytes[PS_TRACER_SNAP_BYTES];
-};
-
-static __always_inline void take_stack(void *ctx, __u64 *stack,
-                                       struct ps_tracer_event *e)
+/* The room's event is for these traces; the rest of it is 0. A hit is counted
+ * before anybody can see its event. */
+static __always_inline void begin_event(struct room *room, __u32 traces,
+                                        __u32 station, bool may_stack)
 {
-    long n = bpf_get_stack(ctx, stack, PS_TRACER_STACK_FRAMES * 8, 0);
+    struct ps_tracer_event *e = &room->event;
 
-    e->stack = n > 0 ? (__u32)n / 8 : 0;
+    count_for(traces, station, HIT);
+    __builtin_memset(e, 0, sizeof(*e));
+    e->traces = (__u8)traces;
+    e->station = (__u8)station;
+    e->cpu = (__u16)bpf_get_smp_processor_id();
+    room->with_stack = may_stack && (traces & stack_traces);
+    room->with_bytes = false;
 }
 
-/* Of the linear data only; what a socket sends lies mostly in pages. */
-static __always_inline void take_bytes(const unsigned char *from, __u32 avail,
-                                       __u8 *bytes, struct ps_tracer_event *e)
+/* Of the linear data only; what a socket sends lies mostly in pages. from: an
+ * L3 header; the stack, if there is to be one, comes before. */
+static __always_inline void take_bytes(struct room *room,
+                                       const unsigned char *from, __u32 avail)
 {
+    __u8 *to = (__u8 *)room->tail;
     __u32 n = snap_bytes;
 
+    if (!n)
+        return;
+    room->with_bytes = true;
     if (n > avail)
         n = avail;
     if (n > PS_TRACER_SNAP_BYTES)
         n = PS_TRACER_SNAP_BYTES;
+    if (room->with_stack)
+        to += PS_TRACER_STACK_FRAMES * 8;
     barrier_var(n);
-    if (n && n <= PS_TRACER_SNAP_BYTES &&
-        !bpf_probe_read_kernel(bytes, n, from))
-        e->bytes = n;
+    if (n && n <= PS_TRACER_SNAP_BYTES && !bpf_probe_read_kernel(to, n, from))
+        room->event.bytes = n;
 }
 
-#define RESERVE(type)                                                 \
-    ({                                                                \
-        struct type *record_ =                                        \
-            bpf_ringbuf_reserve(&events, sizeof(*record_), 0);        \
-                                                                      \
-        if (!record_)                                                 \
-            return NULL;                                              \
-        __builtin_memset(&record_->event, 0, sizeof(record_->event)); \
-        record_;                                                      \
-    })
-
-/* A record with its stack and bytes, all else 0; NULL: the ring is full.
- * from: the L3 header of a packet at first sight, else NULL. */
-static __always_inline struct ps_tracer_event *
-reserve(void *ctx, __u32 traces, const unsigned char *from, __u32 avail)
+/* Room nr's event into the ring; the room is free after it. */
+__noinline int send(__u32 nr)
 {
-    bool stack = ctx && (traces & stack_traces);
-    bool bytes = from && snap_bytes;
-
-    if (!stack && !bytes)
-        return &RESERVE(event_alone)->event;
-    if (!bytes) {
-        struct event_with_stack *r = RESERVE(event_with_stack);
-
-        take_stack(ctx, r->stack, &r->event);
-        return &r->event;
-    }
-    if (!stack) {
-        struct event_with_bytes *r = RESERVE(event_with_bytes);
-
-        take_bytes(from, avail, r->bytes, &r->event);
-        return &r->event;
-    }
-    struct event_with_both *r = RESERVE(event_with_both);
-
-    take_stack(ctx, r->stack, &r->event);
-    take_bytes(from, avail, r->bytes, &r->event);
-    return &r->event;
-}
-
-/* A hit is counted before anybody can see its event. */
-static __noinline struct ps_tracer_event *open_event(void *ctx, __u32 traces,
-                                                     __u32 station,
-                                                     const unsigned char *from,
-                                                     __u32 avail)
-{
+    struct room *room = room_at(nr);
     struct ps_tracer_event *e;
+    long r;
 
-    count_for(traces, station, HIT);
-    e = reserve(ctx, traces, from, avail);
-    if (!e) {
-        count_for(traces, station, RING_FULL);
-        return NULL;
-    }
-    e->traces = (__u8)traces;
-    e->station = (__u8)station;
-    return e;
+    if (!room)
+        return 0;
+    e = &room->event;
+    if (room->with_stack && room->with_bytes)
+        r = bpf_ringbuf_output(&events, e, sizeof(*e) + sizeof(room->tail),
+                               BPF_RB_NO_WAKEUP);
+    else if (room->with_stack)
+        r = bpf_ringbuf_output(&events, e,
+                               sizeof(*e) + PS_TRACER_STACK_FRAMES * 8,
+                               BPF_RB_NO_WAKEUP);
+    else if (room->with_bytes)
+        r = bpf_ringbuf_output(&events, e, sizeof(*e) + PS_TRACER_SNAP_BYTES,
+                               BPF_RB_NO_WAKEUP);
+    else
+        r = bpf_ringbuf_output(&events, e, sizeof(*e), BPF_RB_NO_WAKEUP);
+    if (r)
+        count_for(e->traces, e->station, RING_FULL);
+    leave_room(room);
+    return 0;
 }
 
-static __always_inline void emit(struct ps_tracer_event *e)
+/* The end of every program that has a room, nr: the stack is its own. ctx of
+ * a program that may ask for one, else NULL. */
+static __always_inline int finish(void *ctx, __u32 nr)
 {
-    bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+    struct room *room = room_at(nr);
+    long n;
+
+    if (ctx && room && room->with_stack) {
+        n = bpf_get_stack(ctx, room->tail, PS_TRACER_STACK_FRAMES * 8, 0);
+        room->event.stack = n > 0 ? (__u32)n / 8 : 0;
+    }
+    send(nr);
+    return 0;
 }
 
 static __always_inline void fill_sock(const struct sock *sk,
                                       struct ps_tracer_event *e)
 {
     /* An offset of a fragment shares the field before 6.7. */
-    if (!sk)
-        return;
-    barrier_var(sk);
     if ((__u64)sk < KERNEL_POINTER)
         return;
     e->sk = (__u64)sk;
     e->cookie = (__u64)BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
 }
 
-static __always_inline void fill_place(const struct hook *h,
+static __always_inline void fill_place(struct sk_buff *skb,
                                        struct net_device *dev,
                                        struct ps_tracer_event *e)
 {
-    struct sk_buff *skb = h->skb;
-
     e->skb = (__u64)skb;
-    e->head = (__u64)ps_load(h->direct, skb, head);
-    e->len = ps_load(h->direct, skb, len);
-    e->mark = ps_load(h->direct, skb, mark);
-    e->cpu = (__u16)bpf_get_smp_processor_id();
+    e->head = (__u64)BPF_CORE_READ(skb, head);
+    e->len = BPF_CORE_READ(skb, len);
+    e->mark = BPF_CORE_READ(skb, mark);
     if (!dev) {
-        e->ifindex = (__u32)ps_load(h->direct, skb, skb_iif);
+        e->ifindex = (__u32)BPF_CORE_READ(skb, skb_iif);
         return;
     }
-    e->ifindex = (__u32)ps_load(h->dev_direct, dev, ifindex);
-    e->netns = h->dev_direct ? dev->nd_net.net->ns.inum
-                             : BPF_CORE_READ(dev, nd_net.net, ns.inum);
+    e->ifindex = (__u32)BPF_CORE_READ(dev, ifindex);
+    e->netns = BPF_CORE_READ(dev, nd_net.net, ns.inum);
     bpf_probe_read_kernel_str(e->ifname, sizeof(e->ifname), dev->name);
 }
 

@@ -10,22 +10,11 @@
 
 #define PS_PCAP_READ(dst, size, src) bpf_probe_read_kernel(dst, size, src)
 #include "bpf/tracer/pcap.h"
+#include "bpf/tracer/room.h"
 
 #define MAC_UNSET 0xffffu
 
 /* ---- frames ------------------------------------------------------------- */
-
-/* Where a frame's parts are, as offsets from head. */
-struct frame_parts {
-    const unsigned char *head;
-    __u32 end;    /* of the whole packet */
-    __u32 linear; /* of what is there */
-    __u32 mac;    /* MAC_UNSET: there is none */
-    __u32 l3;
-    __u16 type; /* Ethernet's, where there is no MAC header */
-    __u16 tag_proto, tci;
-    bool tagged; /* with an accelerated tag */
-};
 
 /* Before 6.1 a flag says that there is an accelerated tag. */
 static __always_inline bool has_tag(struct sk_buff *skb)
@@ -105,67 +94,6 @@ static __always_inline void make_frame(const struct frame_parts *p, __be64 *hdr,
 
 /* ---- expressions -------------------------------------------------------- */
 
-/* A program may interrupt another one on its CPU, or be put before it. */
-#define EXPR_NEST 4
-
-/* Too much for the stack. */
-struct expr_room {
-    __u32 busy;
-    __u32 pad;
-    struct frame_parts parts;
-    __be64 hdr[3];
-    struct ps_pcap_vm vm;
-};
-
-struct expr_rooms {
-    struct expr_room rooms[EXPR_NEST];
-};
-
-struct {
-    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-    __uint(max_entries, 1);
-    __type(key, __u32);
-    __type(value, struct expr_rooms);
-} expr_rooms SEC(".maps");
-
-/* Packets that no expression was asked for, as all rooms were taken. */
-__u64 expr_no_room;
-
-/* EXPR_NEST: there is none. */
-static __always_inline __u32 find_room(struct expr_rooms *all)
-{
-    __u32 i;
-
-    for (i = 0; i < EXPR_NEST; i++) {
-        /* Who finds itself alone has it: add first, then look. */
-        __sync_fetch_and_add(&all->rooms[i].busy, 1);
-        if (*(volatile __u32 *)&all->rooms[i].busy == 1)
-            break;
-        __sync_fetch_and_add(&all->rooms[i].busy, -1);
-    }
-    return i ^ (__u32)unknown_zero;
-}
-
-static __always_inline struct expr_room *take_room(void)
-{
-    struct expr_rooms *all;
-    __u32 key = 0, i;
-
-    all = bpf_map_lookup_elem(&expr_rooms, &key);
-    if (!all)
-        return NULL;
-    i = find_room(all);
-    if (i < EXPR_NEST)
-        return &all->rooms[i];
-    __sync_fetch_and_add(&expr_no_room, 1);
-    return NULL;
-}
-
-static __always_inline void leave_room(struct expr_room *room)
-{
-    __sync_fetch_and_add(&room->busy, -1);
-}
-
 struct expr_ctx {
     struct ps_pcap_vm *vm;
 };
@@ -176,8 +104,7 @@ static long expr_step(__u64 i, void *ctx)
 }
 
 /* Slots of `asked` whose expression takes the frame of the room's parts. */
-static __noinline __u32 run_exprs(struct expr_room *room, __u64 word,
-                                  __u32 asked)
+static __noinline __u32 run_exprs(struct room *room, __u64 word, __u32 asked)
 {
     struct ps_pcap_vm *vm = &room->vm;
     struct expr_ctx ctx = {vm};
@@ -189,7 +116,7 @@ static __noinline __u32 run_exprs(struct expr_room *room, __u64 word,
     vm->todo = asked;
     ps_pcap_begin(vm, slots_of(word, PS_FW_BANK));
     bpf_loop(PS_TRACER_MAX_TRACES * PS_TRACER_EXPR_INSNS, expr_step, &ctx, 0);
-    return vm->matched ^ (__u32)unknown_zero;
+    return vm->matched;
 }
 
 /*
@@ -208,19 +135,13 @@ static __always_inline __u64 expr_inner(__u64 at, __u16 l3, __u8 family)
     return at | (__u64)(family == 6) << 48 | (__u64)l3 << 32;
 }
 
-static __noinline __attribute__((unused)) __u32 match_exprs(struct sk_buff *skb,
-                                                            __u64 word,
-                                                            __u32 asked,
-                                                            __u64 at)
+static __noinline __attribute__((unused)) __u32 match_exprs(
+    struct room *room, struct sk_buff *skb, __u64 word, __u32 asked, __u64 at)
 {
-    struct expr_room *room = take_room();
+    struct frame_parts *parts = &room->parts;
     __u16 inner_l3 = (__u16)(at >> 32);
-    struct frame_parts *parts;
     __u32 out, inside;
 
-    if (!room)
-        return 0;
-    parts = &room->parts;
     find_parts(skb, (__u16)(at >> 16), (__u16)at, at >> 56, parts);
     out = run_exprs(room, word, asked);
     inside = asked & slots_of(word, PS_FW_INNER) & ~out;
@@ -231,8 +152,7 @@ static __noinline __attribute__((unused)) __u32 match_exprs(struct sk_buff *skb,
         parts->tagged = false;
         out |= run_exprs(room, word, inside);
     }
-    leave_room(room);
-    return out ^ (__u32)unknown_zero;
+    return out;
 }
 
 #endif

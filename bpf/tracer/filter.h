@@ -20,12 +20,6 @@
 #define IPPROTO_ICMPV6 58
 #endif
 
-/* Always 0, which the verifier does not know: what is or-ed with it is to the
- * verifier a number like any other, not one that depends on the way through
- * the parser. Otherwise each of these is verified together with each way
- * through the rest. */
-volatile __u64 unknown_zero;
-
 /* Written by user space: a filter is whole before the word names it. */
 struct ps_tracer_filters tracing;
 
@@ -111,13 +105,13 @@ static __always_inline __u8 match_filters(const struct ps_tracer_filter *f,
     return (__u8)(mask & on);
 }
 
-/* Bit mask of the running traces whose tuple fits. What is not IP (a tuple of
- * zeros) fits those that have an expression and ask for no tuple. */
+/* Bit mask of the running traces whose own tuple fits. What is not IP (a tuple
+ * of zeros) fits those that have an expression and ask for no tuple. */
 static __always_inline __u32 match_tuple(__u64 word,
                                          const struct ps_tracer_tuple *tuple)
 {
     struct ps_tracer_tuple back;
-    __u32 on = traces_on(word);
+    __u32 on = traces_on(word) & ~slots_of(word, PS_FW_LEARNED);
     __u64 mask = 0;
 
     if (!tuple->family)

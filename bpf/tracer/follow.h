@@ -1,5 +1,14 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Is this packet wanted? By a filter, or since it was wanted before. */
+/*
+ * What is done for a packet that may be wanted; see room.h for the form.
+ *
+ *   look()           all of it: from an sk_buff to its event in a room
+ *     look_headers() what it is
+ *     look_match()   which filters take it: look_names(), look_more()
+ *     look_follow()  who follows it since it was taken, who does from now on
+ *     look_fill()    its event
+ *     look_learn()   its connection's other names
+ */
 #ifndef PS_BPF_TRACER_FOLLOW_H
 #define PS_BPF_TRACER_FOLLOW_H
 
@@ -7,47 +16,119 @@
 #include "bpf/tracer/identity.h"
 #include "bpf/tracer/live.h"
 
-/* Always 0, which the verifier does not know: what is xor-ed with it is to the
- * verifier a number like any other, not one that depends on the way through
- * the parser. Otherwise each of these is verified together with each way
- * through the rest. */
-volatile __u64 unknown_zero;
+/* Where a packet is, in one number: its station, enum ps_skb_where, whether
+ * the program may ask for the stack. */
+#define LOOK_AT(station, where, may_stack) \
+    ((station) | (where) << 8 | (__u32)(may_stack) << 16)
+#define LOOK_STATION(at)   ((at) & 0xff)
+#define LOOK_WHERE(at)     ((at) >> 8 & 0xff)
+#define LOOK_MAY_STACK(at) (((at) >> 16 & 1) != 0)
 
-/* All that is learned of a packet on the way to the answer. In a tunnel, info
- * and content are of the packet inside. */
-struct sight {
-    struct ps_skb_view view;
-    struct ps_skb_info info;
-    __u32 l3_outer;
-    __u32 signature;
-    struct ps_tracer_tuple tuple;
-    struct ps_content content;
-    __u16 flags;  /* of the event */
-    __u16 l3_off; /* of the outer packet */
-    __u64 now;
-    __u64 id;      /* 0: not in the table of the living */
-    __u8 by_tuple; /* matched by filters */
-    __u8 by_other;
-    __u8 matched; /* by these, or by an alias */
-    __u8 traces;  /* these, and those that follow it */
-    __u8 refused; /* of these, sampled out */
-    __u8 pad[3];
-    __u8 end[];
-};
+/* ---- what it is --------------------------------------------------------- */
 
-typedef __u64 __attribute__((may_alias)) any_word;
-
-/* Of a sight all but the pointer at its beginning, to before `end`. */
-#define FORGET(s, end) \
-    forget_words((any_word *)(s) + 1, __builtin_offsetof(struct sight, end) / 8)
-
-static __always_inline void forget_words(any_word *words, __u32 end)
+__noinline int look_headers(__u32 nr, __u64 skb, __u64 dev, __u32 where)
 {
-    __u64 zero = unknown_zero;
+    struct room *room = room_at(nr);
+    struct sight *s;
 
-    for (__u32 i = 0; i + 1 < end; i++)
-        words[i] ^= zero;
+    if (!room)
+        return 0;
+    s = &room->sight;
+    s->word = filters_now();
+    s->flags = 0;
+    s->id = 0;
+    s->by_tuple = s->by_other = s->matched = s->traces = s->refused = 0;
+    s->now = bpf_ktime_get_ns();
+    s->l3_outer = ps_skb_headers((struct sk_buff *)skb,
+                                 (struct net_device *)dev, where, false,
+                                 &s->view, &s->info);
+    s->l3_off = s->info.l3_off;
+    __builtin_memset(&s->tuple, 0, sizeof(s->tuple));
+    fill_tuple(&s->info, &s->tuple);
+    return 0;
 }
+
+/* ---- which filters take it ---------------------------------------------- */
+
+/* Of the traces whose tuple fits, those that take it by the rest too. */
+__noinline int look_more(__u32 nr, __u64 skb, __u64 dev, __u32 traces, __u64 at)
+{
+    struct room *room = room_at(nr);
+
+    if (!room)
+        return 0;
+    return (int)match_more(room, (struct sk_buff *)skb,
+                           (struct net_device *)dev, traces, at);
+}
+
+/* The packet inside of a tunnel, which info is of from then on. False: it is
+ * in none. */
+__noinline int look_inside(__u32 nr)
+{
+    struct room *room = room_at(nr);
+    struct sight *s;
+
+    if (!room)
+        return 0;
+    s = &room->sight;
+    if (!enter_tunnel(s->view.head, s->view.linear_end, &s->info))
+        return 0;
+    s->flags = PS_EF_INNER;
+    return 1;
+}
+
+/* By its tuples, and by the names that were learned. Gives the latter. */
+__noinline int look_names(__u32 nr)
+{
+    struct ps_tracer_tuple inner = {};
+    struct room *room = room_at(nr);
+    __u32 by_alias = 0;
+    struct sight *s;
+
+    if (!room)
+        return 0;
+    s = &room->sight;
+    s->by_tuple = (__u8)match_tuple(s->word, &s->tuple);
+    if (have_aliases)
+        by_alias = alias_of(&s->tuple);
+    if (may_tunnel(&s->info) && look_inside(nr)) {
+        fill_tuple(&s->info, &inner);
+        s->by_other = (__u8)match_tuple(s->word, &inner);
+        if (have_aliases)
+            by_alias |= alias_of(&inner);
+    }
+    return (int)(by_alias & traces_on(s->word));
+}
+
+/* By tuples; and where these fit a trace that asks more, by that. */
+__noinline int look_match(__u32 nr, __u64 skb, __u64 dev, __u32 where)
+{
+    struct room *room = room_at(nr);
+    __u32 by_alias, more;
+    struct sight *s;
+    __u64 at;
+
+    if (!room)
+        return 0;
+    s = &room->sight;
+    at = expr_at(where, s->info.ethertype, s->l3_off);
+    by_alias = (__u32)look_names(nr);
+    if (s->flags & PS_EF_INNER)
+        at = expr_inner(at, s->info.l3_off, s->info.family);
+    more = s->by_tuple | s->by_other;
+    more |= by_alias & slots_of(s->word, PS_FW_LEARNED);
+    more &= slots_of(s->word, PS_FW_MORE);
+    if (more) {
+        more &= ~(__u32)look_more(nr, skb, dev, more, at);
+        s->by_tuple &= (__u8)~more;
+        s->by_other &= (__u8)~more;
+        by_alias &= ~more;
+    }
+    s->matched = s->by_tuple | s->by_other | (__u8)by_alias;
+    return 0;
+}
+
+/* ---- who follows it ----------------------------------------------------- */
 
 static __always_inline bool shares_end(const struct live *entry,
                                        const __u16 *ends)
@@ -99,21 +180,32 @@ static __always_inline void see_first(struct live_set *set, __u32 way,
     live_used = 1;
 }
 
-/* Who follows it? The packet is matched, or its sk_buff is in the set. Gives
- * the traces that it is for. */
-static __noinline __u32 follow(__u64 skb, __u32 station, struct live_set *set,
-                               __u32 way, struct sight *s)
+/* Gives the traces that it is for. */
+__noinline int look_follow(__u32 nr, __u64 skb, __u32 station)
 {
-    struct live *entry = &set->entry[(way - 1) & (LIVE_WAYS - 1)];
     bool end = station == PS_ST_CONSUME_SKB || station == PS_ST_KFREE_SKB;
-    /* The stack has just made it, and it has no tunnel's headers yet. */
-    bool origin = station == PS_ST_NF_OUTPUT && s->matched &&
-                  !(s->flags & PS_EF_INNER);
+    struct room *room = room_at(nr);
+    struct live_set *set = live_set(skb);
+    struct live *entry;
+    struct sight *s;
     __u16 ends[2];
+    bool origin;
+    __u32 way;
 
+    if (!room || !set)
+        return 0;
+    s = &room->sight;
+    way = live_way(set, skb);
+    if (!s->matched && !way)
+        return 0;
+    read_content(&s->view, &s->info, &s->content);
     s->signature = signature(&s->info, &s->content);
-    s->matched &= (__u8)~sampled_out(filters_now(), s->matched, s->signature);
+    s->matched &= (__u8)~sampled_out(s->word, s->matched, s->signature);
     live_ends(&s->info, ends);
+    /* The stack has just made it, and it has no tunnel's headers yet. */
+    origin = station == PS_ST_NF_OUTPUT && s->matched &&
+             !(s->flags & PS_EF_INNER);
+    entry = &set->entry[(way - 1) & (LIVE_WAYS - 1)];
     if (way && !origin && live_is(entry, s->signature, s->now) &&
         (s->matched || shares_end(entry, ends)))
         see_again(entry, ends, s);
@@ -123,14 +215,28 @@ static __noinline __u32 follow(__u64 skb, __u32 station, struct live_set *set,
         s->traces = s->matched;
     if (way && end)
         live_forget(set, way);
-    return s->traces & ~(__u32)s->refused;
+    return s->traces & ~(__u32)s->refused & 0xff;
 }
 
-static __always_inline void fill_sight(const struct hook *h, struct sight *s,
-                                       struct ps_tracer_event *e)
-{
-    struct sk_buff *skb = h->skb;
+/* ---- its event ---------------------------------------------------------- */
 
+__noinline int look_fill(__u32 nr, __u64 skb_number, __u64 dev, __u32 at)
+{
+    struct sk_buff *skb = (struct sk_buff *)skb_number;
+    struct room *room = room_at(nr);
+    struct ps_tracer_event *e;
+    struct sight *s;
+    __u64 nfct;
+
+    if (!room)
+        return 0;
+    s = &room->sight;
+    e = &room->event;
+    begin_event(room, s->traces & ~(__u32)s->refused, LOOK_STATION(at),
+                LOOK_MAY_STACK(at));
+    if (s->flags & PS_EF_FIRST && s->view.linear_end > s->l3_off)
+        take_bytes(room, s->view.head + s->l3_off,
+                   s->view.linear_end - s->l3_off);
     e->time = s->now;
     e->id = s->id;
     e->tuple = s->tuple;
@@ -141,144 +247,61 @@ static __always_inline void fill_sight(const struct hook *h, struct sight *s,
         e->flags |= PS_EF_FRAGMENT;
     if (e->traces & ~s->matched)
         e->flags |= PS_EF_FOLLOWED;
-    ps_skb_lengths(skb, &s->view, s->l3_outer, h->direct, &s->info);
+    ps_skb_lengths(skb, &s->view, s->l3_outer, false, &s->info);
     e->packets = s->info.packets;
-    fill_place(h, h->dev, e);
+    fill_place(skb, (struct net_device *)dev, e);
     fill_content(&s->info, &s->content, e);
-    /* Not as the verifier's typed pointer: it may be an offset. */
     fill_sock(BPF_CORE_READ(skb, sk), e);
     if (bpf_core_field_exists(skb->_nfct)) {
-        __u64 nfct = ps_load(h->direct, skb, _nfct);
-
+        nfct = BPF_CORE_READ(skb, _nfct);
         e->ct = nfct & CT_POINTER;
         if (!(s->flags & PS_EF_INNER) && find_translated(nfct, e))
             e->flags |= PS_EF_NAT;
     }
-    learn(e, s->by_tuple, s->by_other);
+    return 0;
 }
 
-static __noinline __u32 by_filters(const struct ps_tracer_tuple *tuple)
+__noinline int look_learn(__u32 nr)
 {
-    return match_tuple(filters_now(), tuple) ^ (__u32)unknown_zero;
+    struct room *room = room_at(nr);
+
+    if (room)
+        learn(&room->event, room->sight.by_tuple, room->sight.by_other);
+    return 0;
 }
 
-/* The same by the packet inside of a tunnel, which info is of. */
-static __noinline __u32 by_inner(const struct ps_skb_info *info,
-                                 __u32 *by_alias)
+/* ---- all ---------------------------------------------------------------- */
+
+/* The number of the room that its event is in, + 1; 0: nobody wants it. at:
+ * LOOK_AT(); dev: where it is, or 0. */
+__noinline int look(__u64 skb, __u64 dev, __u32 at)
 {
-    struct ps_tracer_tuple inner;
+    __u32 station = LOOK_STATION(at), nr = take_room();
+    struct room *room = room_at(nr);
+    __u32 refused;
+    int wanted;
 
-    fill_tuple(info, &inner);
-    if (have_aliases)
-        *by_alias |= alias_of(&inner);
-    *by_alias ^= (__u32)unknown_zero;
-    return match_tuple(filters_now(), &inner) ^ (__u32)unknown_zero;
-}
-
-/* By tuples; and where these fit a trace that asks more, by that. */
-static __always_inline void match(const struct hook *h, struct sight *s)
-{
-    __u64 at = expr_at(h->where, s->info.ethertype, s->l3_off);
-    __u64 word = filters_now();
-    __u32 by_alias = 0, more;
-
-    s->by_tuple = (__u8)by_filters(&s->tuple);
-    if (have_aliases)
-        by_alias = alias_of(&s->tuple);
-    if (may_tunnel(&s->info) &&
-        enter_tunnel(s->view.head, s->view.linear_end, &s->info)) {
-        s->flags = PS_EF_INNER;
-        s->by_other = (__u8)by_inner(&s->info, &by_alias);
-        at = expr_inner(at, s->info.l3_off, s->info.family);
+    if (!room) {
+        /* Wanted or not: nobody can look. */
+        count_for(traces_on(filters_now()), station, HIT);
+        count_for(traces_on(filters_now()), station, MAP_FULL);
+        return 0;
     }
-    more = (s->by_tuple | s->by_other) & slots_of(word, PS_FW_MORE);
-    if (more) {
-        more &= ~match_more(h->skb, h->dev, word, more, at);
-        s->by_tuple &= (__u8)~more;
-        s->by_other &= (__u8)~more;
+    look_headers(nr, skb, dev, LOOK_WHERE(at));
+    look_match(nr, skb, dev, LOOK_WHERE(at));
+    wanted = look_follow(nr, skb, station);
+    refused = room->sight.refused & room->sight.traces;
+    if (refused) {
+        count_for(refused, station, HIT);
+        count_for(refused, station, THROTTLED);
     }
-    s->matched = s->by_tuple | s->by_other | (__u8)(by_alias & traces_on(word));
-}
-
-/* The parser for each kind of hook, as a function of its own: the verifier
- * comes back from all the ways through it to one place. */
-#define HEADERS(name, where, direct)                                     \
-    static __noinline void headers_##name(                               \
-        struct sk_buff *skb, struct net_device *dev, struct sight *s)    \
-    {                                                                    \
-        s->l3_outer =                                                    \
-            ps_skb_headers(skb, dev, where, direct, &s->view, &s->info); \
-        FORGET(s, tuple);                                                \
+    if (!wanted) {
+        leave_room(room);
+        return 0;
     }
-
-HEADERS(tx_direct, PS_SKB_TX, true)
-HEADERS(rx_direct, PS_SKB_RX, true)
-HEADERS(any_direct, PS_SKB_ANY, true)
-HEADERS(tx, PS_SKB_TX, false)
-HEADERS(rx, PS_SKB_RX, false)
-HEADERS(any, PS_SKB_ANY, false)
-
-static __always_inline void headers(const struct hook *h, struct sight *s)
-{
-    if (h->where == PS_SKB_TX)
-        h->direct ? headers_tx_direct(h->skb, h->dev, s)
-                  : headers_tx(h->skb, h->dev, s);
-    else if (h->where == PS_SKB_RX)
-        h->direct ? headers_rx_direct(h->skb, h->dev, s)
-                  : headers_rx(h->skb, h->dev, s);
-    else
-        h->direct ? headers_any_direct(h->skb, h->dev, s)
-                  : headers_any(h->skb, h->dev, s);
-}
-
-/*
- * The one question of every station, asked for every packet: as few loads as
- * can be before the answer is no. NULL: nobody wants it, or the ring is full.
- */
-static __always_inline struct ps_tracer_event *begin(const struct hook *h)
-{
-    struct sight s = {};
-    struct ps_tracer_event *e;
-    struct live_set *set;
-    __u32 way, linear;
-    __u64 skb;
-    __u8 wanted;
-
-    if (!traces_on(filters_now()))
-        return NULL;
-    headers(h, &s);
-    if (!s.info.family)
-        return NULL;
-    s.l3_off = s.info.l3_off;
-    fill_tuple(&s.info, &s.tuple);
-    match(h, &s);
-    if (!s.matched && !live_used)
-        return NULL;
-    skb = as_number(h->skb);
-    set = live_set(skb);
-    if (!set)
-        return NULL;
-    way = live_way(set, skb);
-    if (!s.matched && !way)
-        return NULL;
-    s.now = bpf_ktime_get_ns();
-    read_content(&s.view, &s.info, &s.content);
-    FORGET(&s, end);
-    way ^= (__u32)unknown_zero;
-    wanted = (__u8)follow(skb, h->station, set, way, &s);
-    if (s.refused & s.traces) {
-        count_for(s.refused & s.traces, h->station, HIT);
-        count_for(s.refused & s.traces, h->station, THROTTLED);
-    }
-    if (!wanted)
-        return NULL;
-    linear = s.view.linear_end > s.l3_off ? s.view.linear_end - s.l3_off : 0;
-    e = open_event(h->ctx, wanted, h->station,
-                   s.flags & PS_EF_FIRST ? s.view.head + s.l3_off : NULL,
-                   linear);
-    if (e)
-        fill_sight(h, &s, e);
-    return e;
+    look_fill(nr, skb, dev, at);
+    look_learn(nr);
+    return (int)nr + 1;
 }
 
 #endif

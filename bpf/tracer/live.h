@@ -57,16 +57,6 @@ volatile __u64 live_evicted;
 volatile __u32 throttle;
 volatile __u64 sightings;
 
-/* The verifier does not calculate with pointers to the kernel's memory; what
- * was added to in memory it takes for a number. */
-static __always_inline __u64 as_number(const void *pointer)
-{
-    __u64 number = (__u64)pointer;
-
-    __sync_fetch_and_add(&number, 0);
-    return number;
-}
-
 static __always_inline struct live_set *live_set(__u64 skb)
 {
     __u64 hash = skb * 0x9E3779B97F4A7C15ull;

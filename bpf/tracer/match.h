@@ -15,23 +15,24 @@ static __noinline __u32 match_here(struct sk_buff *skb, struct net_device *dev,
         at.netns = BPF_CORE_READ(dev, nd_net.net, ns.inum);
         bpf_probe_read_kernel_str(at.ifname, sizeof(at.ifname), dev->name);
     }
-    return match_place(word, asked, &at) ^ (__u32)unknown_zero;
+    return match_place(word, asked, &at);
 }
 
 /* Of the traces whose tuple fits, those that take it. dev: where it is, or
  * NULL; at: see expr_at(). */
 static __noinline __attribute__((unused)) __u32
-match_more(struct sk_buff *skb, struct net_device *dev, __u64 word,
+match_more(struct room *room, struct sk_buff *skb, struct net_device *dev,
            __u32 traces, __u64 at)
 {
+    __u64 word = room->sight.word;
     __u32 asked = traces & slots_of(word, PS_FW_MORE), ask;
 
     traces &= ~asked;
     asked = match_here(skb, dev, word, asked);
     ask = asked & slots_of(word, PS_FW_EXPR);
     if (ask)
-        asked = (asked & ~ask) | match_exprs(skb, word, ask, at);
-    return (traces | asked) ^ (__u32)unknown_zero;
+        asked = (asked & ~ask) | match_exprs(room, skb, word, ask, at);
+    return traces | asked;
 }
 
 /* Of the traces, those that leave this packet out because they take only one

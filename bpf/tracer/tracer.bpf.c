@@ -7,7 +7,7 @@
  * Each tracepoint has two programs with one body: tp_btf, where fields are
  * plain loads, and raw_tp for kernels that refuse that.
  */
-#include "bpf/tracer/follow.h"
+#include "bpf/tracer/ask.h"
 
 #define NETNS_INUM_MIN 0xE0000000u
 #define NF_ACCEPT      1
@@ -37,110 +37,141 @@ const volatile __u64 release_to = 0;
 
 extern void *bpf_cast_to_kern_ctx(void *obj) __ksym __weak;
 
-static __always_inline int at_device(const struct hook *h)
+static __always_inline int at_device(void *ctx, const struct hook *h)
 {
-    struct ps_tracer_event *e = begin(h);
+    __u32 room = ask(h);
 
-    if (e)
-        emit(e);
-    return 0;
+    return room ? finish(ctx, room - 1) : 0;
 }
 
 /* ---- transmission ------------------------------------------------------- */
 
-static __always_inline int at_start_xmit(const struct hook *h)
+__noinline int keep_xmit(__u32 nr)
 {
-    struct ps_tracer_event *e = begin(h);
+    struct room *room = room_at(nr);
     struct xmit_stack *stack;
     __u32 key = 0, depth;
 
-    if (!e)
-        return 0;
     stack = bpf_map_lookup_elem(&xmits, &key);
-    if (stack && (depth = stack->depth) < PS_TRACER_XMIT_DEPTH) {
-        __builtin_memcpy(&stack->events[depth], e, sizeof(*e));
+    if (!room || !stack)
+        return 0;
+    depth = stack->depth;
+    if (depth < PS_TRACER_XMIT_DEPTH) {
+        __builtin_memcpy(&stack->events[depth], &room->event,
+                         sizeof(room->event));
         stack->depth = depth + 1;
     } else {
-        count_for(e->traces, PS_ST_NET_DEV_XMIT, HIT);
-        count_for(e->traces, PS_ST_NET_DEV_XMIT, MAP_FULL);
+        count_for(room->event.traces, PS_ST_NET_DEV_XMIT, HIT);
+        count_for(room->event.traces, PS_ST_NET_DEV_XMIT, MAP_FULL);
     }
-    emit(e);
     return 0;
 }
 
-/* An event like one before, at another station, now. */
-static __always_inline struct ps_tracer_event *
-again(void *ctx, const struct ps_tracer_event *before,
-      enum ps_tracer_station station)
+static __always_inline int at_start_xmit(void *ctx, const struct hook *h)
 {
-    /* A trace that ended meanwhile counts nothing more. */
-    __u8 traces = before->traces & (__u8)traces_on(filters_now());
-    struct ps_tracer_event *e;
-    __u32 stack;
+    __u32 room = ask(h);
 
+    if (!room)
+        return 0;
+    keep_xmit(room - 1);
+    return finish(ctx, room - 1);
+}
+
+/* An event like one before, now, with this result; as look(). */
+__noinline int look_sent(__u32 depth, __u32 rc)
+{
+    struct ps_tracer_event *e, *before;
+    struct xmit_stack *stack;
+    __u32 key = 0, traces, nr;
+    struct room *room;
+
+    stack = bpf_map_lookup_elem(&xmits, &key);
+    if (!stack || depth >= PS_TRACER_XMIT_DEPTH)
+        return 0;
+    before = &stack->events[depth];
+    /* A trace that ended meanwhile counts nothing more. */
+    traces = before->traces & traces_on(filters_now());
     if (!traces)
-        return NULL;
-    e = open_event(ctx, traces, station, NULL, 0);
-    if (!e)
-        return NULL;
-    stack = e->stack;
+        return 0;
+    nr = take_room();
+    room = room_at(nr);
+    if (!room) {
+        count_for(traces, PS_ST_NET_DEV_XMIT, HIT);
+        count_for(traces, PS_ST_NET_DEV_XMIT, MAP_FULL);
+        return 0;
+    }
+    e = &room->event;
+    begin_event(room, traces, PS_ST_NET_DEV_XMIT, true);
     __builtin_memcpy(e, before, sizeof(*e));
     e->time = bpf_ktime_get_ns();
-    e->traces = traces;
-    e->station = (__u8)station;
-    e->stack = stack;
-    e->bytes = 0;
+    e->traces = (__u8)traces;
+    e->station = PS_ST_NET_DEV_XMIT;
+    e->stack = e->bytes = 0;
     e->flags &= (__u16)~PS_EF_FIRST;
-    return e;
+    e->reason = rc;
+    return (int)nr + 1;
 }
 
 static __always_inline int at_xmit(void *ctx, struct sk_buff *skb, int rc)
 {
-    struct ps_tracer_event *e;
     struct xmit_stack *stack;
-    __u32 key = 0, depth;
+    __u32 key = 0, depth, room;
 
     stack = bpf_map_lookup_elem(&xmits, &key);
-    if (!stack)
+    if (!stack || !stack->depth)
         return 0;
     depth = stack->depth - 1;
-    if (depth >= PS_TRACER_XMIT_DEPTH || stack->events[depth].skb != (__u64)skb)
+    if (depth >= PS_TRACER_XMIT_DEPTH ||
+        stack->events[depth].skb != as_number(skb))
         return 0;
     stack->depth = depth;
-    e = again(ctx, &stack->events[depth], PS_ST_NET_DEV_XMIT);
-    if (!e)
-        return 0;
-    e->reason = (__u32)rc;
-    emit(e);
-    return 0;
+    room = (__u32)look_sent(depth, (__u32)rc);
+    return room ? finish(ctx, room - 1) : 0;
 }
 
 /* ---- sockets ------------------------------------------------------------ */
 
+static __always_inline __u32 match_sock(const struct ps_tracer_tuple *tuple)
+{
+    __u64 word = filters_now();
+    __u32 traces = match_tuple(word, tuple);
+
+    /* Under its other name, too: it may be behind a translation. */
+    if (have_aliases)
+        traces |= alias_of(tuple) & traces_on(word);
+    return traces;
+}
+
 /*
  * Bytes of a TCP stream, told by the socket's own position: what a buffer
- * holds may have swallowed others since it came. skb may be NULL.
+ * holds may have swallowed others since it came. skb may be 0. As look().
  */
-static __noinline int at_range(void *ctx, struct sk_buff *skb, struct sock *sk,
-                               __u32 station, __u32 len)
+__noinline int look_range(__u64 sk_number, __u64 skb_number, __u32 station,
+                          __u32 len)
 {
-    const struct tcp_sock *tp = (const struct tcp_sock *)sk;
-    struct ps_tracer_tuple got = {}, sent;
+    const struct tcp_sock *tp = (const struct tcp_sock *)sk_number;
+    struct sk_buff *skb = (struct sk_buff *)skb_number;
+    struct sock *sk = (struct sock *)sk_number;
+    struct ps_tracer_tuple got = {};
     struct ps_tracer_event *e;
-    __u32 traces;
+    __u32 traces, nr;
+    struct room *room;
 
-    receive_tuple(sk, &got);
-    /* Under its other name, too: it may be behind a translation. */
-    traces = by_filters(&got);
-    if (have_aliases)
-        traces |= alias_of(&got) & traces_on(filters_now());
+    if (!glance_sock(sk, false, &got))
+        return 0;
+    traces = match_sock(&got);
     if (!traces)
         return 0;
-    e = open_event(ctx, traces, station, NULL, 0);
-    if (!e)
+    nr = take_room();
+    room = room_at(nr);
+    if (!room) {
+        count_for(traces, station, HIT);
+        count_for(traces, station, MAP_FULL);
         return 0;
+    }
+    begin_event(room, traces, station, true);
+    e = &room->event;
     e->time = bpf_ktime_get_ns();
-    e->cpu = (__u16)bpf_get_smp_processor_id();
     e->tuple = got;
     e->packets = 1;
     fill_sock(sk, e);
@@ -148,65 +179,100 @@ static __noinline int at_range(void *ctx, struct sk_buff *skb, struct sock *sk,
     e->flags = PS_EF_RANGE;
     e->payload = len;
     if (station == PS_ST_SOCK_SEND) {
-        reverse_tuple(&got, &sent);
-        e->tuple = sent;
+        reverse_tuple(&got, &e->tuple);
         e->seq = BPF_CORE_READ(tp, write_seq) - len;
-    } else if (station == PS_ST_SOCK_RECV) {
-        e->seq = BPF_CORE_READ(tp, copied_seq) - len;
     } else {
         e->seq = BPF_CORE_READ(tp, copied_seq);
+        if (station == PS_ST_SOCK_RECV)
+            e->seq -= len;
     }
     if (skb) {
-        e->skb = (__u64)skb;
+        e->skb = skb_number;
         e->head = (__u64)BPF_CORE_READ(skb, head);
         e->len = BPF_CORE_READ(skb, len);
         e->mark = BPF_CORE_READ(skb, mark);
         e->ifindex = (__u32)BPF_CORE_READ(skb, skb_iif);
     }
-    emit(e);
+    return (int)nr + 1;
+}
+
+static __always_inline int at_range(void *ctx, struct sock *sk,
+                                    const struct ps_tracer_tuple *got,
+                                    struct sk_buff *skb,
+                                    enum ps_tracer_station station, int len)
+{
+    __u32 room;
+
+    if (!match_sock(got))
+        return 0;
+    room =
+        (__u32)look_range(as_number(sk), as_number(skb), station, (__u32)len);
+    return room ? finish(ctx, room - 1) : 0;
+}
+
+__noinline int fill_sock_netns(__u32 nr, __u64 skb)
+{
+    struct room *room = room_at(nr);
+
+    if (room)
+        room->event.netns =
+            sock_netns(BPF_CORE_READ((struct sk_buff *)skb, sk));
     return 0;
 }
 
-static __always_inline int at_copy(const struct hook *h, int len)
+static __always_inline int at_copy(void *ctx, const struct hook *h, int len)
 {
+    struct ps_tracer_tuple got = {};
     struct sk_buff *skb = h->skb;
-    struct ps_tracer_event *e;
     struct sock *sk;
+    __u32 room;
 
     if (!traces_on(filters_now()))
         return 0;
     sk = ps_load(h->direct, skb, sk);
-    if (sk && is_full_tcp(sk))
-        return at_range(h->ctx, skb, sk, h->station, (__u32)len);
+    if (sk && glance_sock(sk, h->direct, &got))
+        return at_range(ctx, sk, &got, skb, h->station, len);
     /* UDP keeps its own data in skb->dev. */
-    e = begin(h);
-    if (e) {
-        e->netns = sock_netns(ps_load(h->direct, skb, sk));
-        emit(e);
-    }
+    room = ask(h);
+    if (!room)
+        return 0;
+    fill_sock_netns(room - 1, as_number(skb));
+    return finish(ctx, room - 1);
+}
+
+__noinline int fill_reader(__u32 nr, __u64 sk)
+{
+    struct room *room = room_at(nr);
+
+    if (!room)
+        return 0;
+    room->event.netns = sock_netns((struct sock *)sk);
+    fill_sock((struct sock *)sk, &room->event);
     return 0;
 }
 
-static __always_inline int at_tcp_probe(const struct hook *h, struct sock *sk)
+static __always_inline int at_tcp_probe(void *ctx, const struct hook *h,
+                                        struct sock *sk)
 {
-    struct ps_tracer_event *e = begin(h);
+    __u32 room = ask(h);
 
-    if (!e)
+    if (!room)
         return 0;
-    e->netns = sock_netns(sk);
-    fill_sock(sk, e);
-    emit(e);
-    return 0;
+    fill_reader(room - 1, as_number(sk));
+    return finish(ctx, room - 1);
 }
 
 /* The call by which an application sent or received has done its work; what
  * it returns is the number of bytes, or an error. */
 static __always_inline int at_call(void *ctx, struct sock *sk, int ret,
-                                   enum ps_tracer_station station)
+                                   enum ps_tracer_station station, bool direct)
 {
-    if (!traces_on(filters_now()) || ret <= 0 || !sk || !is_full_tcp(sk))
+    struct ps_tracer_tuple got = {};
+
+    if (!traces_on(filters_now()) || ret <= 0 || !sk ||
+        !glance_sock(sk, direct, &got))
         return 0;
-    return at_range(ctx, NULL, sk, station, (__u32)ret);
+    return at_range(ctx, sk, &got, NULL, station, ret);
 }
 
 /* ---- ends --------------------------------------------------------------- */
@@ -227,56 +293,69 @@ static __always_inline struct net_device *freed_dev(struct sk_buff *skb)
     return dev;
 }
 
-static __always_inline int at_free(const struct hook *h, void *location,
-                                   bool has_reason, __u32 reason)
+__noinline int fill_free(__u32 nr, __u64 skb_number, __u64 location,
+                         __u32 has_reason, __u32 reason)
 {
-    struct ps_tracer_event *e = begin(h);
-    struct sk_buff *skb = h->skb;
+    struct sk_buff *skb = (struct sk_buff *)skb_number;
+    struct room *room = room_at(nr);
+    struct ps_tracer_event *e;
     struct net_device *dev;
 
-    if (!e)
+    if (!room)
         return 0;
+    e = &room->event;
     dev = freed_dev(skb);
     if (dev)
-        fill_place(h, dev, e);
+        fill_place(skb, dev, e);
     if (!e->netns)
         e->netns = sock_netns(BPF_CORE_READ(skb, sk));
-    e->location = (__u64)location;
+    e->location = location;
     if (has_reason) {
         e->flags |= PS_EF_REASON;
         e->reason = reason;
     }
-    emit(e);
     return 0;
 }
 
+static __always_inline int at_free(void *ctx, const struct hook *h,
+                                   void *location, bool has_reason,
+                                   __u32 reason)
+{
+    __u32 room = ask(h);
+
+    if (!room)
+        return 0;
+    fill_free(room - 1, as_number(h->skb), as_number(location), has_reason,
+              reason);
+    return finish(ctx, room - 1);
+}
+
 /* What goes with the buffer that it is a part of is no drop. */
-static __always_inline int at_kfree(struct hook *h, void *location,
+static __always_inline int at_kfree(void *ctx, struct hook *h, void *location,
                                     bool has_reason, __u32 reason)
 {
     bool part =
         ps_skb_freed_as_part((__u64)location, reason, release_from, release_to);
 
     h->station = part ? PS_ST_CONSUME_SKB : PS_ST_KFREE_SKB;
-    return at_free(h, location, has_reason && !part, reason);
+    return at_free(ctx, h, location, has_reason && !part, reason);
 }
 
 /* ---- programs ----------------------------------------------------------- */
 
 #define HOOK(st, wh, is_direct)           \
-    {.ctx = ctx,                          \
-     .skb = skb,                          \
+    {.skb = skb,                          \
      .dev = ps_load(is_direct, skb, dev), \
      .station = (st),                     \
      .where = (wh),                       \
-     .direct = (is_direct),               \
-     .dev_direct = (is_direct)}
+     .may_stack = true,                   \
+     .direct = (is_direct)}
 /* Where skb->dev is no device, or not known to be one. */
 #define HOOK_NO_DEV(st, is_direct) \
-    {.ctx = ctx,                   \
-     .skb = skb,                   \
+    {.skb = skb,                   \
      .station = (st),              \
      .where = PS_SKB_ANY,          \
+     .may_stack = true,            \
      .direct = (is_direct)}
 
 #define DEVICE_STATION(kind, prefix, is_direct, name, st, wh, ...) \
@@ -285,15 +364,15 @@ static __always_inline int at_kfree(struct hook *h, void *location,
     {                                                              \
         const struct hook h = HOOK(st, wh, is_direct);             \
                                                                    \
-        return at_device(&h);                                      \
+        return at_device(ctx, &h);                                 \
     }
 
-#define CALL_STATION(kind, prefix, name, st)                           \
-    SEC(kind "/" #name)                                                \
-    int BPF_PROG(prefix##_##name, struct sock *sk, int ret, int flags) \
-    {                                                                  \
-        /* What is only looked at is not taken. */                     \
-        return flags & MSG_PEEK ? 0 : at_call(ctx, sk, ret, st);       \
+#define CALL_STATION(kind, prefix, is_direct, name, st)                     \
+    SEC(kind "/" #name)                                                     \
+    int BPF_PROG(prefix##_##name, struct sock *sk, int ret, int flags)      \
+    {                                                                       \
+        /* What is only looked at is not taken. */                          \
+        return flags & MSG_PEEK ? 0 : at_call(ctx, sk, ret, st, is_direct); \
     }
 
 #define FREE_STATION(kind, prefix, is_direct, name, suffix, call, ...) \
@@ -310,73 +389,73 @@ static __always_inline int at_dequeue(void *ctx, struct sk_buff *skb,
 {
     const struct hook h = HOOK(PS_ST_QDISC_DEQUEUE, PS_SKB_TX, direct);
 
-    return at_device(&h);
+    return at_device(ctx, &h);
 }
 
 /* All of them for one kind. Where arguments grew there is a program for each
  * form, and user space takes the one that the running kernel has. */
-#define STATIONS(kind, prefix, is_direct)                                   \
-    DEVICE_STATION(kind, prefix, is_direct, net_dev_queue,                  \
-                   PS_ST_NET_DEV_QUEUE, PS_SKB_TX, struct sk_buff *skb)     \
-    DEVICE_STATION(kind, prefix, is_direct, qdisc_enqueue,                  \
-                   PS_ST_QDISC_ENQUEUE, PS_SKB_TX, void *q, void *txq,      \
-                   struct sk_buff *skb)                                     \
-    DEVICE_STATION(kind, prefix, is_direct, netif_rx, PS_ST_NETIF_RX,       \
-                   PS_SKB_RX, struct sk_buff *skb)                          \
-    DEVICE_STATION(kind, prefix, is_direct, napi_gro_receive_entry,         \
-                   PS_ST_NAPI_GRO_RECEIVE, PS_SKB_RX, struct sk_buff *skb)  \
-    DEVICE_STATION(kind, prefix, is_direct, netif_receive_skb,              \
-                   PS_ST_NETIF_RECEIVE_SKB, PS_SKB_RX, struct sk_buff *skb) \
-    CALL_STATION(kind, prefix, sock_send_length, PS_ST_SOCK_SEND)           \
-    CALL_STATION(kind, prefix, sock_recv_length, PS_ST_SOCK_RECV)           \
-                                                                            \
-    SEC(kind "/qdisc_dequeue")                                              \
-    int BPF_PROG(prefix##_qdisc_dequeue, void *q, void *txq, int n,         \
-                 struct sk_buff *skb)                                       \
-    {                                                                       \
-        /* Nothing was in it. */                                            \
-        if (!skb)                                                           \
-            return 0;                                                       \
-        return at_dequeue(ctx, skb, is_direct);                             \
-    }                                                                       \
-    SEC(kind "/net_dev_start_xmit")                                         \
-    int BPF_PROG(prefix##_net_dev_start_xmit, struct sk_buff *skb)          \
-    {                                                                       \
-        const struct hook h =                                               \
-            HOOK(PS_ST_NET_DEV_START_XMIT, PS_SKB_TX, is_direct);           \
-                                                                            \
-        return at_start_xmit(&h);                                           \
-    }                                                                       \
-    SEC(kind "/net_dev_xmit")                                               \
-    int BPF_PROG(prefix##_net_dev_xmit, struct sk_buff *skb, int rc)        \
-    {                                                                       \
-        return at_xmit(ctx, skb, rc);                                       \
-    }                                                                       \
-    SEC(kind "/tcp_probe")                                                  \
-    int BPF_PROG(prefix##_tcp_probe, struct sock *sk, struct sk_buff *skb)  \
-    {                                                                       \
-        const struct hook h = HOOK_NO_DEV(PS_ST_TCP_PROBE, is_direct);      \
-                                                                            \
-        return at_tcp_probe(&h, sk);                                        \
-    }                                                                       \
-    SEC(kind "/skb_copy_datagram_iovec")                                    \
-    int BPF_PROG(prefix##_skb_copy_datagram_iovec, struct sk_buff *skb,     \
-                 int len)                                                   \
-    {                                                                       \
-        const struct hook h = HOOK_NO_DEV(PS_ST_COPY_DATAGRAM, is_direct);  \
-                                                                            \
-        return at_copy(&h, len);                                            \
-    }                                                                       \
-    FREE_STATION(kind, prefix, is_direct, kfree_skb, kfree_skb2,            \
-                 at_kfree(&h, location, false, 0), struct sk_buff *skb,     \
-                 void *location)                                            \
-    FREE_STATION(kind, prefix, is_direct, kfree_skb, kfree_skb3,            \
-                 at_kfree(&h, location, true, reason), struct sk_buff *skb, \
-                 void *location, __u32 reason)                              \
-    FREE_STATION(kind, prefix, is_direct, consume_skb, consume_skb1,        \
-                 at_free(&h, NULL, false, 0), struct sk_buff *skb)          \
-    FREE_STATION(kind, prefix, is_direct, consume_skb, consume_skb2,        \
-                 at_free(&h, location, false, 0), struct sk_buff *skb,      \
+#define STATIONS(kind, prefix, is_direct)                                    \
+    DEVICE_STATION(kind, prefix, is_direct, net_dev_queue,                   \
+                   PS_ST_NET_DEV_QUEUE, PS_SKB_TX, struct sk_buff *skb)      \
+    DEVICE_STATION(kind, prefix, is_direct, qdisc_enqueue,                   \
+                   PS_ST_QDISC_ENQUEUE, PS_SKB_TX, void *q, void *txq,       \
+                   struct sk_buff *skb)                                      \
+    DEVICE_STATION(kind, prefix, is_direct, netif_rx, PS_ST_NETIF_RX,        \
+                   PS_SKB_RX, struct sk_buff *skb)                           \
+    DEVICE_STATION(kind, prefix, is_direct, napi_gro_receive_entry,          \
+                   PS_ST_NAPI_GRO_RECEIVE, PS_SKB_RX, struct sk_buff *skb)   \
+    DEVICE_STATION(kind, prefix, is_direct, netif_receive_skb,               \
+                   PS_ST_NETIF_RECEIVE_SKB, PS_SKB_RX, struct sk_buff *skb)  \
+    CALL_STATION(kind, prefix, is_direct, sock_send_length, PS_ST_SOCK_SEND) \
+    CALL_STATION(kind, prefix, is_direct, sock_recv_length, PS_ST_SOCK_RECV) \
+                                                                             \
+    SEC(kind "/qdisc_dequeue")                                               \
+    int BPF_PROG(prefix##_qdisc_dequeue, void *q, void *txq, int n,          \
+                 struct sk_buff *skb)                                        \
+    {                                                                        \
+        /* Nothing was in it. */                                             \
+        if (!skb)                                                            \
+            return 0;                                                        \
+        return at_dequeue(ctx, skb, is_direct);                              \
+    }                                                                        \
+    SEC(kind "/net_dev_start_xmit")                                          \
+    int BPF_PROG(prefix##_net_dev_start_xmit, struct sk_buff *skb)           \
+    {                                                                        \
+        const struct hook h =                                                \
+            HOOK(PS_ST_NET_DEV_START_XMIT, PS_SKB_TX, is_direct);            \
+                                                                             \
+        return at_start_xmit(ctx, &h);                                       \
+    }                                                                        \
+    SEC(kind "/net_dev_xmit")                                                \
+    int BPF_PROG(prefix##_net_dev_xmit, struct sk_buff *skb, int rc)         \
+    {                                                                        \
+        return at_xmit(ctx, skb, rc);                                        \
+    }                                                                        \
+    SEC(kind "/tcp_probe")                                                   \
+    int BPF_PROG(prefix##_tcp_probe, struct sock *sk, struct sk_buff *skb)   \
+    {                                                                        \
+        const struct hook h = HOOK_NO_DEV(PS_ST_TCP_PROBE, is_direct);       \
+                                                                             \
+        return at_tcp_probe(ctx, &h, sk);                                    \
+    }                                                                        \
+    SEC(kind "/skb_copy_datagram_iovec")                                     \
+    int BPF_PROG(prefix##_skb_copy_datagram_iovec, struct sk_buff *skb,      \
+                 int len)                                                    \
+    {                                                                        \
+        const struct hook h = HOOK_NO_DEV(PS_ST_COPY_DATAGRAM, is_direct);   \
+                                                                             \
+        return at_copy(ctx, &h, len);                                        \
+    }                                                                        \
+    FREE_STATION(kind, prefix, is_direct, kfree_skb, kfree_skb2,             \
+                 at_kfree(ctx, &h, location, false, 0), struct sk_buff *skb, \
+                 void *location)                                             \
+    FREE_STATION(kind, prefix, is_direct, kfree_skb, kfree_skb3,             \
+                 at_kfree(ctx, &h, location, true, reason),                  \
+                 struct sk_buff *skb, void *location, __u32 reason)          \
+    FREE_STATION(kind, prefix, is_direct, consume_skb, consume_skb1,         \
+                 at_free(ctx, &h, NULL, false, 0), struct sk_buff *skb)      \
+    FREE_STATION(kind, prefix, is_direct, consume_skb, consume_skb2,         \
+                 at_free(ctx, &h, location, false, 0), struct sk_buff *skb,  \
                  void *location)
 
 STATIONS("tp_btf", btf, true)
@@ -395,11 +474,10 @@ int nf(struct bpf_nf_ctx *ctx)
         .station = PS_ST_NF_PREROUTING + hook,
         .where = PS_SKB_ANY,
         .direct = true,
-        .dev_direct = true,
     };
 
     if (hook <= 4)
-        at_device(&h);
+        at_device(NULL, &h);
     return NF_ACCEPT;
 }
 
@@ -413,10 +491,9 @@ static __always_inline void at_skb_hook(struct __sk_buff *ctx,
         .station = station,
         .where = PS_SKB_ANY,
         .direct = true,
-        .dev_direct = true,
     };
 
-    at_device(&h);
+    at_device(NULL, &h);
 }
 
 SEC("cgroup_skb/ingress")

@@ -101,10 +101,11 @@ struct ps_tracer_filter {
 enum ps_tracer_word {
     PS_FW_ON = 0,
     PS_FW_BANK = 8,
-    PS_FW_MORE = 16,   /* asks more than the tuple */
-    PS_FW_EXPR = 24,   /* has an expression */
-    PS_FW_INNER = 32,  /* takes the packet inside of a tunnel too */
-    PS_FW_SAMPLE = 40, /* takes one of so many */
+    PS_FW_MORE = 16,    /* asks more than the tuple */
+    PS_FW_EXPR = 24,    /* has an expression */
+    PS_FW_INNER = 32,   /* takes the packet inside of a tunnel too */
+    PS_FW_SAMPLE = 40,  /* takes one of so many */
+    PS_FW_LEARNED = 48, /* takes only tuples that were learned */
 };
 
 struct ps_tracer_filters {

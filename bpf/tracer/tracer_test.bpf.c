@@ -42,13 +42,19 @@ int match(struct __sk_buff *ctx)
     struct ps_skb_view view = {};
     struct ps_skb_info info = {};
     __u64 word = filters_now();
+    struct room *room;
     __u32 traces;
 
     if (headers(skb, &view, &info))
         return -1;
     fill_tuple(&info, &tuple);
-    traces = match_more(skb, NULL, word, match_tuple(word, &tuple),
+    room = room_at(take_room());
+    if (!room)
+        return -1;
+    room->sight.word = word;
+    traces = match_more(room, skb, NULL, match_tuple(word, &tuple),
                         expr_at(PS_SKB_ANY, info.ethertype, info.l3_off));
+    leave_room(room);
     if (!info.family)
         return (int)traces;
     traces &=

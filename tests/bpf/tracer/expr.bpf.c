@@ -35,13 +35,13 @@ SEC("tc")
 int many(struct __sk_buff *ctx)
 {
     struct expr_ctx one = {};
-    struct expr_room *room;
+    struct room *room;
     struct sk_buff *skb;
 
     if (tag && bpf_skb_vlan_push(ctx, bpf_htons(tag >> 16), (__u16)tag))
         return -1;
     skb = bpf_cast_to_kern_ctx(ctx);
-    room = take_room();
+    room = room_at(take_room());
     if (!room)
         return -1;
     find_parts(skb, bpf_ntohs(skb->protocol), 0, PS_SKB_ANY, &room->parts);

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/*
+ * The one question of every station, asked for every packet: as few loads as
+ * can be before the answer is no.
+ *
+ * Everywhere: is this sk_buff followed since it was taken? Only at the entries
+ * - where packets come in, are made, or die - do the filters look at it, by
+ * its tuple; what fits, and what is not read at a glance, goes to look().
+ */
+#ifndef PS_BPF_TRACER_ASK_H
+#define PS_BPF_TRACER_ASK_H
+
+#include "bpf/tracer/follow.h"
+
+/* What a hook is called with. The pointers may be NULL, but skb. */
+struct hook {
+    struct sk_buff *skb;
+    struct net_device *dev;
+    enum ps_tracer_station station;
+    enum ps_skb_where where;
+    bool may_stack;
+    bool direct; /* see bpf/lib/load.h */
+};
+
+/* Beside them at the sockets' stations, which have no sk_buff. */
+static __always_inline bool is_entry(enum ps_tracer_station station)
+{
+    return station == PS_ST_NF_OUTPUT || station == PS_ST_NF_INPUT ||
+           station == PS_ST_NET_DEV_QUEUE || station == PS_ST_NETIF_RX ||
+           station == PS_ST_NAPI_GRO_RECEIVE ||
+           station == PS_ST_NETIF_RECEIVE_SKB || station == PS_ST_KFREE_SKB;
+}
+
+enum glance {
+    GLANCE_TUPLE, /* its tuple */
+    GLANCE_OTHER, /* is not IP */
+    GLANCE_LOOK,  /* the parser has to look */
+};
+
+static __always_inline enum glance glance_v4(const struct ps_l3_head *h,
+                                             struct ps_tracer_tuple *t)
+{
+    __u8 proto = h->v4.protocol;
+
+    if (h->version_ihl != 0x45 || h->v4.frag_off & bpf_htons(0x3fff))
+        return GLANCE_LOOK;
+    __builtin_memcpy(t->saddr, &h->v4.saddr, 4);
+    __builtin_memcpy(t->daddr, &h->v4.daddr, 4);
+    t->family = 4;
+    t->proto = proto;
+    if (proto == IPPROTO_TCP || proto == IPPROTO_UDP) {
+        t->sport = bpf_ntohs(h->l4_v4[0]);
+        t->dport = bpf_ntohs(h->l4_v4[1]);
+        return GLANCE_TUPLE;
+    }
+    return proto == IPPROTO_ICMP ? GLANCE_TUPLE : GLANCE_LOOK;
+}
+
+static __always_inline enum glance glance_v6(const struct ps_l3_head *h,
+                                             struct ps_tracer_tuple *t)
+{
+    __u8 proto = h->v6.nexthdr;
+
+    if (h->version_ihl >> 4 != 6)
+        return GLANCE_LOOK;
+    __builtin_memcpy(t->saddr, &h->v6.saddr, 16);
+    __builtin_memcpy(t->daddr, &h->v6.daddr, 16);
+    t->family = 6;
+    t->proto = proto;
+    if (proto == IPPROTO_TCP || proto == IPPROTO_UDP) {
+        t->sport = bpf_ntohs(h->l4_v6[0]);
+        t->dport = bpf_ntohs(h->l4_v6[1]);
+        return GLANCE_TUPLE;
+    }
+    return proto == IPPROTO_ICMPV6 ? GLANCE_TUPLE : GLANCE_LOOK;
+}
+
+static __always_inline enum glance
+glance(struct sk_buff *skb, bool rx, bool direct, struct ps_tracer_tuple *t)
+{
+    const unsigned char *head = ps_load(direct, skb, head);
+    __u32 data = (__u32)(ps_load(direct, skb, data) - head);
+    __u32 end = data + ps_load(direct, skb, len) -
+                ps_load(direct, skb, data_len);
+    __u32 l3 = rx ? data : ps_load(direct, skb, network_header);
+    __u16 proto = ps_load(direct, skb, protocol);
+    bool v6 = proto == bpf_htons(ETH_P_IPV6);
+    struct ps_l3_head l3_head = {};
+    enum glance seen;
+
+    if (!v6 && proto != bpf_htons(ETH_P_IP))
+        return proto == bpf_htons(ETH_P_ARP) ? GLANCE_OTHER : GLANCE_LOOK;
+    /* The fixed header and eight bytes behind it. */
+    if (l3 < ETH_HLEN || l3 + (v6 ? 48 : 28) > end ||
+        !ps_l3_read(head + l3, direct, &l3_head))
+        return GLANCE_LOOK;
+    seen = v6 ? glance_v6(&l3_head, t) : glance_v4(&l3_head, t);
+    /* There may be another packet in it. */
+    if (t->proto == IPPROTO_UDP &&
+        (t->dport == VXLAN_PORT || t->dport == VXLAN_PORT_LINUX ||
+         t->dport == GENEVE_PORT))
+        return GLANCE_LOOK;
+    return seen;
+}
+
+static __always_inline bool may_match(struct sk_buff *skb, bool rx, bool direct)
+{
+    struct ps_tracer_tuple tuple = {};
+    __u64 word = filters_now();
+    enum glance seen = glance(skb, rx, direct, &tuple);
+
+    if (seen == GLANCE_LOOK)
+        return true;
+    if (seen == GLANCE_OTHER)
+        return traces_on(word) & slots_of(word, PS_FW_EXPR);
+    return match_tuple(word, &tuple) ||
+           (have_aliases && (alias_of(&tuple) & traces_on(word)));
+}
+
+/* Whether a filter may take it. Functions of their own, for the stack is
+ * short: what they need is free when look() is called. */
+static __noinline __attribute__((unused)) bool
+may_match_direct(struct sk_buff *skb, bool rx)
+{
+    return may_match(skb, rx, true);
+}
+
+static __noinline __attribute__((unused)) bool
+may_match_raw(struct sk_buff *skb, bool rx)
+{
+    return may_match(skb, rx, false);
+}
+
+/* The verifier does not calculate with pointers to the kernel's memory; what
+ * was added to in memory it takes for a number. */
+static __always_inline __u64 as_number(const void *pointer)
+{
+    __u64 number = (__u64)pointer;
+
+    __sync_fetch_and_add(&number, 0);
+    return number;
+}
+
+static __always_inline bool is_followed(__u64 skb)
+{
+    struct live_set *set = live_set(skb);
+
+    return set && live_way(set, skb);
+}
+
+/* As look(); 0: nobody wants it. */
+static __always_inline __u32 ask(const struct hook *h)
+{
+    __u64 skb = 0;
+
+    if (!traces_on(filters_now()))
+        return 0;
+    if (live_used) {
+        skb = as_number(h->skb);
+        if (is_followed(skb))
+            goto wanted;
+    }
+    if (!is_entry(h->station) ||
+        !(h->direct ? may_match_direct(h->skb, h->where == PS_SKB_RX)
+                    : may_match_raw(h->skb, h->where == PS_SKB_RX)))
+        return 0;
+    if (!skb)
+        skb = as_number(h->skb);
+wanted:
+    return (__u32)look(skb, as_number(h->dev),
+                       LOOK_AT(h->station, h->where, h->may_stack));
+}
+
+/* ---- at sockets --------------------------------------------------------- */
+
+/* The tuple of what a TCP socket receives; false: it is none. */
+static __always_inline bool glance_sock(struct sock *sk, bool direct,
+                                        struct ps_tracer_tuple *t)
+{
+    const struct sock_common *skc = &sk->__sk_common;
+    __u8 state = ps_load(direct, skc, skc_state);
+    const __be32 *word;
+
+    if (state == TCP_TIME_WAIT || state == TCP_NEW_SYN_RECV ||
+        ps_load(direct, sk, sk_type) != SOCK_STREAM ||
+        ps_load(direct, sk, sk_protocol) != IPPROTO_TCP)
+        return false;
+    t->proto = IPPROTO_TCP;
+    t->sport = bpf_ntohs(ps_load(direct, skc, skc_dport));
+    t->dport = ps_load(direct, skc, skc_num);
+    if (ps_load(direct, skc, skc_family) == AF_INET6) {
+        BPF_CORE_READ_INTO(&t->saddr, skc, skc_v6_daddr);
+        BPF_CORE_READ_INTO(&t->daddr, skc, skc_v6_rcv_saddr);
+        word = (const __be32 *)t->saddr;
+        if (word[0] || word[1] || word[2] != bpf_htonl(0xffff)) {
+            t->family = 6;
+            return true;
+        }
+        __builtin_memset(t->saddr, 0, sizeof(t->saddr));
+        __builtin_memset(t->daddr, 0, sizeof(t->daddr));
+    }
+    t->family = 4;
+    *(__be32 *)t->saddr = ps_load(direct, skc, skc_daddr);
+    *(__be32 *)t->daddr = ps_load(direct, skc, skc_rcv_saddr);
+    return true;
+}
+
+#endif
