@@ -7,6 +7,7 @@
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wconversion"
 #include "tracer.skel.h"
+#include "tracer_plain.skel.h"
 #pragma GCC diagnostic pop
 
 /* One descriptor for each link, and the daemon's own. */
@@ -70,46 +71,75 @@ static void choose_points(struct ps_probes *p, const struct rung *rung,
             continue;
         snprintf(name, sizeof(name), "%s%s", rung->prefix,
                  ps_probe_points[i].suffix);
-        p->points[i] = bpf_object__find_program_by_name(p->skel->obj, name);
+        p->points[i] = bpf_object__find_program_by_name(p->obj, name);
         if (p->points[i])
             bpf_program__set_autoload(p->points[i], true);
     }
+}
+
+static int open_object(struct ps_probes *p)
+{
+    if (p->exprs)
+        p->skel = tracer_bpf__open();
+    else
+        p->plain = tracer_plain_bpf__open();
+    if (!p->skel && !p->plain)
+        return -errno;
+    p->obj = p->skel ? p->skel->obj : p->plain->obj;
+    *(p->skel ? &p->skel->rodata->release_from
+              : &p->plain->rodata->release_from) = p->release_from;
+    *(p->skel ? &p->skel->rodata->release_to : &p->plain->rodata->release_to) =
+        p->release_to;
+    return 0;
+}
+
+static void close_object(struct ps_probes *p)
+{
+    tracer_bpf__destroy(p->skel);
+    tracer_plain_bpf__destroy(p->plain);
+    p->skel = NULL;
+    p->plain = NULL;
+    p->obj = NULL;
+}
+
+static struct bpf_program *choose(struct ps_probes *p, const char *name,
+                                  bool wanted)
+{
+    struct bpf_program *prog = bpf_object__find_program_by_name(p->obj, name);
+
+    if (!prog || !wanted)
+        return NULL;
+    bpf_program__set_autoload(prog, true);
+    return prog;
 }
 
 static int try_rung(struct ps_probes *p, const struct rung *rung,
                     const int *args)
 {
     struct bpf_program *prog;
-    int r;
+    struct bpf_map *ring;
+    int r = open_object(p);
 
-    p->skel = tracer_bpf__open();
-    if (!p->skel)
-        return -errno;
-    bpf_object__for_each_program(prog, p->skel->obj)
-        bpf_program__set_autoload(prog, false);
-    r = bpf_map__set_max_entries(p->skel->maps.events, p->ring_bytes);
     if (r < 0)
         return r;
-    p->skel->rodata->release_from = p->release_from;
-    p->skel->rodata->release_to = p->release_to;
+    bpf_object__for_each_program(prog, p->obj)
+        bpf_program__set_autoload(prog, false);
+    ring = bpf_object__find_map_by_name(p->obj, "events");
+    r = ring ? bpf_map__set_max_entries(ring, p->ring_bytes) : -ENOENT;
     choose_points(p, rung, args);
-    bpf_program__set_autoload(p->skel->progs.nf, rung->netfilter);
-    bpf_program__set_autoload(p->skel->progs.cgroup_ingress, rung->cgroup);
-    bpf_program__set_autoload(p->skel->progs.cgroup_egress, rung->cgroup);
-    bpf_program__set_autoload(p->skel->progs.tcx_ingress, rung->cgroup);
-    bpf_program__set_autoload(p->skel->progs.tcx_egress, rung->cgroup);
-    r = tracer_bpf__load(p->skel);
+    p->netfilter = choose(p, "nf", rung->netfilter);
+    p->ingress = choose(p, "cgroup_ingress", rung->cgroup);
+    p->egress = choose(p, "cgroup_egress", rung->cgroup);
+    p->tcx_ingress = choose(p, "tcx_ingress", rung->cgroup);
+    p->tcx_egress = choose(p, "tcx_egress", rung->cgroup);
+    if (r == 0)
+        r = p->skel ? tracer_bpf__load(p->skel)
+                    : tracer_plain_bpf__load(p->plain);
     if (r < 0) {
-        tracer_bpf__destroy(p->skel);
-        p->skel = NULL;
+        close_object(p);
         return r;
     }
     p->tier = rung->tier;
-    p->netfilter = rung->netfilter ? p->skel->progs.nf : NULL;
-    p->ingress = rung->cgroup ? p->skel->progs.cgroup_ingress : NULL;
-    p->egress = rung->cgroup ? p->skel->progs.cgroup_egress : NULL;
-    p->tcx_ingress = rung->cgroup ? p->skel->progs.tcx_ingress : NULL;
-    p->tcx_egress = rung->cgroup ? p->skel->progs.tcx_egress : NULL;
     return 0;
 }
 
@@ -197,24 +227,26 @@ static int on_sample(void *ctx, void *data, size_t size)
     return 0;
 }
 
+/* Both skeletons have the same variables. */
+#define VARS(bss)                                         \
+    {                                                     \
+        .tracing = &(bss)->tracing,                       \
+        .stack_traces = (uint32_t *)&(bss)->stack_traces, \
+        .snap_bytes = (uint32_t *)&(bss)->snap_bytes,     \
+        .throttle = (uint32_t *)&(bss)->throttle,         \
+        .live_used = (uint32_t *)&(bss)->live_used,       \
+        .since = (uint64_t *)(bss)->since,                \
+        .live_evicted = (uint64_t *)&(bss)->live_evicted, \
+        .have_aliases = (uint32_t *)&(bss)->have_aliases, \
+        .aliases_full = (uint64_t *)&(bss)->aliases_full, \
+    }
+
 static void find_vars(struct ps_probes *p)
 {
-    struct tracer_bpf__bss *bss = p->skel->bss;
-
-    p->obj = p->skel->obj;
-    p->vars = (struct ps_probe_vars){
-        .tracing = &bss->tracing,
-        .stack_traces = (uint32_t *)&bss->stack_traces,
-        .snap_bytes = (uint32_t *)&bss->snap_bytes,
-        .throttle = (uint32_t *)&bss->throttle,
-        .live_used = (uint32_t *)&bss->live_used,
-        .since = (uint64_t *)bss->since,
-        .live_evicted = (uint64_t *)&bss->live_evicted,
-        .have_aliases = (uint32_t *)&bss->have_aliases,
-        .aliases_full = (uint64_t *)&bss->aliases_full,
-        .aliases_fd = bpf_map__fd(p->skel->maps.aliases),
-        .counts_fd = bpf_map__fd(p->skel->maps.counts),
-    };
+    p->vars = p->skel ? (struct ps_probe_vars)VARS(p->skel->bss)
+                      : (struct ps_probe_vars)VARS(p->plain->bss);
+    p->vars.aliases_fd = bpf_object__find_map_fd_by_name(p->obj, "aliases");
+    p->vars.counts_fd = bpf_object__find_map_fd_by_name(p->obj, "counts");
 }
 
 int ps_probes_open(const struct btf *kernel, uint32_t ring_bytes,
@@ -243,8 +275,8 @@ int ps_probes_open(const struct btf *kernel, uint32_t ring_bytes,
         return r;
     }
     find_vars(p);
-    p->ring =
-        ring_buffer__new(bpf_map__fd(p->skel->maps.events), on_sample, p, NULL);
+    p->ring = ring_buffer__new(
+        bpf_object__find_map_fd_by_name(p->obj, "events"), on_sample, p, NULL);
     if (!p->ring) {
         r = -errno;
         snprintf(reason, reason_size, "no ring buffer: %s", strerror(-r));
@@ -262,7 +294,7 @@ void ps_probes_free(struct ps_probes **probes)
         return;
     ps_probes_detach(p);
     ring_buffer__free(p->ring);
-    tracer_bpf__destroy(p->skel);
+    close_object(p);
     free(p->links);
     free(p);
     *probes = NULL;
@@ -270,7 +302,7 @@ void ps_probes_free(struct ps_probes **probes)
 
 uint64_t ps_probes_memory(const struct ps_probes *p)
 {
-    return ps_bpf_object_memory(p->skel->obj);
+    return ps_bpf_object_memory(p->obj);
 }
 
 const char *ps_probes_tier(const struct ps_probes *p)

@@ -144,6 +144,18 @@ struct everywhere {
     int last; /* the newest error */
 };
 
+static void attach_here(struct ps_probes *p, struct everywhere *what,
+                        size_t kinds)
+{
+    for (size_t k = 0; k < kinds; k++) {
+        int r = what[k].missing ? 0 : what[k].attach(p);
+
+        if (r < 0)
+            what[k].last = r;
+        what[k].done += r == 0;
+    }
+}
+
 static void visit_all(struct ps_probes *p, struct everywhere *what,
                       size_t kinds, size_t *ret_n)
 {
@@ -160,20 +172,18 @@ static void visit_all(struct ps_probes *p, struct everywhere *what,
         what[k].last = r;
     for (size_t i = 0; i < n && i < PS_PROBES_MAX_NETNS; i++) {
         r = ps_netns_enter(&visit, &list[i]);
-        for (size_t k = 0; k < kinds; k++) {
-            int one = r < 0 || what[k].missing ? r : what[k].attach(p);
-
-            if (one < 0)
-                what[k].last = one;
-            what[k].done += one == 0;
+        if (r < 0) {
+            for (size_t k = 0; k < kinds; k++)
+                what[k].last = r;
+            continue;
         }
-        if (r == 0)
-            ps_netns_leave(&visit);
+        attach_here(p, what, kinds);
+        ps_netns_leave(&visit);
     }
     *ret_n = n + missed;
 }
 
-static void attach_everywhere(struct ps_probes *p)
+static void attach_namespaces(struct ps_probes *p, bool everywhere)
 {
     struct everywhere what[] = {
         {"netfilter", "netfilter", attach_hooks,
@@ -181,9 +191,12 @@ static void attach_everywhere(struct ps_probes *p)
         {"tcx", "tcx", attach_devices,
          p->tcx_ingress && p->tcx_egress ? NULL : p->no_cgroup, 0, 0},
     };
-    size_t n;
+    size_t n = 1;
 
-    visit_all(p, what, ARRAY_SIZE(what), &n);
+    if (everywhere)
+        visit_all(p, what, ARRAY_SIZE(what), &n);
+    else
+        attach_here(p, what, ARRAY_SIZE(what));
     for (size_t k = 0; k < ARRAY_SIZE(what); k++) {
         const struct everywhere *w = &what[k];
         char reason[160] = "";
@@ -230,14 +243,14 @@ static void attach_cgroup(struct ps_probes *p)
 
 /* ---- all ---------------------------------------------------------------- */
 
-int ps_probes_attach(struct ps_probes *p)
+int ps_probes_attach(struct ps_probes *p, bool everywhere)
 {
     if (p->n_links)
         return 0;
     p->n_states = 0;
     p->n_tcx = 0;
     attach_points(p);
-    attach_everywhere(p);
+    attach_namespaces(p, everywhere);
     attach_cgroup(p);
     return p->n_links ? 0 : -ENOENT;
 }

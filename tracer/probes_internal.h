@@ -8,6 +8,7 @@
 #include "tracer/probes.h"
 
 struct tracer_bpf;
+struct tracer_plain_bpf;
 
 /* A tracepoint: its programs are named "btf_" and "raw_" + suffix. */
 struct ps_probe_point {
@@ -34,7 +35,8 @@ struct ps_probe_vars {
 };
 
 struct ps_probes {
-    struct tracer_bpf *skel;
+    struct tracer_bpf *skel; /* with expressions; or else: */
+    struct tracer_plain_bpf *plain;
     struct bpf_object *obj; /* the skeleton's */
     struct ps_probe_vars vars;
     struct ring_buffer *ring;

@@ -82,7 +82,7 @@ static void try_probes(struct tracer *t)
                       t->no_probes, "traces");
         return;
     }
-    r = ps_probes_attach(t->probes);
+    r = ps_probes_attach(t->probes, false);
     states = ps_probes_states(t->probes, &n);
     for (size_t i = 0; i < n; i++) {
         tell_station(t, &states[i]);

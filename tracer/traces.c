@@ -291,7 +291,7 @@ static int prepare(struct tracer *t, struct ps_trace *trace,
     if (r == 0)
         r = ps_traces_functions_start(t, trace, &filter->kernel);
     if (r == 0)
-        r = ps_probes_attach(t->probes);
+        r = ps_probes_attach(t->probes, true);
     if (r == 0)
         ps_ownership_start(t);
     if (r == 0)

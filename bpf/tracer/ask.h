@@ -132,12 +132,13 @@ may_match_raw(struct sk_buff *skb, bool rx)
 }
 
 /* The verifier does not calculate with pointers to the kernel's memory; what
- * was added to in memory it takes for a number. */
+ * was added to in memory it takes for a number. Not a plain 0, of which the
+ * compiler would make an operation that 5.10 has not. */
 static __always_inline __u64 as_number(const void *pointer)
 {
     __u64 number = (__u64)pointer;
 
-    __sync_fetch_and_add(&number, 0);
+    __sync_fetch_and_add(&number, (__u64)unknown_zero);
     return number;
 }
 
@@ -151,6 +152,7 @@ static __always_inline bool is_followed(__u64 skb)
 /* As look(); 0: nobody wants it. */
 static __always_inline __u32 ask(const struct hook *h)
 {
+    __u32 at = LOOK_AT(h->station, h->where, h->may_stack);
     __u64 skb = 0;
 
     if (!traces_on(filters_now()))
@@ -167,8 +169,9 @@ static __always_inline __u32 ask(const struct hook *h)
     if (!skb)
         skb = as_number(h->skb);
 wanted:
-    return (__u32)look(skb, as_number(h->dev),
-                       LOOK_AT(h->station, h->where, h->may_stack));
+    return (__u32)(is_entry(h->station)
+                       ? look(skb, as_number(h->dev), at)
+                       : look_again(skb, as_number(h->dev), at));
 }
 
 /* ---- at sockets --------------------------------------------------------- */

@@ -109,9 +109,6 @@ static __noinline __u32 run_exprs(struct room *room, __u64 word, __u32 asked)
     struct ps_pcap_vm *vm = &room->vm;
     struct expr_ctx ctx = {vm};
 
-    /* Without the loop (before 5.17) nobody asks for one. */
-    if (!bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_loop))
-        return 0;
     make_frame(&room->parts, room->hdr, &vm->frame);
     vm->todo = asked;
     ps_pcap_begin(vm, slots_of(word, PS_FW_BANK));

@@ -2,9 +2,11 @@
 /*
  * What is done for a packet that may be wanted; see room.h for the form.
  *
- *   look()           all of it: from an sk_buff to its event in a room
+ *   look()           all of it: from an sk_buff to its event in a room;
+ *   look_again()     the same where only what is followed is wanted
  *     look_headers() what it is
  *     look_match()   which filters take it: look_names(), look_more()
+ *     look_on()      and then:
  *     look_follow()  who follows it since it was taken, who does from now on
  *     look_fill()    its event
  *     look_learn()   its connection's other names
@@ -20,6 +22,7 @@
  * the program may ask for the stack. */
 #define LOOK_AT(station, where, may_stack) \
     ((station) | (where) << 8 | (__u32)(may_stack) << 16)
+#define LOOK_AGAIN         (1 << 17) /* only who follows it already */
 #define LOOK_STATION(at)   ((at) & 0xff)
 #define LOOK_WHERE(at)     ((at) >> 8 & 0xff)
 #define LOOK_MAY_STACK(at) (((at) >> 16 & 1) != 0)
@@ -128,6 +131,22 @@ __noinline int look_match(__u32 nr, __u64 skb, __u64 dev, __u32 where)
     return 0;
 }
 
+/* The same where it was taken before, and only its names are asked for: of a
+ * trace that asks more, what it said then holds. */
+__noinline int look_match_again(__u32 nr)
+{
+    struct room *room = room_at(nr);
+    struct sight *s;
+    __u8 by_alias;
+
+    if (!room)
+        return 0;
+    s = &room->sight;
+    by_alias = (__u8)look_names(nr);
+    s->matched = s->by_tuple | s->by_other | by_alias;
+    return 0;
+}
+
 /* ---- who follows it ----------------------------------------------------- */
 
 static __always_inline bool shares_end(const struct live *entry,
@@ -181,8 +200,9 @@ static __always_inline void see_first(struct live_set *set, __u32 way,
 }
 
 /* Gives the traces that it is for. */
-__noinline int look_follow(__u32 nr, __u64 skb, __u32 station)
+__noinline int look_follow(__u32 nr, __u64 skb, __u32 at)
 {
+    __u32 station = LOOK_STATION(at);
     bool end = station == PS_ST_CONSUME_SKB || station == PS_ST_KFREE_SKB;
     struct room *room = room_at(nr);
     struct live_set *set = live_set(skb);
@@ -206,6 +226,8 @@ __noinline int look_follow(__u32 nr, __u64 skb, __u32 station)
     origin = station == PS_ST_NF_OUTPUT && s->matched &&
              !(s->flags & PS_EF_INNER);
     entry = &set->entry[(way - 1) & (LIVE_WAYS - 1)];
+    if (at & LOOK_AGAIN)
+        s->matched &= way ? live_traces(entry) : 0;
     if (way && !origin && live_is(entry, s->signature, s->now) &&
         (s->matched || shares_end(entry, ends)))
         see_again(entry, ends, s);
@@ -272,28 +294,30 @@ __noinline int look_learn(__u32 nr)
 
 /* ---- all ---------------------------------------------------------------- */
 
-/* The number of the room that its event is in, + 1; 0: nobody wants it. at:
- * LOOK_AT(); dev: where it is, or 0. */
-__noinline int look(__u64 skb, __u64 dev, __u32 at)
+/* Wanted or not: there is no room to look. */
+static __always_inline int no_room(__u32 station)
 {
-    __u32 station = LOOK_STATION(at), nr = take_room();
+    __u32 traces = traces_on(filters_now());
+
+    count_for(traces, station, HIT);
+    count_for(traces, station, MAP_FULL);
+    return 0;
+}
+
+/* After the filters: follows it, and makes its event. */
+__noinline int look_on(__u32 nr, __u64 skb, __u64 dev, __u32 at)
+{
     struct room *room = room_at(nr);
     __u32 refused;
     int wanted;
 
-    if (!room) {
-        /* Wanted or not: nobody can look. */
-        count_for(traces_on(filters_now()), station, HIT);
-        count_for(traces_on(filters_now()), station, MAP_FULL);
+    if (!room)
         return 0;
-    }
-    look_headers(nr, skb, dev, LOOK_WHERE(at));
-    look_match(nr, skb, dev, LOOK_WHERE(at));
-    wanted = look_follow(nr, skb, station);
+    wanted = look_follow(nr, skb, at);
     refused = room->sight.refused & room->sight.traces;
     if (refused) {
-        count_for(refused, station, HIT);
-        count_for(refused, station, THROTTLED);
+        count_for(refused, LOOK_STATION(at), HIT);
+        count_for(refused, LOOK_STATION(at), THROTTLED);
     }
     if (!wanted) {
         leave_room(room);
@@ -302,6 +326,32 @@ __noinline int look(__u64 skb, __u64 dev, __u32 at)
     look_fill(nr, skb, dev, at);
     look_learn(nr);
     return (int)nr + 1;
+}
+
+/* The number of the room that its event is in, + 1; 0: nobody wants it. at:
+ * LOOK_AT(); dev: where it is, or 0. */
+__noinline int look(__u64 skb, __u64 dev, __u32 at)
+{
+    __u32 nr = take_room();
+
+    if (nr >= ROOMS)
+        return no_room(LOOK_STATION(at));
+    look_headers(nr, skb, dev, LOOK_WHERE(at));
+    look_match(nr, skb, dev, LOOK_WHERE(at));
+    return look_on(nr, skb, dev, at);
+}
+
+/* The same for what is followed, where no filter is asked for more than names:
+ * nobody follows it from here on who did not before. */
+__noinline int look_again(__u64 skb, __u64 dev, __u32 at)
+{
+    __u32 nr = take_room();
+
+    if (nr >= ROOMS)
+        return no_room(LOOK_STATION(at));
+    look_headers(nr, skb, dev, LOOK_WHERE(at));
+    look_match_again(nr);
+    return look_on(nr, skb, dev, at | LOOK_AGAIN);
 }
 
 #endif

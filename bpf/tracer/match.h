@@ -5,6 +5,11 @@
 
 #include "bpf/tracer/expr.h"
 
+/* See tracer_plain.bpf.c. */
+#ifndef PS_WITH_EXPR
+#define PS_WITH_EXPR 1
+#endif
+
 static __noinline __u32 match_here(struct sk_buff *skb, struct net_device *dev,
                                    __u64 word, __u32 asked)
 {
@@ -30,7 +35,7 @@ match_more(struct room *room, struct sk_buff *skb, struct net_device *dev,
     traces &= ~asked;
     asked = match_here(skb, dev, word, asked);
     ask = asked & slots_of(word, PS_FW_EXPR);
-    if (ask)
+    if (ask && PS_WITH_EXPR)
         asked = (asked & ~ask) | match_exprs(room, skb, word, ask, at);
     return traces | asked;
 }

@@ -300,7 +300,7 @@ static void test_stations_attach(void **state _unused_)
                                     sizeof(reason)),
                      0);
     assert_false(ps_probes_attached(p));
-    assert_int_equal(ps_probes_attach(p), 0);
+    assert_int_equal(ps_probes_attach(p, true), 0);
     states = ps_probes_states(p, &n);
     assert_true(n >= 12);
     for (size_t i = 0; i < n; i++) {
@@ -337,7 +337,7 @@ static void test_stations_attach(void **state _unused_)
     ps_probes_detach(p);
     assert_false(ps_probes_attached(p));
     /* Again, as the next trace does it. */
-    assert_int_equal(ps_probes_attach(p), 0);
+    assert_int_equal(ps_probes_attach(p, true), 0);
     assert_int_equal(ps_probes_set_filter(p, 3, &icmp, &wish), 0);
     assert_int_equal(ps_probes_counts(p, 3, counts), 0);
     ps_probes_clear_filter(p, 3);
