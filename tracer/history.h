@@ -57,15 +57,28 @@ int ps_history_list(struct ps_history *history, const char *alert,
 
 /* ---- ways --------------------------------------------------------------- */
 
+/* What is wanted of the ways of a trace. */
+struct ps_history_want {
+    /* The page's place: numbers from this one on; with newest those below it
+     * (0: all), the highest first. */
+    uint32_t from;
+    uint32_t limit;
+    bool newest;
+    bool drops_only;
+    const char *station; /* NULL, or only ways that were there */
+    uint64_t deadline;   /* CLOCK_MONOTONIC, for station; 0: none */
+};
+
 struct ps_history_page {
     Ps__PacketWay **ways; /* the caller's, with ps_history_page_clear() */
     size_t n;
-    uint32_t next; /* number from which the next page begins; 0: the end */
+    uint32_t next; /* `from` of the next page; 0: the end */
+    bool partial;  /* the deadline came before limit ways were found */
 };
 
-/* In the order of first sight, from this number on. */
-int ps_history_ways(struct ps_history *history, const char *id, uint32_t from,
-                    uint32_t limit, bool drops_only,
+/* By their numbers, which are in the order of first sight. */
+int ps_history_ways(struct ps_history *history, const char *id,
+                    const struct ps_history_want *want,
                     struct ps_history_page *ret_page);
 int ps_history_count(struct ps_history *history, const char *id,
                      bool drops_only, uint64_t *ret_total);
@@ -95,13 +108,17 @@ struct ps_history_found {
     Ps__PacketWay **ways; /* the caller's, with ps_history_found_clear() */
     struct ps_history_place *places; /* of each */
     size_t n;
-    bool more, partial;
+    bool more;
+    /* The deadline came first: the next page may have more, also where this
+     * one has none. */
+    bool partial;
     struct ps_history_place next; /* with more */
 };
 
 /*
  * Ways under a tuple, of all traces, the newest first. Of req only the tuple
- * is read. deadline: of CLOCK_MONOTONIC, when the search ends as partial.
+ * is read. deadline: of CLOCK_MONOTONIC, when the search ends as partial, but
+ * not before it went on from where it began: pages in turn come to an end.
  */
 int ps_history_find(struct ps_history *history,
                     const Ps__FindPacketsRequest *req,

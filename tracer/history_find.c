@@ -1,23 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Ways by their tuple. Traces that have the keys are taken by their newest
- * way; within one, the numbers that stand under all keys are met from the
- * highest down. What is older than a page's oldest ends both.
+ * Ways by their tuple, the newest first. Each trace that has the keys has a
+ * head: the place from which it is looked at downward, where the numbers that
+ * stand under all keys meet. The newest head always goes on, a little at a
+ * time, so that all that is newer than the heads was looked at: where the time
+ * is over, the next page begins there.
  */
-#include <inttypes.h>
-
 #include "tracer/history_internal.h"
 #include "tracer/way_keys.h"
 
 /* Ways are numbered as their first events came, which CPUs may give in a
  * slightly different order than their clocks. */
 #define DISORDER_NS PS_NS_PER_MS
-/* Looks at the clock after so many ways. */
+/* Looks at the clock, and at the other heads, after so many keys. */
 #define LOOKS 64u
 
 struct item {
     struct ps_history_place at;
     Ps__PacketWay *way;
+};
+
+/* Where a trace is looked at. */
+struct head {
+    int64_t trace;
+    uint64_t first; /* of the way n, or of the newest one below it */
+    uint32_t n;     /* numbers above were looked at */
+    bool match;     /* n stands under all keys */
 };
 
 struct search {
@@ -29,9 +37,16 @@ struct search {
     size_t n_keys;
     struct item *items; /* the newest first */
     size_t n, max;
-    unsigned int looks;
+    struct head *heads;
+    size_t n_heads, room;
     bool partial;
+    uint64_t reached; /* with partial: all after this time is in items */
 };
+
+static uint64_t later(uint64_t time)
+{
+    return time < UINT64_MAX - DISORDER_NS ? time + DISORDER_NS : UINT64_MAX;
+}
 
 static bool is_older(const struct ps_history_place *a,
                      const struct ps_history_place *b)
@@ -60,112 +75,119 @@ static void insert(struct search *s, const struct ps_history_place *at,
     s->items[i] = (struct item){*at, way};
 }
 
-/* ---- numbers ------------------------------------------------------------ */
+/* ---- heads -------------------------------------------------------------- */
 
-/* The highest number under a key that is not above n; -ENOENT: none. */
-static int seek_key(struct search *s, int64_t trace, uint64_t key, uint32_t n,
-                    uint32_t *ret_n)
-{
-    sqlite3_stmt *stmt =
-        ps_store_stmt(s->h->store, "SELECT n FROM seen WHERE trace = ?1 AND "
-                                   "key = ?2 AND n <= ?3 "
-                                   "ORDER BY n DESC LIMIT 1");
-    int64_t found = -1;
-    int rc;
-
-    if (!stmt)
-        return -EIO;
-    sqlite3_bind_int64(stmt, 1, trace);
-    sqlite3_bind_int64(stmt, 2, (int64_t)key);
-    sqlite3_bind_int64(stmt, 3, n);
-    rc = sqlite3_step(stmt);
-    if (rc == SQLITE_ROW)
-        found = sqlite3_column_int64(stmt, 0);
-    sqlite3_reset(stmt);
-    if (rc != SQLITE_ROW && rc != SQLITE_DONE)
-        return ps_store_errno(rc);
-    if (found < 0 || found > n)
-        return -ENOENT;
-    *ret_n = (uint32_t)found;
-    return 0;
-}
-
-static int seek_any(struct search *s, int64_t trace, uint32_t n,
-                    uint32_t *ret_n)
-{
-    sqlite3_stmt *stmt = ps_store_stmt(
-        s->h->store, "SELECT id FROM way WHERE id BETWEEN ?1 AND ?2 "
-                     "ORDER BY id DESC LIMIT 1");
-    int rc;
-
-    if (!stmt)
-        return -EIO;
-    sqlite3_bind_int64(stmt, 1, ps_history_way_id(trace, 0));
-    sqlite3_bind_int64(stmt, 2, ps_history_way_id(trace, n));
-    rc = sqlite3_step(stmt);
-    if (rc == SQLITE_ROW)
-        *ret_n = (uint32_t)sqlite3_column_int64(stmt, 0) &
-                 (PS_HISTORY_MAX_WAYS - 1);
-    sqlite3_reset(stmt);
-    if (rc == SQLITE_DONE)
-        return -ENOENT;
-    return ps_store_errno(rc);
-}
-
-static bool is_late(struct search *s)
-{
-    if (++s->looks % LOOKS == 0 && ps_mono_ns() > s->deadline)
-        s->partial = true;
-    return s->partial;
-}
-
-/* The highest number under all keys that is not above n; -ENOENT: none. */
-static int seek(struct search *s, int64_t trace, uint32_t n, uint32_t *ret_n)
+/*
+ * From the head's number down, to the next one under all keys, or as far as a
+ * look goes. -ENOENT: there is none.
+ */
+static int move_head(struct search *s, struct head *head)
 {
     size_t agreed = 0;
+    uint32_t n = head->n, at = 0;
     int r;
 
-    if (s->n_keys == 0)
-        return seek_any(s, trace, n, ret_n);
-    for (size_t i = 0; agreed < s->n_keys; i = (i + 1) % s->n_keys) {
-        uint32_t found;
+    for (size_t i = 0; agreed < s->n_keys && i < LOOKS; i++) {
+        uint32_t found = 0;
 
-        r = is_late(s) ? -ENOENT : seek_key(s, trace, s->keys[i], n, &found);
+        r = ps_history_seek_key(s->h, head->trace, s->keys[i % s->n_keys], n,
+                                &found);
         if (r < 0)
             return r;
         agreed = found == n ? agreed + 1 : 1;
         n = found;
     }
-    *ret_n = n;
+    r = ps_history_seek_way(s->h, head->trace, n, &at, &head->first);
+    if (r < 0)
+        return r;
+    /* A number under the keys whose way is not there is passed over. */
+    head->match = agreed == s->n_keys && (at == n || s->n_keys == 0);
+    head->n = at;
     return 0;
 }
 
-/* ---- a trace ------------------------------------------------------------ */
+static void drop_head(struct search *s, struct head *head)
+{
+    *head = s->heads[--s->n_heads];
+}
 
-/* -ENOENT: this one and all before it are too old. */
-static int look_at(struct search *s, int64_t trace, uint32_t n)
+/* The head's number is looked at for the first time. */
+static int move_on(struct search *s, struct head *head)
+{
+    int r = move_head(s, head);
+
+    if (r == -ENOENT)
+        drop_head(s, head);
+    return r == -ENOENT ? 0 : r;
+}
+
+/* It is looked at no more. */
+static int pass_head(struct search *s, struct head *head)
+{
+    if (head->n == 0) {
+        drop_head(s, head);
+        return 0;
+    }
+    head->n--;
+    return move_on(s, head);
+}
+
+static struct head *newest_head(const struct search *s)
+{
+    struct head *newest = NULL;
+
+    for (size_t i = 0; i < s->n_heads; i++)
+        if (!newest || s->heads[i].first > newest->first)
+            newest = &s->heads[i];
+    return newest;
+}
+
+static int add_head(struct search *s, int64_t trace)
+{
+    struct head head = {.trace = trace, .n = PS_HISTORY_MAX_WAYS - 1};
+    int r = 0;
+
+    if (s->from->first)
+        r = ps_history_seek_time(s->h, trace, later(s->from->first), &head.n);
+    if (r == 0)
+        r = move_head(s, &head);
+    if (r < 0)
+        return r == -ENOENT ? 0 : r;
+    if (s->n_heads == s->room) {
+        size_t room = s->room ? 2 * s->room : 16;
+        struct head *heads = reallocarray(s->heads, room, sizeof(*s->heads));
+
+        if (!heads)
+            return -ENOMEM;
+        s->heads = heads;
+        s->room = room;
+    }
+    s->heads[s->n_heads++] = head;
+    return 0;
+}
+
+/* ---- traces ------------------------------------------------------------- */
+
+/* Takes the way of a head that matches, where it fits. */
+static int look_at(struct search *s, const struct head *head)
 {
     sqlite3_stmt *stmt =
-        ps_store_stmt(s->h->store, "SELECT first, body FROM way WHERE id = ?1");
+        ps_store_stmt(s->h->store, "SELECT body FROM way WHERE id = ?1");
+    struct ps_history_place at = {head->first, head->trace, head->n};
     const struct ps_history_place *last = oldest(s);
-    struct ps_history_place at = {.trace = trace, .n = n};
     Ps__PacketWay *way = NULL;
-    int rc, r = 0;
+    int rc, r;
 
+    if ((last && !is_older(last, &at)) ||
+        (s->from->first && !is_older(&at, s->from)))
+        return 0;
     if (!stmt)
         return -EIO;
-    sqlite3_bind_int64(stmt, 1, ps_history_way_id(trace, n));
+    sqlite3_bind_int64(stmt, 1, ps_history_way_id(at.trace, at.n));
     rc = sqlite3_step(stmt);
-    if (rc != SQLITE_ROW) {
-        sqlite3_reset(stmt);
-        return ps_store_errno(rc);
-    }
-    at.first = (uint64_t)sqlite3_column_int64(stmt, 0);
-    if (last && at.first + DISORDER_NS < last->first)
-        r = -ENOENT;
-    else if ((!last || is_older(last, &at)) &&
-             (s->from->first == 0 || is_older(&at, s->from)))
-        r = ps_history_read_way(s->h, trace, n, stmt, 1, &way);
+    r = rc == SQLITE_ROW
+            ? ps_history_read_way(s->h, at.trace, at.n, stmt, 0, &way)
+            : ps_store_errno(rc);
     sqlite3_reset(stmt);
     if (!way)
         return r;
@@ -174,23 +196,6 @@ static int look_at(struct search *s, int64_t trace, uint32_t n)
     else
         ps__packet_way__free_unpacked(way, NULL);
     return 0;
-}
-
-static int search_trace(struct search *s, int64_t trace)
-{
-    uint32_t n = PS_HISTORY_MAX_WAYS - 1;
-    int r;
-
-    for (;;) {
-        r = is_late(s) ? -ENOENT : seek(s, trace, n, &n);
-        if (r == 0)
-            r = look_at(s, trace, n);
-        if (r < 0)
-            return r == -ENOENT ? 0 : r;
-        if (n == 0)
-            return 0;
-        n--;
-    }
 }
 
 static sqlite3_stmt *traces_stmt(struct search *s)
@@ -209,22 +214,77 @@ static sqlite3_stmt *traces_stmt(struct search *s)
     return stmt;
 }
 
+/* Traces whose newest way may be newer than all heads get one. *more: there
+ * are others, older ones. */
+static int add_heads(struct search *s, sqlite3_stmt *stmt, bool *more)
+{
+    int r = 0;
+
+    while (r == 0 && *more) {
+        const struct head *newest = newest_head(s);
+        int rc;
+
+        if (newest &&
+            later((uint64_t)sqlite3_column_int64(stmt, 1)) < newest->first)
+            return 0;
+        r = add_head(s, sqlite3_column_int64(stmt, 0));
+        rc = sqlite3_step(stmt);
+        *more = rc == SQLITE_ROW;
+        if (r == 0)
+            r = ps_store_errno(rc);
+    }
+    return r;
+}
+
+/* The time is over, and something was done with it. */
+static bool is_late(struct search *s, const struct head *newest)
+{
+    uint64_t reached = later(newest->first);
+
+    if ((s->from->first && reached >= s->from->first) ||
+        ps_mono_ns() <= s->deadline)
+        return false;
+    s->partial = true;
+    s->reached = reached;
+    return true;
+}
+
+static int search_heads(struct search *s, sqlite3_stmt *stmt)
+{
+    int rc = sqlite3_step(stmt);
+    bool more = rc == SQLITE_ROW;
+    int r = ps_store_errno(rc);
+
+    for (unsigned int looks = 0; r == 0; looks++) {
+        const struct ps_history_place *last = oldest(s);
+        struct head *newest;
+
+        r = add_heads(s, stmt, &more);
+        newest = newest_head(s);
+        if (r < 0 || !newest)
+            return r;
+        if (last && later(newest->first) < last->first)
+            return 0;
+        if (looks && is_late(s, newest))
+            return 0;
+        if (newest->match)
+            r = look_at(s, newest);
+        if (r == 0)
+            r = newest->match ? pass_head(s, newest) : move_on(s, newest);
+    }
+    return r;
+}
+
 static int search_all(struct search *s)
 {
     sqlite3_stmt *stmt = traces_stmt(s);
-    int rc = SQLITE_DONE, r = 0;
+    int r;
 
     if (!stmt)
         return -EIO;
-    while (r == 0 && !s->partial && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-        const struct ps_history_place *last = oldest(s);
-
-        if (last && (uint64_t)sqlite3_column_int64(stmt, 1) < last->first)
-            break;
-        r = search_trace(s, sqlite3_column_int64(stmt, 0));
-    }
+    r = search_heads(s, stmt);
     sqlite3_reset(stmt);
-    return r < 0 ? r : ps_store_errno(rc);
+    return r;
 }
 
 /* ---- the whole ---------------------------------------------------------- */
@@ -234,6 +294,7 @@ static void free_items(struct search *s)
     for (size_t i = 0; i < s->n; i++)
         ps__packet_way__free_unpacked(s->items[i].way, NULL);
     free(s->items);
+    free(s->heads);
 }
 
 void ps_history_found_clear(struct ps_history_found *found)
@@ -251,6 +312,14 @@ void ps_history_found_cut(struct ps_history_found *found, size_t n)
         ps__packet_way__free_unpacked(found->ways[--found->n], NULL);
     found->next = found->places[n - 1];
     found->more = true;
+    found->partial = false;
+}
+
+/* What was not reached may have newer ones than these: they are found again. */
+static void cut_unsure(struct search *s)
+{
+    while (s->n && s->items[s->n - 1].at.first <= s->reached)
+        ps__packet_way__free_unpacked(s->items[--s->n].way, NULL);
 }
 
 int ps_history_find(struct ps_history *h, const Ps__FindPacketsRequest *req,
@@ -275,55 +344,21 @@ int ps_history_find(struct ps_history *h, const Ps__FindPacketsRequest *req,
         ps_history_found_clear(&found);
         return r;
     }
-    found.partial = s.partial;
+    if (s.partial)
+        cut_unsure(&s);
     found.more = s.n > limit;
     for (; found.n < s.n && found.n < limit; found.n++) {
         found.ways[found.n] = s.items[found.n].way;
         found.places[found.n] = found.next = s.items[found.n].at;
         s.items[found.n].way = NULL;
     }
-    *ret_found = found;
-    return 0;
-}
-
-/* ---- cursors ------------------------------------------------------------ */
-
-void ps_history_place_format(const struct ps_history_place *place, char *text)
-{
-    snprintf(text, PS_HISTORY_PLACE_TEXT, "%" PRIu64 ".%" PRId64 ".%" PRIu32,
-             place->first, place->trace, place->n);
-}
-
-static int parse_number(const char **text, char end, uint64_t max,
-                        uint64_t *ret_number)
-{
-    uint64_t number = 0;
-    const char *p = *text;
-
-    if (*p < '0' || *p > '9')
-        return -EINVAL;
-    for (; *p >= '0' && *p <= '9'; p++) {
-        uint64_t digit = (uint64_t)(*p - '0');
-
-        if (number > (max - digit) / 10)
-            return -EINVAL;
-        number = number * 10 + digit;
+    /* A page that is full is whole. */
+    found.partial = s.partial && !found.more;
+    if (found.partial) {
+        found.more = true;
+        found.next = (struct ps_history_place){
+            .first = s.reached, .trace = INT64_MAX, .n = UINT32_MAX};
     }
-    if (*p != end)
-        return -EINVAL;
-    *text = end ? p + 1 : p;
-    *ret_number = number;
-    return 0;
-}
-
-int ps_history_place_parse(const char *text, struct ps_history_place *ret_place)
-{
-    uint64_t first = 0, trace = 0, n = 0;
-
-    if (text && (parse_number(&text, '.', UINT64_MAX, &first) < 0 ||
-                 parse_number(&text, '.', INT64_MAX, &trace) < 0 ||
-                 parse_number(&text, '\0', UINT32_MAX, &n) < 0 || first == 0))
-        return -EINVAL;
-    *ret_place = (struct ps_history_place){first, (int64_t)trace, (uint32_t)n};
+    *ret_found = found;
     return 0;
 }

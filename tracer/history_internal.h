@@ -56,4 +56,17 @@ int ps_history_read_way(struct ps_history *history, int64_t trace, uint32_t n,
                         sqlite3_stmt *stmt, int column,
                         Ps__PacketWay **ret_way);
 
+/* ---- history_seek.c: the highest number not above n; -ENOENT: none ------- */
+
+/* Under this key. Its way may not be there. */
+int ps_history_seek_key(struct ps_history *history, int64_t trace, uint64_t key,
+                        uint32_t n, uint32_t *ret_n);
+/* Of a way that is there, and when it was first seen. */
+int ps_history_seek_way(struct ps_history *history, int64_t trace, uint32_t n,
+                        uint32_t *ret_n, uint64_t *ret_first);
+/* A number with none above it that was first seen until this time, as far as
+ * the ways are in order. */
+int ps_history_seek_time(struct ps_history *history, int64_t trace,
+                         uint64_t time, uint32_t *ret_n);
+
 #endif

@@ -3,6 +3,7 @@
 
 #include "common/unpack.h"
 #include "tracer/history_internal.h"
+#include "tracer/way_keys.h"
 
 static void free_all(ProtobufCMessage **msgs, size_t n)
 {
@@ -270,28 +271,77 @@ void ps_history_page_clear(struct ps_history_page *page)
     *page = (struct ps_history_page){0};
 }
 
-static int read_page(struct ps_history *h, int64_t seq, uint32_t limit,
-                     sqlite3_stmt *stmt, struct ps_history_page *page)
+/* Looks at the clock after so many ways. */
+#define LOOKS 16u
+
+/* `from` of a page that begins with this way, or behind it. */
+static uint32_t place_of(const struct ps_history_want *want, uint32_t n,
+                         bool behind)
 {
+    if (want->newest)
+        return behind ? n : n + 1;
+    return behind ? n + 1 : n;
+}
+
+static int read_page(struct ps_history *h, int64_t seq,
+                     const struct ps_history_want *want, sqlite3_stmt *stmt,
+                     struct ps_history_page *page)
+{
+    uint32_t looks = 0, n = 0;
     int rc, r = 0;
 
     while (r == 0 && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-        uint32_t n = (uint32_t)sqlite3_column_int64(stmt, 0) &
-                     (PS_HISTORY_MAX_WAYS - 1);
+        Ps__PacketWay *way = NULL;
 
-        if (page->n == limit) {
-            page->next = n;
+        if (want->deadline && looks && looks % LOOKS == 0 &&
+            ps_mono_ns() > want->deadline) {
+            page->next = place_of(want, n, true);
+            page->partial = page->next != 0;
             return 0;
         }
-        r = ps_history_read_way(h, seq, n, stmt, 1, &page->ways[page->n]);
-        if (r == 0)
-            page->n++;
+        n = (uint32_t)sqlite3_column_int64(stmt, 0) & (PS_HISTORY_MAX_WAYS - 1);
+        looks++;
+        r = ps_history_read_way(h, seq, n, stmt, 1, &way);
+        if (r == 0 && (!want->station || ps_way_passed(way, want->station))) {
+            if (page->n < want->limit)
+                page->ways[page->n++] = TAKE_PTR(way);
+            else
+                page->next = place_of(want, n, false);
+        }
+        if (way)
+            ps__packet_way__free_unpacked(way, NULL);
+        if (page->next)
+            return 0;
     }
     return r < 0 ? r : ps_store_errno(rc);
 }
 
-int ps_history_ways(struct ps_history *h, const char *id, uint32_t from,
-                    uint32_t limit, bool drops_only,
+static sqlite3_stmt *page_stmt(struct ps_history *h, int64_t seq,
+                               const struct ps_history_want *want)
+{
+    uint32_t low = want->newest ? 0 : want->from;
+    uint32_t high = PS_HISTORY_MAX_WAYS - 1;
+    sqlite3_stmt *stmt = ps_store_stmt(
+        h->store, want->newest
+                      ? "SELECT id, body FROM way WHERE id BETWEEN ?1 AND ?2 "
+                        "AND dropped >= ?3 ORDER BY id DESC"
+                      : "SELECT id, body FROM way WHERE id BETWEEN ?1 AND ?2 "
+                        "AND dropped >= ?3 ORDER BY id");
+
+    if (!stmt)
+        return NULL;
+    if (low > high)
+        low = high;
+    if (want->newest && want->from && want->from <= high)
+        high = want->from - 1;
+    sqlite3_bind_int64(stmt, 1, ps_history_way_id(seq, low));
+    sqlite3_bind_int64(stmt, 2, ps_history_way_id(seq, high));
+    sqlite3_bind_int(stmt, 3, want->drops_only);
+    return stmt;
+}
+
+int ps_history_ways(struct ps_history *h, const char *id,
+                    const struct ps_history_want *want,
                     struct ps_history_page *ret_page)
 {
     _cleanup_(ps_history_page_clear) struct ps_history_page page = {0};
@@ -301,20 +351,11 @@ int ps_history_ways(struct ps_history *h, const char *id, uint32_t from,
 
     if (r < 0)
         return r;
-    page.ways = calloc(limit, sizeof(Ps__PacketWay *));
-    stmt = ps_store_stmt(h->store,
-                         "SELECT id, body FROM way WHERE id BETWEEN ?1 AND ?2 "
-                         "AND dropped >= ?3 ORDER BY id LIMIT ?4");
+    page.ways = calloc(want->limit, sizeof(Ps__PacketWay *));
+    stmt = page_stmt(h, seq, want);
     if (!page.ways || !stmt)
         return page.ways ? -EIO : -ENOMEM;
-    if (from >= PS_HISTORY_MAX_WAYS)
-        from = PS_HISTORY_MAX_WAYS - 1;
-    sqlite3_bind_int64(stmt, 1, ps_history_way_id(seq, from));
-    sqlite3_bind_int64(stmt, 2,
-                       ps_history_way_id(seq, PS_HISTORY_MAX_WAYS - 1));
-    sqlite3_bind_int(stmt, 3, drops_only);
-    sqlite3_bind_int64(stmt, 4, (sqlite3_int64)limit + 1);
-    r = read_page(h, seq, limit, stmt, &page);
+    r = read_page(h, seq, want, stmt, &page);
     sqlite3_reset(stmt);
     if (r < 0)
         return r;

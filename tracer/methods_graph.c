@@ -49,8 +49,8 @@ static void on_turn(evutil_socket_t fd _unused_, short what _unused_, void *arg)
     _cleanup_(ps_history_page_clear) struct ps_history_page page = {0};
     static const struct timeval soon = {0, 1};
     struct ps_graph_job *job = arg;
-    int r = ps_history_ways(job->t->history, job->id, job->from, SLICE, false,
-                            &page);
+    const struct ps_history_want want = {.from = job->from, .limit = SLICE};
+    int r = ps_history_ways(job->t->history, job->id, &want, &page);
 
     for (size_t i = 0; i < page.n && r == 0; i++)
         r = ps_graph_add(job->graph, page.ways[i]);

@@ -4,11 +4,14 @@
 #include "tracer/capture.h"
 #include "tracer/export.h"
 #include "tracer/tracer.h"
+#include "tracer/way_keys.h"
 
 /* A page ends before its message grows beyond what the bus carries. */
 #define MAX_PAGE_BYTES ((size_t)PS_BUS_MAX_MESSAGE / 4 * 3)
 /* A search ends after so long: the loop has other things to do. */
 #define FIND_NS (250 * PS_NS_PER_MS)
+/* Looks at the clock after so many ways. */
+#define LOOKS 16u
 /* Ways in one chunk of an export; the bus carries them all, whatever they
  * are (PS_WAY_MAX_BYTES each) and however JSON blows them up. */
 #define CHUNK_WAYS  100u
@@ -35,21 +38,34 @@ static size_t fit_page(Ps__PacketWay *const *ways, size_t n, size_t max_bytes)
 
 /* ---- of a trace --------------------------------------------------------- */
 
+static bool is_dropped(const struct tracer *t, const struct ps_trace *trace,
+                       const struct ps_way *way)
+{
+    struct ps_names names;
+
+    ps_tracer_names(t, trace, &names);
+    return ps_streq(ps_join_fate(trace->join, way, ps_names_free, &names),
+                    "dropped");
+}
+
 static int add_live(const struct tracer *t, const struct ps_trace *trace,
-                    uint32_t n, bool drops_only, Ps__PacketWayList *list)
+                    uint32_t n, const struct ps_history_want *want,
+                    Ps__PacketWayList *list)
 {
     const struct ps_way *way = ps_join_way(trace->join, n);
     struct ps_names names;
     Ps__PacketWay *msg;
 
-    ps_tracer_names(t, trace, &names);
-    if (drops_only &&
-        !ps_streq(ps_join_fate(trace->join, way, ps_names_free, &names),
-                  "dropped"))
+    if (want->drops_only && !is_dropped(t, trace, way))
         return 0;
+    ps_tracer_names(t, trace, &names);
     msg = ps_convert_way(trace->join, way, n, &names);
     if (!msg)
         return -ENOMEM;
+    if (want->station && !ps_way_passed(msg, want->station)) {
+        ps__packet_way__free_unpacked(msg, NULL);
+        return 0;
+    }
     list->packets[list->n_packets++] = msg;
     msg->has_stored = 1;
     msg->stored = ps_keep_is_stored(trace, n, way);
@@ -58,47 +74,133 @@ static int add_live(const struct tracer *t, const struct ps_trace *trace,
     return msg->trace ? 0 : -ENOMEM;
 }
 
-/* *next: number of the way that the next page begins with; 0: the end. */
+/* *next: `from` of the next page; 0: the end. */
 static int live_packets(const struct tracer *t, const struct ps_trace *trace,
-                        const Ps__ListPacketsRequest *req, uint32_t from,
-                        uint32_t limit, Ps__PacketWayList *list, uint32_t *next)
+                        const struct ps_history_want *want,
+                        Ps__PacketWayList *list, uint32_t *next)
 {
-    uint32_t listed = ps_join_packets(trace->join), n = from;
+    uint32_t listed = ps_join_packets(trace->join), looks = 0;
+    uint32_t begin = want->from < listed ? want->from : listed;
     int r = 0;
 
     list->total = listed;
-    if (req->drops_only) {
+    if (want->drops_only) {
         struct ps_names names;
 
         ps_tracer_names(t, trace, &names);
         list->total = ps_join_drops(trace->join, ps_names_free, &names);
     }
-    list->packets = calloc(limit, sizeof(*list->packets));
+    /* One more than asked for: whether there is more. */
+    list->packets = calloc((size_t)want->limit + 1, sizeof(*list->packets));
     if (!list->packets)
         return -ENOMEM;
-    for (; n < listed && list->n_packets < limit && r == 0; n++)
-        r = add_live(t, trace, n, req->drops_only, list);
-    *next = n < listed ? n : 0;
+    if (want->newest && want->from == 0)
+        begin = listed;
+    /* What is left: those below begin, or those from it on. */
+    for (; begin != (want->newest ? 0 : listed) && r == 0; looks++) {
+        if (list->n_packets > want->limit)
+            break;
+        if (looks % LOOKS == LOOKS - 1 && ps_mono_ns() > want->deadline) {
+            list->has_partial = list->partial = true;
+            break;
+        }
+        r = add_live(t, trace, want->newest ? begin - 1 : begin, want, list);
+        begin = want->newest ? begin - 1 : begin + 1;
+    }
+    *next = begin == listed && !want->newest ? 0 : begin;
     return r;
 }
 
-static int kept_packets(const struct tracer *t,
-                        const Ps__ListPacketsRequest *req, uint32_t from,
-                        uint32_t limit, Ps__PacketWayList *list, uint32_t *next)
+static int kept_packets(const struct tracer *t, const char *id,
+                        const struct ps_history_want *want,
+                        Ps__PacketWayList *list, uint32_t *next)
 {
     struct ps_history_page page = {0};
-    int r =
-        ps_history_count(t->history, req->id, req->drops_only, &list->total);
+    int r = ps_history_count(t->history, id, want->drops_only, &list->total);
 
     if (r == 0)
-        r = ps_history_ways(t->history, req->id, from, limit, req->drops_only,
-                            &page);
+        r = ps_history_ways(t->history, id, want, &page);
     if (r < 0)
         return r;
     list->packets = page.ways;
     list->n_packets = page.n;
+    list->has_partial = list->partial = page.partial;
     *next = page.next;
     return 0;
+}
+
+/* "12": from this number on; "-12": those below it, the newest first. */
+static int check_cursor(const char *text, bool newest, uint32_t *ret_from,
+                        struct ps_call *call)
+{
+    uint64_t from = 0;
+
+    if (text && *text &&
+        ((text[0] == '-') != newest ||
+         ps_parse_uint(text + newest, 1, PS_HISTORY_MAX_WAYS, &from) < 0)) {
+        ps_call_fail(call, "request.cursor", 400, "cursor",
+                     "This cursor is not one of this list in this order; take "
+                     "next_cursor of the page before.");
+        return -EINVAL;
+    }
+    *ret_from = (uint32_t)from;
+    return 0;
+}
+
+static int check_list(const Ps__ListPacketsRequest *req,
+                      struct ps_history_want *ret_want, struct ps_call *call)
+{
+    struct ps_history_want want = {
+        .drops_only = req->drops_only,
+        .station = req->station && *req->station ? req->station : NULL,
+        .newest = ps_streq(req->sort, "-first"),
+        .deadline = ps_mono_ns() + FIND_NS};
+
+    if (ps_list_limit(call, req->has_limit, req->limit, &want.limit) < 0 ||
+        check_cursor(req->cursor, want.newest, &want.from, call) < 0)
+        return -EINVAL;
+    if (req->sort && *req->sort && !want.newest &&
+        strcmp(req->sort, "first") != 0) {
+        ps_call_fail(call, "request.sort", 400, "sort",
+                     "Sort by first, or by -first for the newest first.");
+        return -EINVAL;
+    }
+    if (req->has_packet) {
+        want.newest = false;
+        want.limit = 1;
+        want.from = req->packet < PS_HISTORY_MAX_WAYS ? (uint32_t)req->packet
+                                                      : PS_HISTORY_MAX_WAYS;
+    }
+    *ret_want = want;
+    return 0;
+}
+
+static void leave_only(Ps__PacketWayList *list, uint64_t id)
+{
+    size_t keep = list->n_packets && list->packets[0]->id == id;
+
+    while (list->n_packets > keep)
+        ps__packet_way__free_unpacked(list->packets[--list->n_packets], NULL);
+    list->has_partial = list->partial = false;
+}
+
+/* What does not fit a message is on the next page. */
+static void end_page(Ps__PacketWayList *list,
+                     const struct ps_history_want *want, uint32_t next)
+{
+    size_t fit = fit_page(list->packets, list->n_packets, MAX_PAGE_BYTES);
+
+    if (fit > want->limit)
+        fit = want->limit;
+    if (fit < list->n_packets) {
+        next = (uint32_t)list->packets[fit]->id + want->newest;
+        list->has_partial = list->partial = false;
+    }
+    while (list->n_packets > fit)
+        ps__packet_way__free_unpacked(list->packets[--list->n_packets], NULL);
+    if (next &&
+        asprintf(&list->next_cursor, "%s%u", want->newest ? "-" : "", next) < 0)
+        list->next_cursor = NULL;
 }
 
 void ps_tracer_list_packets(void *arg, const ProtobufCMessage *msg,
@@ -107,35 +209,26 @@ void ps_tracer_list_packets(void *arg, const ProtobufCMessage *msg,
     const Ps__ListPacketsRequest *req = (const Ps__ListPacketsRequest *)msg;
     struct tracer *t = arg;
     const struct ps_trace *trace = ps_traces_find(t, req->id);
+    struct ps_history_want want;
     Ps__PacketWayList *list;
-    uint32_t limit, next = 0;
-    size_t offset, fit;
+    uint32_t next = 0;
     int r;
 
-    if (ps_list_limit(call, req->has_limit, req->limit, &limit) < 0 ||
-        ps_list_offset(call, req->cursor, &offset) < 0)
+    if (check_list(req, &want, call) < 0)
         return;
-    if (offset > PS_HISTORY_MAX_WAYS)
-        offset = PS_HISTORY_MAX_WAYS;
     list =
         (Ps__PacketWayList *)ps_message_new(&ps__packet_way_list__descriptor);
     r = list ? 0 : -ENOMEM;
     if (r == 0)
-        r = trace ? live_packets(t, trace, req, (uint32_t)offset, limit, list,
-                                 &next)
-                  : kept_packets(t, req, (uint32_t)offset, limit, list, &next);
+        r = trace ? live_packets(t, trace, &want, list, &next)
+                  : kept_packets(t, req->id, &want, list, &next);
     if (r < 0) {
         ps_tracer_fail_read(call, req->id, r);
     } else {
-        fit = fit_page(list->packets, list->n_packets, MAX_PAGE_BYTES);
-        if (fit < list->n_packets)
-            next = (uint32_t)list->packets[fit]->id;
-        while (list->n_packets > fit)
-            ps__packet_way__free_unpacked(list->packets[--list->n_packets],
-                                          NULL);
+        if (req->has_packet)
+            leave_only(list, req->packet);
+        end_page(list, &want, req->has_packet ? 0 : next);
         hide_payload(list->packets, list->n_packets, req->payload);
-        if (next)
-            list->next_cursor = ps_list_cursor(next);
         ps_call_reply(call, &list->base);
     }
     if (list)
@@ -228,10 +321,11 @@ static int make_chunk(struct tracer *t, const Ps__ExportRequest *req,
                       Ps__ExportChunk *chunk)
 {
     _cleanup_(ps_history_page_clear) struct ps_history_page page = {0};
+    const struct ps_history_want want = {.from = place->way,
+                                         .limit = CHUNK_WAYS};
     struct ps_history_iface ifaces[PS_HISTORY_MAX_IFACES];
     size_t n;
-    int r = ps_history_ways(t->history, req->id, place->way, CHUNK_WAYS, false,
-                            &page);
+    int r = ps_history_ways(t->history, req->id, &want, &page);
 
     /* After the ways: those that they are on are known then. */
     if (r == 0)

@@ -222,3 +222,11 @@ bool ps_way_fits(const Ps__PacketWay *way, const Ps__FindPacketsRequest *req)
             return true;
     return false;
 }
+
+bool ps_way_passed(const Ps__PacketWay *way, const char *station)
+{
+    for (size_t i = 0; i < way->n_steps; i++)
+        if (ps_streq(way->steps[i]->station, station))
+            return true;
+    return false;
+}

@@ -24,4 +24,7 @@ size_t ps_find_keys(const Ps__FindPacketsRequest *req,
 /* Whether a tuple of the way fits, in either order. */
 bool ps_way_fits(const Ps__PacketWay *way, const Ps__FindPacketsRequest *req);
 
+/* Whether one of its steps is at this station, or in this function. */
+bool ps_way_passed(const Ps__PacketWay *way, const char *station);
+
 #endif

@@ -440,6 +440,8 @@ OWN_ERRORS = (
      None),
     ('findPackets', 'packets.filter', '/api/v1/packets?sport=65536', None),
     ('listSockets', 'request.sort', '/api/v1/sockets?sort=colour', None),
+    ('listTracePackets', 'request.sort',
+     '/api/v1/traces/nothing/packets?sort=colour', None),
     ('listSockets', 'sockets.filter', '/api/v1/sockets?family=5', None),
     ('deleteToken', 'token.not_found', '/api/v1/tokens/nothing', None),
     ('deleteToken', 'token.file', '/api/v1/tokens/admin', None),
@@ -453,6 +455,10 @@ OWN_ERRORS = (
      {'filter': {'dport': 9}, 'duration_ns': 0}),
     ('createTrace', 'trace.snaplen', '/api/v1/traces',
      {'filter': {'dport': 9}, 'snaplen': 1025}),
+    ('createTrace', 'trace.tier', '/api/v1/traces',
+     {'filter': {'dport': 9}, 'tier': 'both'}),
+    ('setTraceFilter', 'trace.not_found', '/api/v1/traces/nothing/filter',
+     {'dport': 9}),
     ('createTrace', 'trace.comment', '/api/v1/traces',
      {'filter': {'dport': 9}, 'comment': 'x' * 257}),
     ('measurePath', 'path.target_missing', '/api/v1/paths', {}),
@@ -478,6 +484,7 @@ def test_documented_errors_come(api):
     got.expect(doc['listFlows'], 'auth.wrong_token',
                conn.ask('GET', '/api/v1/flows', token='wrong' * 8))
     conflicts(doc, got, conn)
+    ended_trace(doc, got, conn)
     gone_services(suite, doc, got, conn)
     documented = {i for op in doc.operations
                   for res in op.node['responses'].values()
@@ -498,6 +505,22 @@ def conflicts(doc, got, conn):
     got.expect(op, 'request.invalid',
                conn.ask('POST', op.path, rule, {'Idempotency-Key': 'a b'}))
     assert conn.ask('DELETE', op.path + '/contract-twice').status == 204
+
+
+def ended_trace(doc, got, conn):
+    """A filter for what runs no more; a tier that this kernel may not have."""
+    op = doc['createTrace']
+    ask = {'filter': {'dport': 9}, 'duration_ns': 1}
+    answer = conn.ask('POST', op.path, {**ask, 'tier': 'core'})
+    url = f'{op.path}/{answer.json["id"]}'
+    wait_for(lambda: conn.ask('GET', url).json['state'] == 'done', 15)
+    got.expect(doc['setTraceFilter'], 'trace.ended',
+               conn.ask('PUT', url + '/filter', {'dport': 10}))
+    answer = conn.ask('POST', op.path, {**ask, 'tier': 'function'})
+    if answer.status == 201:
+        got.ids.add('trace.no_functions')
+    else:
+        got.expect(op, 'trace.no_functions', answer)
 
 
 def gone_services(suite, doc, got, conn):

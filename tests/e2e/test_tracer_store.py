@@ -121,6 +121,72 @@ def test_ways_come_live_and_are_stored(api, version):
     assert [w['id'] for w in only] == [w['id'] for w in ways]
 
 
+def pages_of(suite, ident, **query):
+    """Numbers of a trace's ways, page by page."""
+    return [w['id'] for w in suite.client.pages(
+        f'traces/{ident}/packets', 'packets', limit=3, **query)]
+
+
+def check_pages(suite, ident, count):
+    """Every order, station, and single packet of a trace of datagrams."""
+    path = f'traces/{ident}/packets'
+    up = list(range(count))
+    assert pages_of(suite, ident) == pages_of(suite, ident, sort='first') == up
+    assert pages_of(suite, ident, sort='-first') == up[::-1]
+    assert pages_of(suite, ident, sort='-first', drops_only='true') == up[::-1]
+    way = suite.client.get(path, limit=1)['packets'][0]
+    for station in {s['station'] for s in way['steps']}:
+        assert pages_of(suite, ident, station=station) == up
+        assert pages_of(suite, ident, station=station,
+                        sort='-first') == up[::-1]
+    assert not pages_of(suite, ident, station='nowhere')
+    for number in (0, count - 1):
+        page = suite.client.get(path, packet=number, sort='-first')
+        assert [w['id'] for w in page['packets']] == [number]
+        assert 'next_cursor' not in page
+    assert not suite.client.get(path, packet=count)['packets']
+    assert not suite.client.get(path, packet=2**53 - 1)['packets']
+
+
+def test_pages_of_a_trace(api):
+    """The newest first and the oldest first, of one station, of one number:
+    while it runs, and from the disk."""
+    ident = trace(api, filter={'daddr': api.link.b.addr(4), 'dport': 9},
+                  tier='core', duration_ns=3600 * 10**9)
+    send(api, 4, 7)
+    stored(api, ident, 7)
+    check_pages(api, ident, 7)
+    newest = api.client.get(f'traces/{ident}/packets', sort='-first', limit=2)
+    # What comes later does not move what is behind a cursor.
+    send(api, 4, 3)
+    stored(api, ident, 10)
+    behind = api.client.get(f'traces/{ident}/packets', sort='-first', limit=2,
+                            cursor=newest['next_cursor'])
+    assert [w['id'] for w in behind['packets']] == [4, 3]
+    assert behind['total'] == 10
+    check_pages(api, ident, 10)
+    api['tracer'].stop()
+    api['tracer'].start()
+    ended(api, ident)
+    check_pages(api, ident, 10)
+
+
+@pytest.mark.parametrize('query, field, wanted', [
+    ({'sort': 'colour'}, 'sort', 'request.sort'),
+    ({'sort': '-'}, 'sort', 'request.sort'),
+    ({'cursor': '5', 'sort': '-first'}, 'cursor', 'request.cursor'),
+    ({'cursor': '-5'}, 'cursor', 'request.cursor'),
+    ({'cursor': 'o5'}, 'cursor', 'request.cursor'),
+    ({'cursor': '0'}, 'cursor', 'request.cursor'),
+    ({'limit': 0}, 'limit', 'request.limit')])
+def test_pages_refuse(api, query, field, wanted):
+    """The field's name, and nothing is guessed."""
+    with pytest.raises(ApiError) as err:
+        api.client.get('traces/any/packets', **query)
+    assert err.value.status == 400 and err.value.problem['field'] == field
+    assert err.value.problem['id'] == wanted
+
+
 def test_who_names_no_topic_gets_no_packets(api):
     """They are many: only who asks for them gets them."""
     came = []

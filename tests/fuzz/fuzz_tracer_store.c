@@ -19,12 +19,18 @@ static void show(ProtobufCMessage *msg)
 
 static void use_ways(struct ps_history *h, const char *id)
 {
+    static const struct ps_history_want wants[] = {
+        {.limit = 16},
+        {.limit = 16, .newest = true, .from = 3, .station = "a"},
+    };
     struct ps_history_iface ifaces[PS_HISTORY_MAX_IFACES];
     struct ps_history_page page = {0};
     uint64_t total;
     size_t n = 0;
 
-    if (ps_history_ways(h, id, 0, 16, false, &page) == 0) {
+    for (size_t k = 0; k < ARRAY_SIZE(wants); k++) {
+        if (ps_history_ways(h, id, &wants[k], &page) < 0)
+            continue;
         REQUIRE(page.n <= 16);
         for (size_t i = 0; i < page.n; i++)
             show(&page.ways[i]->base);
@@ -44,7 +50,7 @@ static void use_find(struct ps_history *h)
 
     port.has_sport = port.has_dport = 1;
     if (ps_history_find(h, &all, &from, 4, UINT64_MAX, &found) == 0) {
-        REQUIRE(found.n <= 4 && (!found.more || found.n == 4));
+        REQUIRE(found.n <= 4 && (!found.more || found.partial || found.n == 4));
         from = found.next;
         ps_history_found_clear(&found);
     }

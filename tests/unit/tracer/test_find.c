@@ -171,6 +171,7 @@ static void test_whole(void **state _unused_)
 {
     struct ps_history *h = open_history(8 * MIB);
     struct ps_history_iface ifaces[PS_HISTORY_MAX_IFACES];
+    const struct ps_history_want all = {.limit = 100};
     struct ps_history_page page = {0};
     size_t n = 0;
 
@@ -181,7 +182,7 @@ static void test_whole(void **state _unused_)
                      make_tuple("10.0.0.1", 1000 + i, "10.0.0.2", 80)));
     ps_history_free(&h);
     h = open_history(8 * MIB);
-    assert_int_equal(ps_history_ways(h, "a", 0, 100, false, &page), 0);
+    assert_int_equal(ps_history_ways(h, "a", &all, &page), 0);
     assert_int_equal(page.n, 20);
     for (uint32_t i = 0; i < 20; i++) {
         Ps__PacketWay *way = make_way(
@@ -320,6 +321,54 @@ static void test_find_pages(void **state _unused_)
     ps_history_free(&h);
 }
 
+/* A search without time comes to its end in pages, and misses nothing. */
+static void test_find_late(void **state _unused_)
+{
+    struct ps_history *h = open_history(8 * MIB);
+    Ps__FindPacketsRequest *q = question("10.0.0.1", 0, NULL, 81, 0);
+    struct ps_history_place place = {0};
+    uint64_t before = UINT64_MAX;
+    size_t seen = 0, late = 0;
+    char text[PS_HISTORY_PLACE_TEXT];
+    bool more = true;
+
+    for (uint32_t k = 0; k < 3; k++) {
+        char id[2] = {(char)('a' + k), '\0'};
+
+        begin(h, id, PS__TRACE__STATE__done);
+        for (uint32_t i = 0; i < 200; i++) {
+            bool fits = i % 50 == 7;
+            const char *from = fits || i % 2 ? "10.0.0.1" : "10.0.0.3";
+
+            add(h, id,
+                make_way(i, i * PS_NS_PER_MS / 4 + k,
+                         make_tuple(from, 1, "10.0.0.2",
+                                    fits || i % 2 == 0 ? 81 : 80)));
+        }
+    }
+    while (more) {
+        struct ps_history_found found = {0};
+
+        assert_int_equal(ps_history_find(h, q, &place, 3, 1, &found), 0);
+        for (size_t i = 0; i < found.n; i++) {
+            assert_true(found.ways[i]->first->unix_ns < before);
+            before = found.ways[i]->first->unix_ns;
+            assert_int_equal(found.ways[i]->id % 50, 7);
+            seen++;
+        }
+        late += found.partial;
+        assert_true(!found.partial || found.more);
+        more = found.more;
+        ps_history_place_format(&found.next, text);
+        assert_int_equal(!more || ps_history_place_parse(text, &place) == 0, 1);
+        ps_history_found_clear(&found);
+    }
+    assert_int_equal(seen, 12);
+    assert_true(late > 3);
+    ps__find_packets_request__free_unpacked(q, NULL);
+    ps_history_free(&h);
+}
+
 static void test_places(void **state _unused_)
 {
     static const char *const wrong[] = {"",
@@ -377,6 +426,7 @@ int main(void)
         cmocka_unit_test(test_bodies_are_small),
         cmocka_unit_test_setup_teardown(test_by_tuple, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_find_pages, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(test_find_late, make_dir, remove_dir),
         cmocka_unit_test(test_places),
         cmocka_unit_test_setup_teardown(test_restart_counts, make_dir,
                                         remove_dir),

@@ -102,28 +102,109 @@ static void put(struct ps_history *h, const char *id, uint32_t n, size_t size,
     ps__trace__free_unpacked(t, NULL);
 }
 
+/* The numbers on a page, then where the next one begins: "0 1 2 >3". */
+static void page(struct ps_history *h, const struct ps_history_want *want,
+                 const char *wanted)
+{
+    struct ps_history_page p = {0};
+    char text[256] = "";
+    size_t len = 0;
+
+    assert_int_equal(ps_history_ways(h, "a", want, &p), 0);
+    assert_false(p.partial);
+    for (size_t i = 0; i < p.n; i++) {
+        assert_true(p.ways[i]->stored);
+        len += (size_t)snprintf(text + len, sizeof(text) - len, "%d ",
+                                (int)p.ways[i]->id);
+    }
+    snprintf(text + len, sizeof(text) - len, ">%u", p.next);
+    assert_string_equal(text, wanted);
+    ps_history_page_clear(&p);
+}
+
+#define PAGE(h, wanted, ...) \
+    page(h, &(const struct ps_history_want){__VA_ARGS__}, wanted)
+
 static void test_pages(void **state _unused_)
 {
+    const struct ps_history_want all = {.limit = 10};
     struct ps_history *h = open_history(8 * MIB);
-    struct ps_history_page page = {0};
+    struct ps_history_page none = {0};
     uint64_t total = 0, lost;
 
-    put(h, "a", 25, 10, &lost);
+    put(h, "a", 9, 10, &lost);
     assert_int_equal(lost, 0);
     assert_int_equal(ps_history_count(h, "a", false, &total), 0);
-    assert_int_equal(total, 25);
-    assert_int_equal(ps_history_ways(h, "a", 10, 10, false, &page), 0);
-    assert_int_equal(page.n, 10);
-    assert_int_equal(page.next, 20);
-    ps_history_page_clear(&page);
-    assert_int_equal(ps_history_ways(h, "a", 20, 10, false, &page), 0);
-    assert_int_equal(page.n, 5);
-    assert_int_equal(page.next, 0);
-    assert_int_equal(page.ways[0]->id, 20);
-    assert_true(page.ways[0]->stored);
-    ps_history_page_clear(&page);
-    assert_int_equal(ps_history_ways(h, "b", 0, 10, false, &page), -ENOENT);
+    assert_int_equal(total, 9);
+    PAGE(h, "0 1 2 3 >4", .limit = 4);
+    PAGE(h, "4 5 6 7 >8", .limit = 4, .from = 4);
+    PAGE(h, "8 >0", .limit = 4, .from = 8);
+    PAGE(h, ">0", .limit = 4, .from = 9);
+    PAGE(h, ">0", .limit = 4, .from = UINT32_MAX);
+    PAGE(h, "8 7 6 5 >5", .limit = 4, .newest = true);
+    PAGE(h, "4 3 2 1 >1", .limit = 4, .newest = true, .from = 5);
+    PAGE(h, "0 >0", .limit = 4, .newest = true, .from = 1);
+    PAGE(h, "8 7 >7", .limit = 2, .newest = true, .from = UINT32_MAX);
+    PAGE(h, ">0", .limit = 4, .newest = true, .drops_only = true);
+    assert_int_equal(ps_history_ways(h, "b", &all, &none), -ENOENT);
     assert_int_equal(ps_history_count(h, "b", false, &total), -ENOENT);
+    ps_history_free(&h);
+}
+
+static void put_stations(struct ps_history *h, const char *const *stations,
+                         uint32_t n)
+{
+    Ps__Trace *t = make_trace("a", PS__TRACE__STATE__done);
+    size_t done = 0;
+
+    assert_int_equal(ps_history_put(h, t), 0);
+    ps__trace__free_unpacked(t, NULL);
+    for (uint32_t i = 0; i < n; i++) {
+        Ps__PacketWay *w = make_packet(i, 4);
+        Ps__Step *s = (Ps__Step *)ps_message_new(&ps__step__descriptor);
+
+        s->time = (Ps__Time *)ps_message_new(&ps__time__descriptor);
+        s->layer = strdup("driver");
+        s->station = strdup(stations[i % 3]);
+        w->steps = calloc(1, sizeof(*w->steps));
+        w->steps[w->n_steps++] = s;
+        assert_int_equal(ps_history_add(h, "a", &w, 1, &done), 0);
+        ps__packet_way__free_unpacked(w, NULL);
+    }
+}
+
+static void test_pages_of_a_station(void **state _unused_)
+{
+    static const char *const stations[] = {"netif_rx", "tcp_probe", "ip_rcv"};
+    struct ps_history_want late = {.limit = 50, .station = "no", .deadline = 1};
+    struct ps_history *h = open_history(8 * MIB);
+    struct ps_history_page p = {0};
+    size_t pages = 0;
+
+    put_stations(h, stations, 40);
+    PAGE(h, "1 4 7 >10", .limit = 3, .station = "tcp_probe");
+    PAGE(h, "10 13 16 >19", .limit = 3, .station = "tcp_probe", .from = 8);
+    PAGE(h, "37 34 >32", .limit = 2, .station = "tcp_probe", .newest = true);
+    PAGE(h, "4 1 >0", .limit = 9, .station = "tcp_probe", .newest = true,
+         .from = 5);
+    PAGE(h, ">0", .limit = 9, .station = "tcp");
+    /* What takes too long goes on behind where it was, to the end. */
+    for (; pages == 0 || late.from; pages++) {
+        assert_int_equal(ps_history_ways(h, "a", &late, &p), 0);
+        assert_int_equal(p.n, 0);
+        assert_int_equal(p.partial, p.next != 0);
+        assert_int_equal(p.next, late.from < 32 ? late.from + 16 : 0);
+        late.from = p.next;
+        ps_history_page_clear(&p);
+    }
+    assert_int_equal(pages, 3);
+    late.newest = true;
+    for (pages = 0; pages == 0 || late.from; pages++) {
+        assert_int_equal(ps_history_ways(h, "a", &late, &p), 0);
+        late.from = p.next;
+        ps_history_page_clear(&p);
+    }
+    assert_int_equal(pages, 3);
     ps_history_free(&h);
 }
 
@@ -218,6 +299,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_pages, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(test_pages_of_a_station, make_dir,
+                                        remove_dir),
         cmocka_unit_test_setup_teardown(test_oldest_leave_first, make_dir,
                                         remove_dir),
         cmocka_unit_test_setup_teardown(test_restart, make_dir, remove_dir),

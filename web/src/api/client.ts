@@ -35,6 +35,8 @@ export interface RequestOptions {
   body?: unknown
   signal?: AbortSignal | undefined
   headers?: Record<string, string>
+  /** A change with the same key is made once, however often it is asked for. */
+  key?: string
 }
 
 export const API = '/api/v1/'
@@ -125,7 +127,7 @@ export class Client {
       headers['Content-Type'] = 'application/json'
     }
     if (options.method !== undefined && options.method !== 'GET') {
-      headers['Idempotency-Key'] = randomKey()
+      headers['Idempotency-Key'] = options.key ?? newKey()
     }
     return headers
   }
@@ -157,7 +159,7 @@ async function readProblem(response: Response): Promise<Problem> {
   return { status, title: response.statusText || `HTTP ${status}` }
 }
 
-function randomKey(): string {
+export function newKey(): string {
   // randomUUID() is missing where the page came by plain HTTP.
   const bytes = crypto.getRandomValues(new Uint8Array(16))
   return Array.from(bytes, (b) => b.toString(16).padStart(2, '0')).join('')

@@ -2,11 +2,13 @@
 // Each resource of the API that a page shows, as a query or a change.
 import {
   keepPreviousData,
+  useInfiniteQuery,
   useMutation,
   useQuery,
   useQueryClient,
 } from '@tanstack/react-query'
 import { useAuth } from '../auth/session'
+import { patient } from './patient'
 import { buildQuery } from './query'
 import type * as T from './types'
 
@@ -87,12 +89,21 @@ export const useGraph = (trace: string, live: boolean) =>
     live ? POLL_MS : false,
   )
 
-export const useFindPackets = (request: T.FindPacketsRequest) =>
-  usePoll<T.FoundPackets>(
-    ['find', request],
-    `packets${buildQuery(request)}`,
-    false,
-  )
+/** Page by page; a search that takes long goes on with each. */
+export function useFindPackets(request: T.FindPacketsRequest) {
+  const { client } = useAuth()
+  return useInfiniteQuery({
+    queryKey: ['find', request],
+    queryFn: ({ pageParam, signal }) =>
+      client.get<T.FoundPackets>(
+        `packets${buildQuery({ ...request, cursor: pageParam })}`,
+        signal,
+      ),
+    initialPageParam: '',
+    getNextPageParam: (page) => page.next_cursor,
+    placeholderData: keepPreviousData,
+  })
+}
 
 export const usePaths = () =>
   usePoll<T.PathList>(['paths'], 'paths?limit=200', 5000)
@@ -142,7 +153,7 @@ export function useCreateTrace() {
   const queries = useQueryClient()
   return useMutation({
     mutationFn: (body: T.CreateTraceRequest) =>
-      client.request<T.Trace>('traces', { method: 'POST', body }),
+      patient<T.Trace>(client, 'traces', { method: 'POST', body }),
     onSuccess: (trace) => {
       queries.setQueryData(['trace', trace.id], trace)
       return queries.invalidateQueries({ queryKey: ['traces'] })
@@ -162,7 +173,7 @@ export function useSetFilter() {
       id: string
       filter: T.TraceFilter
     }) =>
-      client.request<T.Trace>(`traces/${id(trace)}/filter`, {
+      patient<T.Trace>(client, `traces/${id(trace)}/filter`, {
         method: 'PUT',
         body: filter,
       }),

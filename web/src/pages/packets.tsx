@@ -43,9 +43,10 @@ export function Component() {
   const [filters, setFilter, clear] = useFilters(NAMES)
   const request = useMemo(() => findRequest(filters), [filters])
   const isFiltered = NAMES.some((name) => filters[name] !== '')
-  const { data, error } = useFindPackets(request)
+  const find = useFindPackets(request)
+  const { data, error } = find
   const picked = params.get('packet')
-  const list = data?.packets ?? []
+  const list = data?.pages.flatMap((page) => page.packets) ?? []
   const packet =
     list.find((one) => packetKey(one) === picked) ??
     (picked === null ? list[0] : undefined)
@@ -61,7 +62,7 @@ export function Component() {
         data && (
           <span className="ps-num">
             {formatCount(list.length, locale)}
-            {data.next_cursor !== undefined && '+'}
+            {find.hasNextPage && '+'}
           </span>
         )
       }
@@ -105,8 +106,9 @@ export function Component() {
         )}
       </div>
       {error && <ProblemNotice error={error} />}
-      {data?.partial && <Notice kind="warn">{t('traces.find.partial')}</Notice>}
-      {data && list.length === 0 && <Empty>{t('traces.find.none')}</Empty>}
+      {data && list.length === 0 && !find.hasNextPage && (
+        <Empty>{t('traces.find.none')}</Empty>
+      )}
       {list.length > 0 && (
         <div className="ps-split">
           <Section title={t('traces.packets')}>
@@ -119,6 +121,7 @@ export function Component() {
                 setParams(after, { replace: true })
               }}
             />
+            <GoOn find={find} />
           </Section>
           <Section
             title={
@@ -136,6 +139,37 @@ export function Component() {
           </Section>
         </div>
       )}
+      {data && list.length === 0 && <GoOn find={find} />}
     </Page>
+  )
+}
+
+/** The next page; where a search took too long, it is behind what was looked at. */
+function GoOn({ find }: { find: ReturnType<typeof useFindPackets> }) {
+  const { t } = useI18n()
+  const { data, hasNextPage, isFetching, fetchNextPage } = find
+  if (!hasNextPage) return null
+  const partial = data?.pages.at(-1)?.partial === true
+  return (
+    <>
+      {partial && <Notice kind="warn">{t('traces.find.partial')}</Notice>}
+      <p className="ps-actions">
+        <button
+          type="button"
+          className="ps-button"
+          disabled={isFetching}
+          aria-busy={isFetching}
+          onClick={() => void fetchNextPage()}
+        >
+          {t(
+            isFetching
+              ? 'common.loading'
+              : partial
+                ? 'traces.find.on'
+                : 'common.more',
+          )}
+        </button>
+      </p>
+    </>
   )
 }

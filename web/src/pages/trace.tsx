@@ -24,6 +24,7 @@ import { Tabs } from '../ui/tabs'
 
 const VIEWS = ['packets', 'drops', 'graph', 'account'] as const
 type View = (typeof VIEWS)[number]
+const DROPS_AT_ONCE = 1000
 
 export function Component() {
   const { t } = useI18n()
@@ -146,13 +147,19 @@ function Views({ trace, view }: { trace: Trace; view: View }) {
 
 function Drops({ trace }: { trace: Trace }) {
   const { t } = useI18n()
-  const { packets, total, error } = useWays(trace, { drops_only: true })
+  const { packets, total, error, hasMore, isBusy, more } = useWays(
+    trace,
+    { drops_only: true },
+    DROPS_AT_ONCE,
+  )
   if (error) return <ProblemNotice error={error} />
   if (!packets) return <Empty>{t('common.loading')}</Empty>
   return (
     <DropsView
       packets={packets}
       total={total}
+      more={hasMore ? more : undefined}
+      isBusy={isBusy}
       linkTo={(packet) => `?drops=1&packet=${packet.id}`}
     />
   )

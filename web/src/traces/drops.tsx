@@ -41,11 +41,16 @@ export function DropsView({
   packets,
   total,
   linkTo,
+  more,
+  isBusy = false,
 }: {
   /** Dropped ones, the newest first. */
   packets: readonly PacketWay[]
   total: number
   linkTo: (packet: PacketWay) => string
+  /** Loads more of them; absent: all are here. */
+  more?: (() => void) | undefined
+  isBusy?: boolean
 }) {
   const { t, locale } = useI18n()
   const groups = groupDrops(packets)
@@ -57,7 +62,17 @@ export function DropsView({
           {t('traces.drops.of', {
             shown: formatCount(packets.length, locale),
             total: formatCount(total, locale),
-          })}
+          })}{' '}
+          {more && (
+            <button
+              type="button"
+              className="ps-link"
+              disabled={isBusy}
+              onClick={more}
+            >
+              {t(isBusy ? 'common.loading' : 'common.more')}
+            </button>
+          )}
         </p>
       )}
       <ul className="ps-drops">

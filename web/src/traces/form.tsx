@@ -88,6 +88,11 @@ export function TraceForm({
         />
       </div>
       <div className="ps-form-end">
+        {isPending && (
+          <p className="ps-dim ps-late" role="status">
+            {t('traces.starting')}
+          </p>
+        )}
         <Button type="submit" size="xs" loading={isPending}>
           {t('traces.start')}
         </Button>

@@ -9,13 +9,20 @@ const STACK = [
   'socket',
   'transport',
   'network',
+  'tunnel',
   'netfilter',
+  'bridge',
   'tc',
   'qdisc',
+  'bpf',
   'xdp',
   'device',
   'driver',
+  // What happens to the buffer, wherever it is.
+  'buffer',
+  'kernel',
   'free',
+  'drop',
 ]
 
 /** 0: the application. Unknown layers stand below all others. */

@@ -15,11 +15,6 @@ export function Fate({ fate }: { fate: string | undefined }) {
   return <Tag word={fate} text={isKey(key) ? plain(t, key) : fate} />
 }
 
-/** The last one that was seen first; they are numbered as they came. */
-export function newestFirst(packets: readonly PacketWay[]): PacketWay[] {
-  return [...packets].sort((a, b) => b.id - a.id)
-}
-
 /** The way's end; of a drop, why. */
 function FateOf({ packet }: { packet: PacketWay }) {
   const { t } = useI18n()

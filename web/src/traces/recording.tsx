@@ -10,32 +10,44 @@ import { ProblemNotice } from '../ui/problem'
 import { hasPassed } from './graph-layout'
 import { packetKey, PacketList } from './packet-list'
 import { FunctionTierMissing, useFunctionTier } from './tiers'
-import { useWays } from './use-ways'
+import { useWay, useWays } from './use-ways'
 import { PacketWayView } from './way'
 
 /** "tcp_rcv|in|4026531840" as a person reads it. */
 const nodeText = (key: string) => key.split('|')[0] ?? key
 
+const AT_ONCE = 200
+
 export function Recording({ trace }: { trace: Trace }) {
   const { t } = useI18n()
   const [params, setParams] = useSearchParams()
-  const [payload, setPayload] = useState(false)
+  const [payloadOf, setPayloadOf] = useState<string>()
   const functions = useFunctionTier()
   const isLive = trace.state === 'running'
   const dropsOnly = params.get('drops') !== null
-  const { packets, total, error, hasMore, more } = useWays(trace, {
-    ...(dropsOnly && { drops_only: true }),
-    ...(payload && { payload: true }),
-  })
   const from = params.get('from') ?? undefined
   const to = params.get('to') ?? undefined
+  const { packets, total, error, hasMore, isBusy, more } = useWays(
+    trace,
+    {
+      ...(dropsOnly && { drops_only: true }),
+      ...(from !== undefined && { station: nodeText(from) }),
+    },
+    AT_ONCE,
+  )
   const all = packets ?? []
   const list =
     from === undefined ? all : all.filter((p) => hasPassed(p, from, to))
   const picked = params.get('packet')
-  const packet =
-    all.find((p) => String(p.id) === picked) ??
-    (picked === null ? list[0] : undefined)
+  const listed =
+    picked === null ? list[0] : all.find((p) => String(p.id) === picked)
+  const id = picked ?? (listed && String(listed.id))
+  const payload = id !== undefined && id === payloadOf
+  const one = useWay(trace, id ?? '', {
+    enabled: id !== undefined && packets !== undefined && (payload || !listed),
+    payload,
+  })
+  const packet = (payload ? one.way : undefined) ?? listed ?? one.way
   const change = (changes: Record<string, string | undefined>) => {
     const after = new URLSearchParams(params)
     for (const [name, value] of Object.entries(changes)) {
@@ -49,7 +61,9 @@ export function Recording({ trace }: { trace: Trace }) {
     <div className="ps-split">
       <Section
         title={t('traces.packets')}
-        aside={<Shown list={list} all={all} total={total} />}
+        aside={
+          <Shown list={list} total={from === undefined ? total : undefined} />
+        }
       >
         <div className="ps-actions">
           <button
@@ -81,10 +95,12 @@ export function Recording({ trace }: { trace: Trace }) {
         {list.length === 0 ? (
           <Empty>
             {t(
-              !packets
+              !packets || isBusy
                 ? 'common.loading'
                 : from !== undefined
-                  ? 'traces.packets.passed.none'
+                  ? hasMore
+                    ? 'traces.packets.passed.none'
+                    : 'traces.packets.passed.nowhere'
                   : dropsOnly
                     ? 'traces.drops.none'
                     : isLive
@@ -100,8 +116,14 @@ export function Recording({ trace }: { trace: Trace }) {
           />
         )}
         {hasMore && (
-          <button type="button" className="ps-button" onClick={more}>
-            {t('common.more')}
+          <button
+            type="button"
+            className="ps-button"
+            disabled={isBusy}
+            aria-busy={isBusy}
+            onClick={more}
+          >
+            {t(isBusy ? 'common.loading' : 'common.more')}
           </button>
         )}
       </Section>
@@ -111,14 +133,23 @@ export function Recording({ trace }: { trace: Trace }) {
         {trace.tier === 'core' && functions && !functions.available && (
           <FunctionTierMissing capability={functions} short />
         )}
+        {one.error && <ProblemNotice error={one.error} />}
         {packet ? (
           <PacketWayView
             packet={packet}
-            onPayload={payload ? undefined : () => setPayload(true)}
+            onPayload={
+              payload ? undefined : () => setPayloadOf(String(packet.id))
+            }
           />
         ) : (
           <Empty>
-            {t(picked === null ? 'traces.packet.pick' : 'traces.packet.gone')}
+            {t(
+              one.isPending
+                ? 'common.loading'
+                : picked === null
+                  ? 'traces.packet.pick'
+                  : 'traces.packet.gone',
+            )}
           </Empty>
         )}
       </Section>
@@ -128,21 +159,15 @@ export function Recording({ trace }: { trace: Trace }) {
 
 function Shown({
   list,
-  all,
   total,
 }: {
   list: readonly PacketWay[]
-  all: readonly PacketWay[]
-  total: number
+  /** Absent: nobody counted those that fit. */
+  total: number | undefined
 }) {
   const { t, locale } = useI18n()
   const count = (n: number) => formatCount(n, locale)
-  if (list.length === all.length) {
-    return t('common.shown', { shown: count(list.length), total: count(total) })
-  }
-  return t('traces.shown.passed', {
-    shown: count(list.length),
-    looked: count(all.length),
-    total: count(total),
-  })
+  return total === undefined
+    ? count(list.length)
+    : t('common.shown', { shown: count(list.length), total: count(total) })
 }

@@ -173,7 +173,7 @@ const RECEIVED: readonly Line[] = [
     rest: { stack: STACK },
   },
   {
-    at: ['network', 'netfilter:local_in', 'netfilter'],
+    at: ['network', 'netfilter:input', 'netfilter'],
     delta: 4100,
     rest: { mark: 0x10 },
   },
@@ -310,25 +310,44 @@ function makePacket(id: number): T.PacketWay {
   })
 }
 
+/** As the tracer pages them: "12" from there on, "-12" below it. */
 export function packets(query = new URLSearchParams()): T.PacketWayList {
-  const all = Array.from({ length: 43 }, (_, i) => makePacket(i + 1)).filter(
+  const newest = query.get('sort') === '-first'
+  const limit = Number(query.get('limit') ?? 100)
+  const station = query.get('station')
+  const of = Array.from({ length: 43 }, (_, i) => makePacket(i + 1)).filter(
     (p) => query.get('drops_only') === null || p.fate === 'dropped',
   )
-  const from = Number(query.get('cursor')?.slice(1) ?? 0)
-  const end = from + Number(query.get('limit') ?? 100)
+  const cursor = Number((query.get('cursor') ?? '').replace('-', ''))
+  const one = query.get('packet')
+  const all = of
+    .filter((p) => one === null || String(p.id) === one)
+    .filter((p) => !station || p.steps.some((s) => s.station === station))
+    .filter((p) => !cursor || (newest ? p.id < cursor : p.id >= cursor))
+  if (newest) all.reverse()
+  const page = all.slice(0, limit)
+  const next = newest ? page.at(-1)?.id : all[limit]?.id
   return {
-    packets: all.slice(from, end),
-    total: all.length,
-    ...(end < all.length && { next_cursor: `o${end}` }),
+    packets: page,
+    total: of.length,
+    ...(all.length > limit && { next_cursor: `${newest ? '-' : ''}${next}` }),
   }
 }
 
+/** The first page took too long. */
 export function foundPackets(query: URLSearchParams): T.FoundPackets {
   const wanted = [query.get('saddr'), query.get('daddr')].filter(Boolean)
   const fits = (ip: string) => [TUPLE.saddr, TUPLE.daddr].includes(ip as never)
   if (!wanted.every((ip) => fits(ip!))) return { packets: [] }
-  const found = [1, 2, 3].map((id) => ({ ...makePacket(id), trace: 't1' }))
-  return { packets: found, partial: query.get('dport') === null }
+  const isFirst = query.get('cursor') === null
+  const found = (isFirst ? [3] : [2, 1]).map((id) => ({
+    ...makePacket(id),
+    trace: 't1',
+  }))
+  return {
+    packets: found,
+    ...(isFirst && { partial: true, next_cursor: '1.2.3' }),
+  }
 }
 
 const latency = (count: number, p50: number): T.Latency => ({
@@ -347,13 +366,13 @@ const NODES: readonly NodeLine[] = [
   ['netif_receive_skb', 'device', 'in'],
   ['tcx:ingress', 'tc', 'in'],
   ['netfilter:prerouting', 'netfilter', 'in', 10],
-  ['netfilter:local_in', 'netfilter', 'in'],
+  ['netfilter:input', 'netfilter', 'in'],
   ['tcp_probe', 'transport', 'in'],
   ['cgroup_skb:ingress', 'socket', 'in'],
   ['skb_copy_datagram_iovec', 'application', 'in'],
   ['cgroup_skb:egress', 'socket', 'out'],
   ['ip_queue_xmit', 'network', 'out'],
-  ['netfilter:local_out', 'netfilter', 'out'],
+  ['netfilter:output', 'netfilter', 'out'],
   ['netfilter:postrouting', 'netfilter', 'out'],
   ['net_dev_queue', 'qdisc', 'out'],
   ['tcx:egress', 'tc', 'out'],

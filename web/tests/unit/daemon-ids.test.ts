@@ -85,7 +85,7 @@ const capabilities = ['ps_capability', 'tell_group'].map((name) =>
   idsOf(name, 1),
 )
 const events = [idsOf('ps_event', 2), idsOf('ps_guarder_report_rule', 1)]
-const lossLines = ['losses', 'lost'].flatMap(linesOf)
+const lossLines = ['losses', 'lost', 'kernel'].flatMap(linesOf)
 
 const said: Record<'loss' | 'capability' | 'event', string[]> = {
   loss: [
@@ -162,6 +162,7 @@ describe('ids in the daemons’ sources', () => {
       'e->id',
       'hooks[i].id',
       'id',
+      'kernel[i].id',
       'losses[i].id',
       'lost[i].id',
     ])

@@ -3,6 +3,8 @@ import { describe, expect, it } from 'vitest'
 import type {
   GraphEdge,
   GraphNode,
+  PacketWay,
+  PacketWayList,
   Step,
   TraceFilter,
 } from '../../src/api/types'
@@ -31,7 +33,7 @@ import {
   sidesOf,
 } from '../../src/traces/graph-layout'
 import { lanesOf } from '../../src/traces/lanes'
-import { newestFirst } from '../../src/traces/packet-list'
+import { load, type Known } from '../../src/traces/use-ways'
 import * as fixtures from '../mock/fixtures'
 
 const draft = (rest: Partial<TraceDraft>): TraceDraft => ({
@@ -132,10 +134,62 @@ describe('a packet’s lanes', () => {
   })
 })
 
-describe('packets', () => {
-  it('stand the newest first', () => {
-    const list = newestFirst(fixtures.packets().packets)
-    expect(list.slice(0, 3).map((packet) => packet.id)).toEqual([43, 42, 41])
+describe('the packets of a trace', () => {
+  const way = (id: number, stored = true) => ({ id, stored }) as PacketWay
+  /** Pages of two, the newest first; asked for is what the test sees. */
+  function pages(all: PacketWay[]) {
+    const asked: string[] = []
+    const get = (cursor: string): Promise<PacketWayList> => {
+      asked.push(cursor)
+      const below = cursor === '' ? Infinity : -Number(cursor)
+      const rest = all.filter(({ id }) => id < below)
+      const packets = rest.slice(0, 2)
+      return Promise.resolve({
+        packets,
+        total: all.length,
+        ...(rest.length > 2 && { next_cursor: `-${packets.at(-1)!.id}` }),
+      })
+    }
+    return { get, asked }
+  }
+  const down = (from: number) =>
+    Array.from({ length: from + 1 }, (_, i) => way(from - i))
+  const ids = (known: Known) => known.packets.map(({ id }) => id)
+
+  it('are loaded from the newest on, as many as wanted', async () => {
+    const { get, asked } = pages(down(6))
+    const some = await load(get, 3, undefined)
+    expect(ids(some)).toEqual([6, 5, 4, 3])
+    expect(some).toMatchObject({ total: 7, next: '-3' })
+    expect(ids(await load(get, 99, some))).toEqual([6, 5, 4, 3, 2, 1, 0])
+    expect(asked).toEqual(['', '-5', '', '-3', '-1'])
+  })
+
+  it('that came meanwhile are asked for, and no others', async () => {
+    const before = await load(pages(down(6)).get, 3, undefined)
+    const { get, asked } = pages(down(9))
+    const after = await load(get, 3, before)
+    expect(ids(after)).toEqual([9, 8, 7, 6, 5, 4, 3])
+    expect(after.next).toBe('-3')
+    expect(asked).toEqual(['', '-8', '-6'])
+  })
+
+  it('that may still go on are asked for again', async () => {
+    const all = [way(3), way(2, false), way(1), way(0)]
+    const before = await load(pages(all).get, 99, undefined)
+    const later = [way(3), { ...way(2), fate: 'sent' }, way(1), way(0)]
+    const { get, asked } = pages(later)
+    const after = await load(get, 99, before)
+    expect(after.packets[1]).toMatchObject({ stored: true, fate: 'sent' })
+    expect(asked).toEqual(['', '-2'])
+  })
+
+  it('leave no gap when more came than one look takes', async () => {
+    const before = await load(pages(down(1)).get, 3, undefined)
+    const after = await load(pages(down(400)).get, 3, before)
+    expect(ids(after)).toHaveLength(120)
+    expect(after.packets.at(-1)?.id).toBe(281)
+    expect(after.next).toBe('-281')
   })
 })
 
@@ -193,7 +247,8 @@ describe('a call tree', () => {
 
 describe('drops', () => {
   it('of one reason, place and rule stand together, most first', () => {
-    const groups = groupDrops(newestFirst(fixtures.packets().packets))
+    const newest = new URLSearchParams('sort=-first')
+    const groups = groupDrops(fixtures.packets(newest).packets)
     expect(groups.map((group) => group.packets)).toEqual([11, 3])
     expect(groups[0]?.drop.reason).toBe('NETFILTER_DROP')
     expect(groups[0]?.example.id).toBe(42)
@@ -316,9 +371,9 @@ describe('the graph', () => {
         .packets()
         .packets.filter((p) => hasPassed(p, key(from), to && key(to)))
         .map((p) => p.id)
-    expect(passed('netfilter:local_in')).not.toContain(2)
+    expect(passed('netfilter:input')).not.toContain(2)
     expect(passed('netfilter:prerouting')).toContain(2)
     expect(passed('netif_receive_skb', 'tcx:ingress')).toContain(1)
-    expect(passed('netif_receive_skb', 'netfilter:local_in')).toEqual([])
+    expect(passed('netif_receive_skb', 'netfilter:input')).toEqual([])
   })
 })

@@ -96,6 +96,22 @@ describe('the form of a trace', () => {
     )
   })
 
+  it('waits for a tracer that takes its time, and starts one trace', async () => {
+    const keys: unknown[] = []
+    on('POST /traces', (_, init) => {
+      keys.push(new Headers(init.headers).get('Idempotency-Key'))
+      return keys.length < 3
+        ? [504, { id: 'service.timeout', detail: 'No answer in 2 s.' }]
+        : [201, fixtures.trace('t1')]
+    })
+    open('/traces?new=1&sport=22')
+    const form = await dialog()
+    await userEvent.click(form.getByRole('button', { name: 'Start trace' }))
+    await screen.findByRole('heading', { name: 'Traces t1' })
+    expect(keys).toHaveLength(3)
+    expect(new Set(keys).size).toBe(1)
+  })
+
   it('says beside the choice that functions are missing, and why', async () => {
     open('/traces?new=1&tier=function')
     const form = await dialog()
@@ -123,6 +139,24 @@ describe('a trace', () => {
     const rows = table.getAllByRole('button', { name: /^Packet/ })
     expect(rows[0]?.getAttribute('aria-label')).toBe('Packet 43')
     expect(table.getAllByText('NETFILTER_DROP').length).toBeGreaterThan(2)
+  })
+
+  it('asks for the newest first, and for one that is not among them', async () => {
+    open('/traces/t1?packet=5&drops=1')
+    const way = await screen.findByRole('region', { name: 'Packet 5' })
+    expect(within(way).getByText('delivered')).toBeTruthy()
+    const lists = calls.filter((call) => call.url.pathname.endsWith('/packets'))
+    expect(lists.map((call) => call.url.searchParams.get('sort'))).toContain(
+      '-first',
+    )
+    expect(lists.map((call) => call.url.searchParams.get('packet'))).toContain(
+      '5',
+    )
+  })
+
+  it('says that there is no packet of a number', async () => {
+    open('/traces/t1?packet=99')
+    expect(await screen.findByText(/no packet of this number/)).toBeTruthy()
   })
 
   it('asks for dropped packets alone when told', async () => {
@@ -290,10 +324,23 @@ describe('the search for packets', () => {
   it('finds them by a tuple, and shows the way and the trace', async () => {
     open('/packets?saddr=203.0.113.80')
     const link = await screen.findByRole('link', { name: 't1' })
-    expect(link.getAttribute('href')).toBe('/traces/t1?packet=1')
-    expect(screen.getByText(/search was cut short/)).toBeTruthy()
+    expect(link.getAttribute('href')).toBe('/traces/t1?packet=3')
+    expect(screen.getByText(/has not looked at everything/)).toBeTruthy()
     const search = asked('GET', '/packets')?.url.searchParams
     expect(search?.get('saddr')).toBe('203.0.113.80')
+  })
+
+  it('goes on where it was cut short', async () => {
+    open('/packets?saddr=203.0.113.80')
+    await userEvent.click(
+      await screen.findByRole('button', { name: 'Search on' }),
+    )
+    expect(await screen.findByRole('button', { name: 'Packet 1' })).toBeTruthy()
+    expect(asked('GET', '/packets')?.url.searchParams.get('cursor')).toBe(
+      '1.2.3',
+    )
+    expect(screen.queryByText(/has not looked at everything/)).toBeNull()
+    expect(screen.queryByRole('button', { name: 'Search on' })).toBeNull()
   })
 
   it('says that there is none', async () => {
