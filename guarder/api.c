@@ -471,5 +471,11 @@ const struct ps_method ps_guarder_methods[] = {
     METHOD(update_rule, update_rule_request, rule, true),
     METHOD(delete_rule, rule_id, empty, true),
     METHOD(put_ruleset, ruleset, rule_list, true),
+    {
+        .name = "guarder.watch_drops",
+        .request = &ps__watch_drops_request__descriptor,
+        .reply = &ps__watched_drops__descriptor,
+        .handle = ps_guarder_watch_drops,
+    },
     {0},
 };

@@ -80,6 +80,7 @@ static void note_totals(struct ps_guarder *g, struct ps_ruleset *set)
 
 int ps_guarder_change(struct ps_guarder *g, struct ps_ruleset **candidate)
 {
+    _cleanup_(ps_ruleset_free) struct ps_ruleset *old = NULL;
     struct ps_ruleset *set = *candidate;
     int r;
 
@@ -92,9 +93,11 @@ int ps_guarder_change(struct ps_guarder *g, struct ps_ruleset **candidate)
     r = ps_rule_store_save(g->store, set);
     if (r < 0)
         return r;
-    ps_ruleset_free(&g->set);
+    old = g->set;
     g->set = TAKE_PTR(*candidate);
     r = ps_guarder_apply(g);
+    if (g->watch)
+        ps_watch_drain(g->watch, g->set, old);
     ps_guarder_publish(g);
     return r < 0 ? -EREMOTEIO : 0;
 }
@@ -211,6 +214,8 @@ static int open_kernel(struct ps_guarder *g)
         return 0; /* a capability that is missing, not an error */
     r = ps_attachments_new(g->kernel, &g->pins, ps_guarder_on_attach, g,
                            &g->attachments);
+    if (r == 0)
+        r = ps_watch_new(g->kernel, &g->watch);
     if (r < 0)
         return r;
     return ps_links_watch(&g->watch_fd);
@@ -319,6 +324,7 @@ void ps_guarder_close(struct ps_daemon *d _unused_, void *state)
     if (g->watch_fd >= 0)
         close(g->watch_fd);
     ps_attachments_free(&g->attachments);
+    ps_watch_free(&g->watch);
     ps_kernel_free(&g->kernel);
     ps_links_free(&g->links);
     ps_ruleset_free(&g->set);

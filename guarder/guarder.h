@@ -8,6 +8,7 @@
 #include "guarder/attach.h"
 #include "guarder/kernel.h"
 #include "guarder/ruleset.h"
+#include "guarder/watch.h"
 
 struct ps_guarder_config {
     struct ps_strlist interfaces;
@@ -25,6 +26,7 @@ struct ps_guarder {
     struct ps_ruleset *set;
     struct ps_links *links;
     struct ps_attachments *attachments; /* NULL without kernel */
+    struct ps_watch *watch;             /* the same */
     struct ps_gd_set *compiled;         /* buffer */
     struct ps_gd_count *hits;           /* buffer, PS_GD_SLOTS */
     struct event *links_changed, *settle, *retry;
@@ -59,5 +61,9 @@ int ps_guarder_read_hits(struct ps_guarder *g);
 /* Statistics now; NULL without memory. Freed by free_unpacked. */
 Ps__GuarderStats *ps_guarder_stats(struct ps_guarder *g);
 void ps_guarder_publish(struct ps_guarder *g);
+
+/* In watch_drops.c. */
+void ps_guarder_watch_drops(void *arg, const ProtobufCMessage *msg,
+                            struct ps_call *call);
 
 #endif

@@ -22,7 +22,8 @@ struct ps_kernel {
     int current; /* in force: index of sets; -1: none yet */
 };
 
-/* Not the scratch map: it says nothing from one packet to the next. */
+/* Not the scratch map, which says nothing from one packet to the next, nor
+ * those of drops that are told of: who asks, asks this daemon. */
 static const char *const pinned[] = {
     "set_a", "set_b", "active", "hits", "ifaces", "uncounted", "meta",
 };
@@ -392,4 +393,17 @@ uint64_t ps_kernel_uncounted(struct ps_kernel *k)
         0)
         return 0;
     return sum[0];
+}
+
+/* ---- drops that are told of --------------------------------------------- */
+
+void ps_kernel_watch(const struct ps_kernel *k,
+                     struct ps_kernel_watch *ret_watch)
+{
+    *ret_watch = (struct ps_kernel_watch){
+        .watch_fd = bpf_map__fd(k->skel->maps.watch),
+        .ring_fd = bpf_map__fd(k->skel->maps.dropped),
+        .until = (volatile uint64_t *)&k->skel->bss->watch_until,
+        .untold = (uint64_t *)&k->skel->bss->watch_untold,
+    };
 }

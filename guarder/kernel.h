@@ -54,4 +54,13 @@ int ps_kernel_iface_read(struct ps_kernel *kernel, uint32_t ifindex,
 /* Packets of interfaces that had no counters. */
 uint64_t ps_kernel_uncounted(struct ps_kernel *kernel);
 
+/* What bpf/guarder/watch.h shares; valid as long as the kernel is. */
+struct ps_kernel_watch {
+    int watch_fd, ring_fd;
+    volatile uint64_t *until;
+    uint64_t *untold;
+};
+void ps_kernel_watch(const struct ps_kernel *kernel,
+                     struct ps_kernel_watch *ret_watch);
+
 #endif

@@ -53,6 +53,7 @@ static void read_counts(const struct tracer *t, const struct ps_trace *trace,
     ps_traces_functions_hits(t, trace, ret_calls);
     counts[PS_ST_FUNCTION].count.hits = ret_calls->hits;
     counts[PS_ST_FUNCTION].count.ring_full = ret_calls->ring_full;
+    counts[PS_ST_XDP_DROP].count.hits = trace->told;
 }
 
 static uint64_t count_delivered(const struct tracer *t,

@@ -137,7 +137,8 @@ enum ps_free ps_names_free(const void *arg, const struct ps_step *s)
     const struct ps_names *names = arg;
     const char *function = NULL, *reason = NULL;
 
-    if (s->station != PS_ST_KFREE_SKB && s->station != PS_ST_CONSUME_SKB)
+    if (s->station != PS_ST_KFREE_SKB && s->station != PS_ST_CONSUME_SKB &&
+        s->station != PS_ST_XDP_DROP)
         return PS_FREE_UNKNOWN;
     if (names->ksyms && s->location)
         function = ps_ksyms_find(names->ksyms, s->location, NULL);

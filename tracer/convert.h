@@ -9,6 +9,7 @@
 #include "tracer/carry.h"
 #include "tracer/join.h"
 #include "tracer/netns_enter.h"
+#include "tracer/rules.h"
 #include "tracer/socktable.h"
 
 /* Names that a packet's steps need. Each may be NULL. */
@@ -21,6 +22,7 @@ struct ps_names {
     const char *functions_tier; /* their hook */
     uint64_t mono_to_unix;      /* added to the kernel's clock */
     struct ps_owners *owners;
+    const struct ps_rules *rules;
     const struct ps_carry *carry; /* what the trace's events carried */
 };
 /* A ps_free_fn; arg is a struct ps_names. */

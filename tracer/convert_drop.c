@@ -14,8 +14,12 @@ static int set_text(char **field, const char *text)
 
 static int set_advice(Ps__Drop *drop)
 {
-    const struct ps_advice *advice =
-        ps_advice_find(drop->subsystem, drop->reason, drop->function);
+    bool xdp = ps_streq(drop->rule ? drop->rule->kind : NULL, "guarder");
+    const struct ps_advice *advice = ps_advice_find(drop->subsystem,
+                                                    drop->reason ? drop->reason
+                                                    : xdp        ? "XDP"
+                                                                 : NULL,
+                                                    drop->function);
 
     if (!advice)
         return 0;
@@ -42,6 +46,27 @@ static int set_reason(Ps__Drop *drop, const struct ps_step *s,
                     ps_drop_reason_subsystem(names->reasons, s->reason));
 }
 
+static int set_rule(Ps__Drop *drop, const struct ps_step *s,
+                    const struct ps_names *names)
+{
+    const struct ps_rule_name *name = ps_rules_get(names->rules, s->rule);
+    Ps__DropRule *rule;
+
+    if (!name)
+        return 0;
+    rule = drop->rule =
+        (Ps__DropRule *)ps_message_new(&ps__drop_rule__descriptor);
+    if (!rule)
+        return -ENOMEM;
+    rule->kind = strdup(name->kind);
+    rule->id = strdup(name->id);
+    rule->has_inferred = 1;
+    rule->inferred = name->inferred;
+    if (!rule->kind || !rule->id)
+        return -ENOMEM;
+    return set_text(&rule->text, name->text);
+}
+
 int ps_convert_drop(Ps__Step *step, const struct ps_step *s,
                     const struct ps_names *names)
 {
@@ -49,10 +74,10 @@ int ps_convert_drop(Ps__Step *step, const struct ps_step *s,
     uint32_t offset = 0;
     Ps__Drop *drop;
 
-    if (s->station != PS_ST_KFREE_SKB)
+    if (s->station != PS_ST_KFREE_SKB && s->station != PS_ST_XDP_DROP)
         return 0;
     drop = step->drop = (Ps__Drop *)ps_message_new(&ps__drop__descriptor);
-    if (!drop || set_reason(drop, s, names) < 0)
+    if (!drop || set_reason(drop, s, names) < 0 || set_rule(drop, s, names) < 0)
         return -ENOMEM;
     if (names->ksyms && s->location)
         function = ps_ksyms_find(names->ksyms, s->location, &offset);

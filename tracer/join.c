@@ -143,6 +143,7 @@ enum ps_join_result ps_join_append(struct ps_join *j, uint32_t way,
         .mark = e->mark,
         .reason = e->reason,
         .seq = e->seq,
+        .rule = e->station == PS_ST_XDP_DROP ? (uint16_t)e->rule : 0,
         .stack = e->stack,
         .cpu = e->cpu,
         .station = e->station,
@@ -153,7 +154,7 @@ enum ps_join_result ps_join_append(struct ps_join *j, uint32_t way,
     s->ifname[sizeof(s->ifname) - 1] = '\0';
     link_by_time(j, w, j->n_steps++);
     w->n_steps++;
-    if (e->station == PS_ST_KFREE_SKB)
+    if (e->station == PS_ST_KFREE_SKB || e->station == PS_ST_XDP_DROP)
         w->dropped = true;
     return PS_JOIN_STEP;
 }

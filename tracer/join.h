@@ -60,6 +60,7 @@ struct ps_step {
     uint32_t stack; /* see ps_tracer_event */
     uint16_t cpu;
     uint16_t flags; /* of the event */
+    uint16_t rule;  /* that dropped; see rules.h */
     uint8_t station;
     bool inferred;
     char ifname[16];
@@ -80,6 +81,7 @@ struct ps_way {
     uint32_t netns; /* of the newest step that knows it */
     uint32_t steps; /* first step */
     uint16_t n_steps;
+    uint16_t rules; /* steps that were given a rule later */
     bool dropped;
     /* Came from another namespace than the one asked for: only there so that
      * its later steps do not look like a new packet's. */
@@ -124,6 +126,18 @@ enum ps_join_result ps_join_add(struct ps_join *join,
 enum ps_join_result ps_join_sight(struct ps_join *join,
                                   const struct ps_tracer_event *event,
                                   bool open, uint32_t *ret_way);
+/*
+ * For a drop that another daemon tells of, once all events up to it are in: the
+ * rule goes to the step in which the packet's buffer ended, on the same CPU
+ * within moments, if is_it says that this may be it. False: there is no such
+ * step.
+ */
+typedef bool (*ps_step_fn)(const void *arg, const struct ps_step *s);
+bool ps_join_rule(struct ps_join *join, const struct ps_tracer_event *event,
+                  uint16_t rule, ps_step_fn is_it, const void *arg);
+/* Whether such a packet is there already. */
+bool ps_join_knows(const struct ps_join *join,
+                   const struct ps_tracer_event *event);
 /* The number of a way, as above; below ps_join_max_ways(). */
 uint32_t ps_join_index(const struct ps_join *join, const struct ps_way *way);
 uint32_t ps_join_max_ways(const struct ps_join *join);

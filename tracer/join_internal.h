@@ -65,6 +65,9 @@ uint32_t *ps_join_bucket_content(const struct ps_join *j,
 uint32_t *ps_join_bucket_flow(const struct ps_join *j,
                               const struct ps_tracer_tuple *tuple);
 bool ps_join_in_window(const struct ps_way *w, const struct ps_tracer_event *e);
+/* By its content, whatever became of it. */
+bool ps_join_same_packet(const struct ps_join *j, const struct ps_way *w,
+                         const struct ps_tracer_event *e);
 bool ps_join_repeats(const struct ps_join *j, const struct ps_way *w,
                      const struct ps_tracer_event *e);
 uint64_t *ps_join_bucket_left_out(struct ps_join *j, uint64_t id);

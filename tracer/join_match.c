@@ -115,14 +115,20 @@ bool ps_join_repeats(const struct ps_join *j, const struct ps_way *w,
     return seen;
 }
 
+bool ps_join_same_packet(const struct ps_join *j, const struct ps_way *w,
+                         const struct ps_tracer_event *e)
+{
+    return ps_join_in_window(w, e) && same_content(&w->first, e) &&
+           same_names(j, w, e);
+}
+
 static bool fits(const struct ps_join *j, const struct ps_way *w,
                  const struct ps_tracer_event *e)
 {
     /* One copy may be dropped and another read. */
     if (w->dropped && !(ps_station_get(e->station)->flags & PS_STATION_REPEATS))
         return false;
-    return ps_join_in_window(w, e) && same_content(&w->first, e) &&
-           same_names(j, w, e) && !ps_join_repeats(j, w, e);
+    return ps_join_same_packet(j, w, e) && !ps_join_repeats(j, w, e);
 }
 
 /* The kernel followed the buffer all the way, and says so by a number. */

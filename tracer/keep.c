@@ -30,14 +30,14 @@ void ps_keep_clear(struct ps_keep *k)
     *k = (struct ps_keep){0};
 }
 
-/* Of its stations and its functions. */
+/* Of its stations and its functions; and what was learned of them later. */
 static uint16_t steps_of(const struct ps_trace *trace, const struct ps_way *way)
 {
     uint32_t calls = trace->calls ? ps_calls_of(trace->calls,
                                                 ps_join_index(trace->join, way))
                                   : 0;
 
-    return (uint16_t)(way->n_steps + calls);
+    return (uint16_t)(way->n_steps + calls + way->rules);
 }
 
 bool ps_keep_is_stored(const struct ps_trace *trace, uint32_t n,

@@ -171,8 +171,7 @@ void ps_tracer_create_trace(void *arg, const ProtobufCMessage *msg,
         return;
     }
     announce_start(t, now);
-    ps_call_reply(call, &now->base);
-    ps__trace__free_unpacked(now, NULL);
+    ps_guard_reply(t->guard, call, &now->base);
 }
 
 int ps_tracer_start_alerted(struct tracer *t, const Ps__CreateTraceRequest *req,
@@ -314,7 +313,7 @@ void ps_tracer_set_filter(void *arg, const ProtobufCMessage *msg,
     } else {
         ps_call_before(call, &before->base);
         ps_publish(t->daemon, "trace", &now->base, false);
-        ps_call_reply(call, &now->base);
+        ps_guard_reply(t->guard, call, &TAKE_PTR(now)->base);
     }
     if (before)
         ps__trace__free_unpacked(before, NULL);

@@ -184,6 +184,7 @@ static void tracer_close(struct ps_daemon *d _unused_, void *state)
     ps_oncall_free(&t->oncall);
     ps_drop_reasons_free(&t->reasons);
     ps_ksyms_free(&t->ksyms);
+    ps_rules_free(&t->rules);
     free(t);
 }
 
@@ -212,6 +213,8 @@ static int tracer_open(struct ps_daemon *d, void *config, void **ret_state)
     t->stats_fd = -1;
     t->config = config;
     r = ps_tracer_oncall_open(t);
+    if (r == 0)
+        r = ps_rules_new(&t->rules);
     if (r == 0)
         r = open_history(t);
     if (r < 0) {
@@ -248,6 +251,8 @@ static int tracer_start(struct ps_daemon *d, void *state)
     r = ps_history_recover(t->history, ps_now_ns());
     if (r == 0)
         r = ps_tracer_oncall_start(t);
+    if (r == 0)
+        r = ps_guard_new(t, &t->guard);
     if (r < 0)
         return r;
     t->tick = event_new(ps_daemon_base(d), -1, EV_PERSIST, ps_traces_tick, t);
@@ -269,6 +274,7 @@ static void tracer_stop(struct ps_daemon *d _unused_, void *state)
         ps_traces_end_all(t, "shutdown");
     ps_tracer_graphs_cancel(t);
     ps_tracer_oncall_stop(t);
+    ps_guard_free(&t->guard);
     if (t->tick)
         event_free(t->tick);
     t->tick = NULL;
@@ -312,6 +318,8 @@ static void tracer_sample(struct ps_daemon *d, void *state)
     ps_loss(d, "history_given_up", "traces", t->unsaved);
     ps_loss(d, "alerts_untraced", "alerts", t->alerts_untraced);
     ps_loss(d, "alerts_missed", "events", ps_tracer_oncall_missed(t));
+    ps_loss(d, "guarder_drops_lost", "packets",
+            t->guard ? ps_guard_lost(t->guard) : 0);
     ps_loss(d, "live_left_out", "packets", t->live_left_out);
     ps_loss(d, "history_evicted", "traces", ps_history_evicted(t->history));
     ps_metric(d, PS__METRIC__KIND__gauge, "tracer_traces_running",

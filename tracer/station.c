@@ -42,6 +42,7 @@ static const struct ps_station stations[PS_ST_MAX] = {
                          PS_STATION_NO_START | PS_STATION_REPEATS},
     [PS_ST_SOCK_RECV] = {"sock_recv_length", "application", "in", NULL,
                          PS_STATION_NO_START | PS_STATION_REPEATS},
+    [PS_ST_XDP_DROP] = {"xdp:drop", "xdp", "in", "xdp", 0},
 };
 
 /* net/ipv4 and net/ipv6: udp.c, raw.c, ping.c, icmp.c. Each frees what the
@@ -124,6 +125,8 @@ enum ps_free ps_station_free(unsigned int station, const char *function,
     if (station == PS_ST_CONSUME_SKB)
         return function && is_in(readers, function) ? PS_FREE_READ
                                                     : PS_FREE_UNKNOWN;
+    if (station == PS_ST_XDP_DROP)
+        return PS_FREE_LOSS;
     if (station != PS_ST_KFREE_SKB)
         return PS_FREE_UNKNOWN;
     if (function &&

@@ -9,6 +9,7 @@
 #include "tracer/carry.h"
 #include "tracer/convert.h"
 #include "tracer/functions.h"
+#include "tracer/guard.h"
 #include "tracer/history.h"
 #include "tracer/join.h"
 #include "tracer/keep.h"
@@ -66,6 +67,8 @@ struct ps_trace {
     /* All hits when they were last looked at, and then; and since when there
      * were so many. See ps_account_is_quiet(). */
     uint64_t hits, looked, quiet;
+    uint64_t started; /* CLOCK_MONOTONIC */
+    uint64_t told;    /* drops that the guarder told of */
 };
 
 struct tracer {
@@ -79,6 +82,8 @@ struct tracer {
     struct ps_functions *functions;  /* NULL: the kernel has no such tier */
     struct ps_ksyms *ksyms;          /* NULL: not readable */
     struct ps_drop_reasons *reasons; /* NULL: the kernel has none */
+    struct ps_rules *rules;          /* that dropped */
+    struct ps_guard *guard;          /* NULL: before the start */
     struct ps_history *history;
     struct ps_trace traces[PS_TRACER_MAX_TRACES];
     struct event *tick;
@@ -135,6 +140,8 @@ void ps_traces_end_all(struct tracer *t, const char *reason);
 /* Every few milliseconds while one runs: empties the ring, ends what is to
  * end. arg is the tracer. */
 void ps_traces_tick(evutil_socket_t fd, short what, void *arg);
+/* Takes in what the programs have told so far. */
+void ps_traces_consume(struct tracer *t);
 size_t ps_traces_running(const struct tracer *t);
 /* trace: NULL where no calls are asked for. */
 void ps_tracer_names(const struct tracer *t, const struct ps_trace *trace,

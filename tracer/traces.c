@@ -23,6 +23,7 @@ void ps_tracer_names(const struct tracer *t, const struct ps_trace *trace,
         .tier = t->probes ? ps_probes_tier(t->probes) : NULL,
         .mono_to_unix = t->mono_to_unix,
         .owners = t->owners,
+        .rules = t->rules,
     };
 }
 
@@ -131,7 +132,8 @@ static void advance(struct tracer *t, struct ps_trace *trace, uint64_t now)
         return;
     case PS_TRACE_ENDING:
         /* The ring was emptied just before. */
-        if (now - trace->since >= ENDING_NS)
+        if (now - trace->since >= ENDING_NS &&
+            ps_guard_is_past(t->guard, trace->since))
             finish(t, trace);
         return;
     case PS_TRACE_SAVING:
@@ -144,13 +146,20 @@ static void advance(struct tracer *t, struct ps_trace *trace, uint64_t now)
     }
 }
 
+void ps_traces_consume(struct tracer *t)
+{
+    ps_probes_consume(t->probes, on_event, t);
+    ps_traces_functions_consume(t);
+}
+
 void ps_traces_tick(evutil_socket_t fd _unused_, short what _unused_, void *arg)
 {
     struct tracer *t = arg;
     uint64_t now = ps_mono_ns();
 
-    ps_probes_consume(t->probes, on_event, t);
-    ps_traces_functions_consume(t);
+    ps_traces_consume(t);
+    if (ps_traces_running(t))
+        ps_guard_tick(t->guard, now);
     ps_ownership_tick(t, false);
     ps_account_tick(t, now);
     for (size_t i = 0; i < PS_TRACER_MAX_TRACES; i++)
@@ -195,8 +204,7 @@ void ps_traces_end_all(struct tracer *t, const char *reason)
     if (!any)
         return;
     usleep(ENDING_NS / 1000);
-    ps_probes_consume(t->probes, on_event, t);
-    ps_traces_functions_consume(t);
+    ps_traces_consume(t);
     for (size_t i = 0; i < PS_TRACER_MAX_TRACES; i++)
         end_now(t, &t->traces[i]);
     ps_traces_functions_tick(t);
@@ -324,7 +332,7 @@ int ps_traces_start(struct tracer *t, Ps__Trace *msg,
         /* Once for all that run together: their times stay comparable. */
         if (!any_trace(t))
             t->mono_to_unix = ps_now_ns() - ps_mono_ns();
-        trace->since = trace->changed = ps_mono_ns();
+        trace->since = trace->changed = trace->started = ps_mono_ns();
         trace->deadline = trace->since + msg->duration_ns;
         ps_probes_forget_aliases(t->probes, 1u << ps_trace_slot(t, trace));
         ps_aliases_seed(t->probes, ps_trace_slot(t, trace), &filter->kernel,

@@ -11,6 +11,8 @@
 #include "bpf/lib/compat.h"
 
 #include "bpf/guarder/guarder_abi.h"
+#include "bpf/guarder/match.h"
+#include "bpf/guarder/watch.h"
 #include "bpf/lib/parse.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
@@ -77,35 +79,10 @@ struct {
     __type(value, struct ps_pkt);
 } scratch SEC(".maps");
 
-/* What the rules are held against. */
-struct rule_key {
-    const struct ps_pkt *pkt;
-    __u64 bits;
-    __u32 ifindex;
-    __u16 sport, dport;
-};
-
 static __always_inline void count(struct ps_gd_count *c, __u64 bytes)
 {
     c->packets++;
     c->bytes += bytes;
-}
-
-/*
- * Not zero where the rule does not match. Without a branch: each branch would
- * double what the verifier has to walk in a loop over all rules.
- */
-static __always_inline __u64 differs(const struct ps_gd_match *m,
-                                     const struct rule_key *k)
-{
-    __u64 bad;
-
-    bad = (m->bits.word ^ k->bits) & m->mask.word;
-    bad |= (m->ifindex ^ k->ifindex) & m->ifindex_mask;
-    /* Negative, so with a high bit, where the port is not in the range. */
-    bad |= ((__u64)m->sport_span - (__u16)(k->sport - m->sport_first)) >> 63;
-    bad |= ((__u64)m->dport_span - (__u16)(k->dport - m->dport_first)) >> 63;
-    return bad;
 }
 
 static __always_inline const struct ps_gd_match *
@@ -119,7 +96,7 @@ find4(const struct ps_gd_set *set, const struct rule_key *k)
         if (i >= n)
             break;
         r = &set->r4[i];
-        if (((saddr ^ r->saddr) & r->smask) | ((daddr ^ r->daddr) & r->dmask))
+        if (differs4(r, saddr, daddr))
             continue;
         if (!differs(&r->m, k))
             return &r->m;
@@ -130,7 +107,6 @@ find4(const struct ps_gd_set *set, const struct rule_key *k)
 static __always_inline const struct ps_gd_match *
 find6(const struct ps_gd_set *set, const struct rule_key *k)
 {
-    const struct ps_pkt *pkt = k->pkt;
     const struct ps_gd_rule6 *r;
     __u32 i, n = set->n6;
 
@@ -138,10 +114,7 @@ find6(const struct ps_gd_set *set, const struct rule_key *k)
         if (i >= n)
             break;
         r = &set->r6[i];
-        if (((pkt->saddr[0] ^ r->saddr[0]) & r->smask[0]) |
-            ((pkt->saddr[1] ^ r->saddr[1]) & r->smask[1]) |
-            ((pkt->daddr[0] ^ r->daddr[0]) & r->dmask[0]) |
-            ((pkt->daddr[1] ^ r->daddr[1]) & r->dmask[1]))
+        if (differs6(r, k->pkt))
             continue;
         if (!differs(&r->m, k))
             return &r->m;
@@ -149,23 +122,27 @@ find6(const struct ps_gd_set *set, const struct rule_key *k)
     return NULL;
 }
 
+static __always_inline void make_key(const struct ps_pkt *pkt, __u32 ifindex,
+                                     struct rule_key *k)
+{
+    union ps_gd_bits bits = {.f = pkt->bits};
+
+    k->pkt = pkt;
+    k->bits = bits.word;
+    k->ifindex = ifindex;
+    k->sport = pkt->sport;
+    k->dport = pkt->dport;
+}
+
 /* The rule that decides, or NULL. */
 static __always_inline const struct ps_gd_match *
-classify(const struct ps_pkt *pkt, __u32 ifindex)
+classify(const struct rule_key *key)
 {
     const struct ps_gd_set *set;
-    union ps_gd_bits bits = {.f = pkt->bits};
-    struct rule_key key = {
-        .pkt = pkt,
-        .bits = bits.word,
-        .ifindex = ifindex,
-        .sport = pkt->sport,
-        .dport = pkt->dport,
-    };
     __u32 zero = 0;
     void *inner;
 
-    if (pkt->family == 0)
+    if (key->pkt->family == 0)
         return NULL;
     inner = bpf_map_lookup_elem(&active, &zero);
     if (!inner)
@@ -173,9 +150,9 @@ classify(const struct ps_pkt *pkt, __u32 ifindex)
     set = bpf_map_lookup_elem(inner, &zero);
     if (!set)
         return NULL;
-    if (pkt->family == 4)
-        return find4(set, &key);
-    return find6(set, &key);
+    if (key->pkt->family == 4)
+        return find4(set, key);
+    return find6(set, key);
 }
 
 static __always_inline void count_hit(__u16 slot, __u64 bytes)
@@ -196,6 +173,7 @@ static __always_inline int guard(struct xdp_md *ctx, __u64 bytes)
     const struct ps_gd_match *rule;
     struct ps_gd_iface *iface;
     struct ps_gd_count *lost;
+    struct rule_key key;
     struct ps_pkt *pkt;
     bool drop = false;
 
@@ -204,10 +182,13 @@ static __always_inline int guard(struct xdp_md *ctx, __u64 bytes)
         return XDP_PASS;
     __builtin_memset(pkt, 0, sizeof(*pkt));
     ps_parse_eth(pkt, data, end);
-    rule = classify(pkt, ifindex);
+    make_key(pkt, ifindex, &key);
+    rule = classify(&key);
     if (rule) {
         drop = rule->action == PS_GD_DROP;
         count_hit(rule->slot, bytes);
+        if (drop && watch_until)
+            tell_drop(ctx, &key, rule->slot, bytes);
     }
     iface = bpf_map_lookup_elem(&ifaces, &ifindex);
     if (iface) {

@@ -43,6 +43,7 @@ enum ps_tracer_station {
     PS_ST_QDISC_DEQUEUE,
     PS_ST_SOCK_SEND,
     PS_ST_SOCK_RECV,
+    PS_ST_XDP_DROP, /* the guarder's, before there was a buffer */
     PS_ST_MAX,
 };
 
@@ -103,7 +104,7 @@ struct ps_tracer_event {
      * here where they are (0: nowhere). */
     unsigned int stack;
     unsigned int bytes;
-    unsigned int pad2;
+    unsigned int rule; /* of a drop; user space's alone, see tracer/rules.h */
     /* The socket that the buffer belonged to here: the sender's on its way
      * out, the receiver's at it; 0: none. Addresses are reused, cookies are
      * not; a cookie of 0 was not given yet. */

@@ -15,8 +15,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 SYS_BPF = {'x86_64': 321, 'aarch64': 280}.get(platform.machine())
-PROG_LOAD, LINK_CREATE = 5, 28
+PROG_LOAD, PROG_TEST_RUN, LINK_CREATE = 5, 10, 28
 SKB_MODE, DRV_MODE = 2, 4       # of XDP
+REDIRECT, LIVE_FRAMES = 23, 2
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,9 @@ def _bpf(cmd, attr):
     return res
 
 
-def _load(hook, verdict):
-    code = struct.pack('<BBhi', 0xb7, 0, 0, verdict) + \
-        struct.pack('<BBhi', 0x95, 0, 0, 0)      # r0 = verdict; exit
+def _load(hook, *insns):
+    code = b''.join(struct.pack('<BBhi', *insn)
+                    for insn in (*insns, (0x95, 0, 0, 0)))      # exit
     insns = ctypes.create_string_buffer(code, len(code))
     name = ctypes.create_string_buffer(b'GPL')
     return _bpf(PROG_LOAD, struct.pack(
@@ -55,7 +56,8 @@ def _load(hook, verdict):
 @contextmanager
 def on(iface, hook, verdict=None, flags=0):
     """The program, attached to an interface of a lab's namespace."""
-    prog = _load(hook, hook.drop if verdict is None else verdict)
+    prog = _load(hook, (0xb7, 0, 0, hook.drop if verdict is None
+                        else verdict))      # r0 = verdict
     try:
         link = iface.ns.call(_bpf, LINK_CREATE, struct.pack(
             '<IIII', prog, iface.index, hook.attach_type, flags))
@@ -65,3 +67,19 @@ def on(iface, hook, verdict=None, flags=0):
         yield
     finally:
         os.close(link)
+
+
+def send_raw(iface, frames):
+    """Sends frames out of a veth without a buffer (sk_buff) around them, as
+    a driver that redirects does; the other end must have an XDP program."""
+    prog = _load(XDP, (0xb7, 1, 0, iface.index), (0xb7, 2, 0, 0),
+                 (0x85, 0, 0, REDIRECT))    # r0 = bpf_redirect(index, 0)
+    try:
+        for frame in frames:
+            data = ctypes.create_string_buffer(frame, len(frame))
+            iface.ns.call(_bpf, PROG_TEST_RUN, struct.pack(
+                '<IIIIQQIIIIQQIII', prog, 0, len(frame), 0,
+                ctypes.addressof(data), 0, 1, 0, 0, 0, 0, 0, LIVE_FRAMES, 0,
+                0))
+    finally:
+        os.close(prog)

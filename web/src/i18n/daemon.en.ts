@@ -76,6 +76,7 @@ export const enTexts = {
     join_ambiguous: 'fit more than one packet',
     join_no_packet: 'fit no packet',
     late_answers: 'answers too late',
+    guarder_drops_lost: 'drops of the guarder that no trace was told of',
     live_left_out: 'not shown live: too many at once',
     log_lost: 'not written to the log',
     malformed_answers: 'malformed answers',

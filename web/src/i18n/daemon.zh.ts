@@ -84,6 +84,7 @@ const loss: Same<'loss'> = {
   join_ambiguous: '符合不止一个包',
   join_no_packet: '不符合任何包',
   late_answers: '应答太迟',
+  guarder_drops_lost: '未能告知追踪的守卫丢弃',
   live_left_out: '未实时显示：同时太多',
   log_lost: '未写入日志',
   malformed_answers: '应答格式错误',
