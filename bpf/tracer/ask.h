@@ -22,13 +22,25 @@ struct hook {
     bool direct; /* see bpf/lib/load.h */
 };
 
-/* Beside them at the sockets' stations, which have no sk_buff. */
+/* Where a packet may be seen that was not before: it comes in, is made (a
+ * fragment behind the network's hooks), is a copy for one reader of several,
+ * or dies. Beside them there are the sockets' stations, without an sk_buff. */
 static __always_inline bool is_entry(enum ps_tracer_station station)
 {
-    return station == PS_ST_NF_OUTPUT || station == PS_ST_NF_INPUT ||
-           station == PS_ST_NET_DEV_QUEUE || station == PS_ST_NETIF_RX ||
-           station == PS_ST_NAPI_GRO_RECEIVE ||
-           station == PS_ST_NETIF_RECEIVE_SKB || station == PS_ST_KFREE_SKB;
+    switch (station) {
+    case PS_ST_NF_OUTPUT:
+    case PS_ST_NF_INPUT:
+    case PS_ST_TCX_EGRESS:
+    case PS_ST_NET_DEV_QUEUE:
+    case PS_ST_NETIF_RX:
+    case PS_ST_NAPI_GRO_RECEIVE:
+    case PS_ST_NETIF_RECEIVE_SKB:
+    case PS_ST_COPY_DATAGRAM:
+    case PS_ST_KFREE_SKB:
+        return true;
+    default:
+        return false;
+    }
 }
 
 enum glance {
