@@ -9,7 +9,7 @@
 struct seed {
     struct ps_probes *probes;
     unsigned int slot;
-    const struct ps_tracer_filter *filter;
+    const struct ps_filter *filter;
     struct ps_join *join;
     int error;
 };
@@ -46,13 +46,16 @@ static void on_pair(void *arg, const struct ps_tracer_tuple *before,
                     const struct ps_tracer_tuple *behind)
 {
     struct seed *seed = arg;
-    bool first = ps_aliases_match(seed->filter, before);
-    bool second = ps_aliases_match(seed->filter, behind);
+    bool first = ps_aliases_match(&seed->filter->kernel, before);
+    bool second = ps_aliases_match(&seed->filter->kernel, behind);
     int r = 0;
 
     if (!first && !second)
         return;
     ps_join_learn(seed->join, before, behind);
+    /* That a packet's tuple fits does not say that its filter takes it. */
+    if (!ps_filter_is_tuple(seed->filter))
+        return;
     if (!first)
         r = ps_probes_add_alias(seed->probes, seed->slot, before);
     if (r == 0 && !second)
@@ -62,7 +65,7 @@ static void on_pair(void *arg, const struct ps_tracer_tuple *before,
 }
 
 int ps_aliases_seed(struct ps_probes *probes, unsigned int slot,
-                    const struct ps_tracer_filter *filter, struct ps_join *join)
+                    const struct ps_filter *filter, struct ps_join *join)
 {
     _cleanup_(ps_netns_visit_close) struct ps_netns_visit visit = {
         .home_fd = -1};

@@ -158,51 +158,73 @@ static int read_mark_mask(const Ps__TraceFilter *msg,
     return 0;
 }
 
-/* What nobody decides must not look as if it were. */
-static int refuse_pid(const Ps__TraceFilter *msg, struct ps_filter *f _unused_,
-                      struct ps_filter_error *error)
+static int read_pid(const Ps__TraceFilter *msg, struct ps_filter *f,
+                    struct ps_filter_error *error)
 {
-    return msg->has_pid ? refuse(error, "Traces do not filter by process yet; "
-                                        "leave it out.")
-                        : 0;
+    if (!msg->has_pid)
+        return 0;
+    if (!msg->pid || msg->pid > INT32_MAX)
+        return refuse(error, "Give the number of a process, 1 or more.");
+    f->process.pid = msg->pid;
+    return 0;
 }
 
-static int refuse_cgroup(const Ps__TraceFilter *msg,
-                         struct ps_filter *f _unused_,
-                         struct ps_filter_error *error)
+static int read_cgroup(const Ps__TraceFilter *msg, struct ps_filter *f,
+                       struct ps_filter_error *error)
 {
-    return msg->cgroup ? refuse(error, "Traces do not filter by cgroup yet; "
-                                       "leave it out.")
-                       : 0;
+    size_t len;
+
+    if (!msg->cgroup)
+        return 0;
+    len = strlen(msg->cgroup);
+    while (len && msg->cgroup[len - 1] == '/')
+        len--;
+    if (msg->cgroup[0] != '/' || !len)
+        return refuse(error, "Give a cgroup's path below the root of the "
+                             "cgroups, as sockets show it, such as "
+                             "\"/system.slice/ssh.service\".");
+    if (len >= sizeof(f->process.cgroup))
+        return refuse(error, "Give a path of at most %zu characters.",
+                      sizeof(f->process.cgroup) - 1);
+    memcpy(f->process.cgroup, msg->cgroup, len);
+    return 0;
 }
 
-static int refuse_container(const Ps__TraceFilter *msg,
-                            struct ps_filter *f _unused_,
-                            struct ps_filter_error *error)
-{
-    return msg->container ? refuse(error, "Traces do not filter by container "
-                                          "yet; leave it out.")
-                          : 0;
-}
-
-static int refuse_latency(const Ps__TraceFilter *msg,
-                          struct ps_filter *f _unused_,
+static int read_container(const Ps__TraceFilter *msg, struct ps_filter *f,
                           struct ps_filter_error *error)
 {
-    return msg->has_min_latency_ns && msg->min_latency_ns
-               ? refuse(error, "Traces do not filter by latency yet; leave "
-                               "it out.")
-               : 0;
+    size_t len;
+
+    if (!msg->container)
+        return 0;
+    len = strlen(msg->container);
+    if (len < PS_CONTAINER_SHORT || len > PS_CONTAINER_HEX ||
+        strspn(msg->container, "0123456789abcdef") != len)
+        return refuse(error,
+                      "Give a container's id, %d to %d of the digits "
+                      "0 to 9 and a to f.",
+                      PS_CONTAINER_SHORT, PS_CONTAINER_HEX);
+    memcpy(f->process.container, msg->container, len);
+    return 0;
 }
 
-static int refuse_drops(const Ps__TraceFilter *msg,
-                        struct ps_filter *f _unused_,
+static int read_latency(const Ps__TraceFilter *msg, struct ps_filter *f,
                         struct ps_filter_error *error)
 {
-    return msg->has_drops_only && msg->drops_only
-               ? refuse(error, "Traces do not filter by drops yet; list their "
-                               "packets with drops_only.")
-               : 0;
+    f->min_latency_ns = msg->has_min_latency_ns ? msg->min_latency_ns : 0;
+    if (f->min_latency_ns > PS_FILTER_MAX_LATENCY_NS)
+        return refuse(error,
+                      "Give at most %llu ns: a packet is not followed "
+                      "for longer.",
+                      (unsigned long long)PS_FILTER_MAX_LATENCY_NS);
+    return 0;
+}
+
+static int read_drops(const Ps__TraceFilter *msg, struct ps_filter *f,
+                      struct ps_filter_error *error _unused_)
+{
+    f->drops_only = msg->has_drops_only && msg->drops_only;
+    return 0;
 }
 
 static int read_sample(const Ps__TraceFilter *msg, struct ps_filter *f,
@@ -233,20 +255,21 @@ static const struct field {
     {"filter.ifname", read_ifname},
     {"filter.mark", read_mark},
     {"filter.mark_mask", read_mark_mask},
-    {"filter.pid", refuse_pid},
-    {"filter.cgroup", refuse_cgroup},
-    {"filter.container", refuse_container},
-    {"filter.min_latency_ns", refuse_latency},
-    {"filter.drops_only", refuse_drops},
+    {"filter.pid", read_pid},
+    {"filter.cgroup", read_cgroup},
+    {"filter.container", read_container},
+    {"filter.min_latency_ns", read_latency},
+    {"filter.drops_only", read_drops},
     {"filter.sample", read_sample},
 };
 
 /* Without any of these it is the traffic of the whole host. */
 static bool asks(const Ps__TraceFilter *msg)
 {
-    return msg && (msg->saddr || msg->daddr || msg->has_sport ||
-                   msg->has_dport || msg->proto || msg->has_netns ||
-                   msg->expr || msg->ifname || msg->has_mark);
+    return msg &&
+           (msg->saddr || msg->daddr || msg->has_sport || msg->has_dport ||
+            msg->proto || msg->has_netns || msg->expr || msg->ifname ||
+            msg->has_mark || msg->has_pid || msg->cgroup || msg->container);
 }
 
 int ps_filter_read(const Ps__TraceFilter *msg, bool exprs,
@@ -262,7 +285,8 @@ int ps_filter_read(const Ps__TraceFilter *msg, bool exprs,
     if (!asks(msg))
         return refuse(ret_error,
                       "Give at least one of saddr, daddr, sport, dport, proto, "
-                      "netns, expr, ifname and mark.");
+                      "netns, expr, ifname, mark, pid, cgroup and "
+                      "container.");
     for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
         ret_error->field = fields[i].name;
         r = fields[i].read(msg, f, ret_error);
@@ -298,9 +322,32 @@ static unsigned long long bit(unsigned int slot, enum ps_tracer_word what,
     return on ? 1ull << (slot + (unsigned int)what) : 0;
 }
 
-bool ps_filter_asks_more(const struct ps_filter *f)
+bool ps_filter_asks_process(const struct ps_filter *f)
+{
+    return ps_process_asked(&f->process);
+}
+
+bool ps_filter_selects(const struct ps_filter *f)
+{
+    return f->drops_only || f->min_latency_ns;
+}
+
+bool ps_filter_is_tuple(const struct ps_filter *f)
+{
+    return !f->expr.n && !f->kernel.flags && !f->kernel.netns &&
+           !ps_filter_asks_process(f);
+}
+
+/* Also of a packet whose tuple fits, or was learned. */
+static bool asks_of_packet(const struct ps_filter *f)
 {
     return f->expr.n || f->kernel.flags || f->kernel.netns || f->kernel.sample;
+}
+
+bool ps_filter_asks_more(const struct ps_filter *f)
+{
+    return asks_of_packet(f) || ps_filter_asks_process(f) ||
+           ps_filter_selects(f);
 }
 
 void ps_filter_install(struct ps_tracer_filters *tracing, unsigned int slot,
@@ -315,10 +362,11 @@ void ps_filter_install(struct ps_tracer_filters *tracing, unsigned int slot,
            f->expr.n * sizeof(f->expr.insns[0]));
     word &= ~(0x0101010101010101ull << slot);
     word |= bit(slot, PS_FW_ON, true) | bit(slot, PS_FW_BANK, bank) |
-            bit(slot, PS_FW_MORE, ps_filter_asks_more(f)) |
+            bit(slot, PS_FW_MORE, asks_of_packet(f)) |
             bit(slot, PS_FW_EXPR, f->expr.n > 0) |
             bit(slot, PS_FW_INNER, f->inner) |
-            bit(slot, PS_FW_SAMPLE, f->kernel.sample != 0);
+            bit(slot, PS_FW_SAMPLE, f->kernel.sample != 0) |
+            bit(slot, PS_FW_LEARNED, ps_filter_asks_process(f));
     __atomic_store_n(&tracing->word, word, __ATOMIC_SEQ_CST);
 }
 

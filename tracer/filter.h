@@ -5,6 +5,10 @@
 
 #include "common/types.h"
 #include "tracer/expr.h"
+#include "tracer/process.h"
+
+/* As long as a packet that is not seen is believed to live. */
+#define PS_FILTER_MAX_LATENCY_NS (10 * PS_NS_PER_S)
 
 struct ps_filter {
     struct ps_tracer_filter kernel;
@@ -12,6 +16,10 @@ struct ps_filter {
     bool inner;
     /* What user space decides. */
     uint32_t netns; /* packets that begin elsewhere do not count; 0: any */
+    struct ps_process process;
+    /* Of whole ways: see ps_filter_selects(). */
+    uint64_t min_latency_ns; /* from its first step to its last; 0: any */
+    bool drops_only;
 };
 
 /* What was wrong with it. */
@@ -32,8 +40,15 @@ int ps_filter_read(const Ps__TraceFilter *msg, bool exprs,
  * memory. */
 Ps__TraceFilter *ps_filter_copy(const Ps__TraceFilter *msg);
 
-/* Whether it asks more of the kernel than addresses, ports and protocol. */
+/* Whether it asks more of the kernel than addresses, ports and protocol; or of
+ * ways, which only the core tier decides. */
 bool ps_filter_asks_more(const struct ps_filter *filter);
+/* Whether it takes each packet that has its tuple, or one of so many. */
+bool ps_filter_is_tuple(const struct ps_filter *filter);
+/* Whether it takes packets by their sockets' processes. */
+bool ps_filter_asks_process(const struct ps_filter *filter);
+/* Whether only some of the ways are kept, once it is known what they are. */
+bool ps_filter_selects(const struct ps_filter *filter);
 
 /* ---- what the programs read --------------------------------------------- */
 

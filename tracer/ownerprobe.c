@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tracer/ownerprobe.h"
 
+#include "bpf/tracer/process_abi.h"
 #include "common/bpf.h"
 
 #pragma GCC diagnostic push
@@ -34,17 +35,20 @@ static unsigned int kind_of(const struct bpf_program *prog)
                                                             : CGROUP;
 }
 
-static int load(struct ps_ownerprobe *p, unsigned int kinds)
+static int load(struct ps_ownerprobe *p, unsigned int kinds, int learned_fd)
 {
     struct bpf_program *prog;
-    int r;
+    int r = 0;
 
     p->skel = tracer_owners_bpf__open();
     if (!p->skel)
         return -errno;
+    if (learned_fd >= 0)
+        r = bpf_map__reuse_fd(p->skel->maps.learned_socks, learned_fd);
     bpf_object__for_each_program(prog, p->skel->obj)
         bpf_program__set_autoload(prog, kinds & kind_of(prog));
-    r = tracer_owners_bpf__load(p->skel);
+    if (r == 0)
+        r = tracer_owners_bpf__load(p->skel);
     if (r < 0) {
         tracer_owners_bpf__destroy(p->skel);
         p->skel = NULL;
@@ -52,8 +56,8 @@ static int load(struct ps_ownerprobe *p, unsigned int kinds)
     return r;
 }
 
-int ps_ownerprobe_open(struct ps_ownerprobe **ret_probe, char *reason,
-                       size_t reason_size)
+int ps_ownerprobe_open(int learned_fd, struct ps_ownerprobe **ret_probe,
+                       char *reason, size_t reason_size)
 {
     _cleanup_(ps_ownerprobe_free) struct ps_ownerprobe *p = NULL;
     int r = -ENOENT;
@@ -62,7 +66,7 @@ int ps_ownerprobe_open(struct ps_ownerprobe **ret_probe, char *reason,
     if (!p)
         return -ENOMEM;
     for (size_t i = 0; i < ARRAY_SIZE(ladder) && r < 0; i++) {
-        r = load(p, ladder[i].kinds);
+        r = load(p, ladder[i].kinds, learned_fd);
         p->tier = ladder[i].tier;
     }
     if (r < 0) {
@@ -152,4 +156,48 @@ int ps_ownerprobe_find(const struct ps_ownerprobe *p,
 uint64_t ps_ownerprobe_lost(const struct ps_ownerprobe *p)
 {
     return p->skel->bss->lost;
+}
+
+/* ---- processes that are asked for --------------------------------------- */
+
+static void set_bits(unsigned int *word, uint32_t bits, bool on)
+{
+    __atomic_store_n(word, on ? *word | bits : *word & ~bits, __ATOMIC_SEQ_CST);
+}
+
+void ps_ownerprobe_ask_none(struct ps_ownerprobe *p, unsigned int slot)
+{
+    struct ps_tracer_processes *all = &p->skel->bss->processes;
+
+    set_bits(&all->asked, 1u << slot, false);
+    set_bits(&all->by_cgroup, 1u << slot, false);
+}
+
+void ps_ownerprobe_ask(struct ps_ownerprobe *p, unsigned int slot,
+                       uint64_t cgroup, uint32_t level)
+{
+    struct ps_tracer_processes *all = &p->skel->bss->processes;
+    struct ps_tracer_process *of = &all->slots[slot];
+
+    if (of->cgroup != cgroup || of->level != level)
+        set_bits(&all->by_cgroup, 1u << slot, false);
+    of->cgroup = cgroup;
+    of->level = level;
+    set_bits(&all->by_cgroup, 1u << slot, cgroup != 0);
+    set_bits(&all->asked, 1u << slot, true);
+}
+
+int ps_ownerprobe_set_member(struct ps_ownerprobe *p, uint32_t pid,
+                             uint32_t slots)
+{
+    int map = bpf_map__fd(p->skel->maps.members);
+    int r = slots ? bpf_map_update_elem(map, &pid, &slots, BPF_ANY)
+                  : bpf_map_delete_elem(map, &pid);
+
+    return r < 0 ? -errno : 0;
+}
+
+uint64_t ps_ownerprobe_unlearned(const struct ps_ownerprobe *p)
+{
+    return p->skel->bss->unlearned;
 }

@@ -10,11 +10,12 @@
 struct ps_ownerprobe;
 
 /*
- * Loads what the kernel takes of them. reason (of reason_size) says what
- * failed where nothing loads. Privileged.
+ * Loads what the kernel takes of them. learned_fd: see ps_probes_learned_fd(),
+ * or negative. reason (of reason_size) says what failed where nothing loads.
+ * Privileged.
  */
-int ps_ownerprobe_open(struct ps_ownerprobe **ret_probe, char *reason,
-                       size_t reason_size);
+int ps_ownerprobe_open(int learned_fd, struct ps_ownerprobe **ret_probe,
+                       char *reason, size_t reason_size);
 void ps_ownerprobe_free(struct ps_ownerprobe **probe);
 uint64_t ps_ownerprobe_memory(const struct ps_ownerprobe *probe);
 
@@ -26,6 +27,19 @@ void ps_ownerprobe_detach(struct ps_ownerprobe *probe);
 /* "tracepoints": every use of a socket; "cgroup": its making and connecting
  * only; NULL: nothing is loaded. */
 const char *ps_ownerprobe_tier(const struct ps_ownerprobe *probe);
+
+/*
+ * A slot asks for processes: its members, and, where it is known, all of a
+ * cgroup, which is 0 else. Their sockets are learned from now on.
+ */
+void ps_ownerprobe_ask(struct ps_ownerprobe *probe, unsigned int slot,
+                       uint64_t cgroup, uint32_t level);
+void ps_ownerprobe_ask_none(struct ps_ownerprobe *probe, unsigned int slot);
+/* Slots (a bit mask) of which a process is a member; 0: of none. -errno. */
+int ps_ownerprobe_set_member(struct ps_ownerprobe *probe, uint32_t pid,
+                             uint32_t slots);
+/* Sockets that there was no room for. */
+uint64_t ps_ownerprobe_unlearned(const struct ps_ownerprobe *probe);
 
 /* -ENOENT: no task was seen to use this socket. */
 int ps_ownerprobe_find(const struct ps_ownerprobe *probe,

@@ -47,7 +47,8 @@ int ps_ownership_open(struct tracer *t)
     char reason[160] = "";
     int r;
 
-    r = ps_ownerprobe_open(&t->ownerprobe, reason, sizeof(reason));
+    r = ps_ownerprobe_open(t->probes ? ps_probes_learned_fd(t->probes) : -1,
+                           &t->ownerprobe, reason, sizeof(reason));
     ps_capability(t->daemon, "tracer.owners", r == 0,
                   r == 0 ? ps_ownerprobe_tier(t->ownerprobe) : NULL,
                   r == 0 ? NULL : reason, r == 0 ? NULL : no_use);

@@ -6,6 +6,7 @@
 #ifndef PS_TRACER_PROBES_H
 #define PS_TRACER_PROBES_H
 
+#include "bpf/tracer/process_abi.h"
 #include "bpf/tracer/tracer_abi.h"
 #include "common/util.h"
 #include "tracer/filter.h"
@@ -81,10 +82,26 @@ void ps_probes_clear_filter(struct ps_probes *probes, unsigned int slot);
 /* Lets a trace take this tuple, too, as it is (not reversed). */
 int ps_probes_add_alias(struct ps_probes *probes, unsigned int slot,
                         const struct ps_tracer_tuple *tuple);
+/* Of this bit mask of traces, none takes it so any more. */
+void ps_probes_drop_alias(struct ps_probes *probes,
+                          const struct ps_tracer_tuple *tuple, uint32_t traces);
 /* Forgets what the traces of this bit mask took so, or learned by itself. */
 int ps_probes_forget_aliases(struct ps_probes *probes, uint32_t traces);
 /* Tuples that there was no room for, since the programs were loaded. */
 uint64_t ps_probes_aliases_full(const struct ps_probes *probes);
+
+/* ---- sockets of processes: bpf/tracer/process_abi.h ---------------------- */
+
+/* The map of sockets, to be shared with the programs that see tasks; -errno:
+ * there is none. */
+int ps_probes_learned_fd(const struct ps_probes *probes);
+/* Lets these traces take the packets of a socket. -ENOENT: it has no cookie. */
+int ps_probes_learn_sock(struct ps_probes *probes, uint64_t cookie,
+                         uint32_t traces);
+/* All that the traces of this bit mask learned, by themselves too. */
+int ps_probes_forget_socks(struct ps_probes *probes, uint32_t traces);
+/* Whether some aliases are local ends. */
+void ps_probes_local_ends(struct ps_probes *probes, bool any);
 
 /* ---- what they did ------------------------------------------------------ */
 

@@ -14,6 +14,8 @@ int ps_probes_add_alias(struct ps_probes *p, unsigned int slot,
     /* 0 before: it is not in. A program that adds a trace at this moment does
      * so again at the next packet. */
     bpf_map_lookup_elem(p->vars.aliases_fd, tuple, &alias);
+    if (alias.traces & 1u << slot)
+        return 0;
     alias.traces |= 1u << slot;
     if (bpf_map_update_elem(p->vars.aliases_fd, tuple, &alias, BPF_ANY) < 0)
         return -errno;
@@ -29,6 +31,15 @@ static void forget(struct ps_probes *p, const struct ps_tracer_tuple *tuple,
         bpf_map_update_elem(p->vars.aliases_fd, tuple, &alias, BPF_EXIST);
     else
         bpf_map_delete_elem(p->vars.aliases_fd, tuple);
+}
+
+void ps_probes_drop_alias(struct ps_probes *p,
+                          const struct ps_tracer_tuple *tuple, uint32_t traces)
+{
+    struct ps_tracer_alias alias;
+
+    if (bpf_map_lookup_elem(p->vars.aliases_fd, tuple, &alias) == 0)
+        forget(p, tuple, alias, traces);
 }
 
 int ps_probes_forget_aliases(struct ps_probes *p, uint32_t traces)

@@ -178,6 +178,7 @@ static void tracer_close(struct ps_daemon *d _unused_, void *state)
 
     ps_functions_free(&t->functions);
     ps_probes_free(&t->probes);
+    ps_learn_close(t);
     ps_ownership_close(t);
     ps_sockscan_free(&t->scan);
     ps_history_free(&t->history);
@@ -309,6 +310,7 @@ static void tracer_sample(struct ps_daemon *d, void *state)
     ps_account_sample(t);
     ps_loss(d, "alias_map_full", "tuples",
             t->probes ? ps_probes_aliases_full(t->probes) : 0);
+    ps_loss(d, "learned_full", "sockets", ps_learn_full(t));
     ps_loss(d, "netns_unreadable", "namespaces", t->netns_missed);
     ps_loss(d, "owners_cut", "owners", t->owners_cut);
     ps_loss(d, "owner_map_full", "owners",

@@ -13,6 +13,7 @@
 #include "tracer/history.h"
 #include "tracer/join.h"
 #include "tracer/keep.h"
+#include "tracer/learn.h"
 #include "tracer/oncall.h"
 #include "tracer/ownerprobe.h"
 #include "tracer/probes.h"
@@ -79,6 +80,7 @@ struct tracer {
     struct ps_ownerprobe *ownerprobe; /* NULL: the same */
     struct ps_owners *owners;
     uint64_t next_look;              /* at open files, for owners */
+    struct ps_learn learn;           /* sockets that traces ask for */
     struct ps_functions *functions;  /* NULL: the kernel has no such tier */
     struct ps_ksyms *ksyms;          /* NULL: not readable */
     struct ps_drop_reasons *reasons; /* NULL: the kernel has none */

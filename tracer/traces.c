@@ -75,6 +75,7 @@ static void switch_off(struct tracer *t, struct ps_trace *trace,
 {
     ps_probes_clear_filter(t->probes, ps_trace_slot(t, trace));
     ps_traces_functions_clear(t, trace);
+    ps_learn_stop(t, trace);
     trace->end_reason = reason;
     trace->phase = PS_TRACE_ENDING;
     trace->since = now;
@@ -161,6 +162,7 @@ void ps_traces_tick(evutil_socket_t fd _unused_, short what _unused_, void *arg)
     if (ps_traces_running(t))
         ps_guard_tick(t->guard, now);
     ps_ownership_tick(t, false);
+    ps_learn_tick(t, now);
     ps_account_tick(t, now);
     for (size_t i = 0; i < PS_TRACER_MAX_TRACES; i++)
         advance(t, &t->traces[i], now);
@@ -309,6 +311,15 @@ static int prepare(struct tracer *t, struct ps_trace *trace,
     return r;
 }
 
+/* Other tuples of what its filter takes; those of the last one are forgotten.
+ */
+static void learn(struct tracer *t, struct ps_trace *trace)
+{
+    ps_learn_ask(t, trace);
+    ps_aliases_seed(t->probes, ps_trace_slot(t, trace), trace->filter,
+                    trace->join);
+}
+
 int ps_traces_start(struct tracer *t, Ps__Trace *msg,
                     const struct ps_filter *filter)
 {
@@ -334,9 +345,7 @@ int ps_traces_start(struct tracer *t, Ps__Trace *msg,
             t->mono_to_unix = ps_now_ns() - ps_mono_ns();
         trace->since = trace->changed = trace->started = ps_mono_ns();
         trace->deadline = trace->since + msg->duration_ns;
-        ps_probes_forget_aliases(t->probes, 1u << ps_trace_slot(t, trace));
-        ps_aliases_seed(t->probes, ps_trace_slot(t, trace), &filter->kernel,
-                        trace->join);
+        learn(t, trace);
         r = ps_probes_set_filter(t->probes, ps_trace_slot(t, trace), filter,
                                  &trace->wish);
         if (r < 0)
@@ -374,8 +383,10 @@ int ps_traces_change(struct tracer *t, struct ps_trace *trace,
         usleep((useconds_t)((PS_FILTER_CHANGE_NS - since) / 1000));
     *trace->filter = *filter;
     ps_join_set_netns(trace->join, filter->netns);
+    ps_learn_stop(t, trace);
     ps_probes_change_filter(t->probes, ps_trace_slot(t, trace), filter);
     trace->changed = ps_mono_ns();
+    learn(t, trace);
     ps__trace_filter__free_unpacked(trace->msg->filter, NULL);
     trace->msg->filter = copy;
     return 0;

@@ -5,8 +5,7 @@
  * Attached only while a trace runs. What is older is found by its open file
  * (tracer_sockets.bpf.c).
  */
-#include "bpf/lib/compat.h"
-#include "bpf/tracer/tracer_abi.h"
+#include "bpf/tracer/process.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
@@ -44,12 +43,23 @@ static __always_inline bool bind(__u64 key, __u16 lport, __u16 rport)
     return true;
 }
 
+/* The same, and for the traces that ask for this task. */
+static __always_inline void bind_cookie(__u64 cookie)
+{
+    __u32 slots = slots_of_task();
+
+    bind(cookie, 0, 0);
+    if (slots)
+        learn_sock(cookie, slots);
+}
+
 /* By the address too: packets may have been seen before it had a cookie. */
 static __always_inline int use(struct sock *sk)
 {
     const struct sock_common *skc = &sk->__sk_common;
     __u16 lport = skc->skc_num, rport = bpf_ntohs(skc->skc_dport);
     const void *at = sk;
+    __u32 slots;
     __u64 addr = 0;
 
     /* Without a port it is closed. */
@@ -59,6 +69,9 @@ static __always_inline int use(struct sock *sk)
     bpf_probe_read_kernel(&addr, sizeof(addr), &at);
     if (bind(PS_TRACER_OWNER_KEY(addr, lport, rport), lport, rport))
         bind(bpf_get_socket_cookie(sk), 0, 0);
+    slots = slots_of_task();
+    if (slots)
+        learn_sock(bpf_get_socket_cookie(sk), slots);
     return 0;
 }
 
@@ -67,16 +80,16 @@ static __always_inline int use(struct sock *sk)
 SEC("cgroup/sock_create")
 int made(struct bpf_sock *ctx)
 {
-    bind(bpf_get_socket_cookie(ctx), 0, 0);
+    bind_cookie(bpf_get_socket_cookie(ctx));
     return 1;
 }
 
-#define USE(kind)                               \
-    SEC("cgroup/" #kind)                        \
-    int kind(struct bpf_sock_addr *ctx)         \
-    {                                           \
-        bind(bpf_get_socket_cookie(ctx), 0, 0); \
-        return 1;                               \
+#define USE(kind)                                \
+    SEC("cgroup/" #kind)                         \
+    int kind(struct bpf_sock_addr *ctx)          \
+    {                                            \
+        bind_cookie(bpf_get_socket_cookie(ctx)); \
+        return 1;                                \
     }
 
 USE(connect4)
