@@ -183,6 +183,8 @@ static int read_cgroup(const Ps__TraceFilter *msg, struct ps_filter *f,
         return refuse(error, "Give a cgroup's path below the root of the "
                              "cgroups, as sockets show it, such as "
                              "\"/system.slice/ssh.service\".");
+    if (strstr(msg->cgroup, "/."))
+        return refuse(error, "Give a path without \".\" and \"..\".");
     if (len >= sizeof(f->process.cgroup))
         return refuse(error, "Give a path of at most %zu characters.",
                       sizeof(f->process.cgroup) - 1);

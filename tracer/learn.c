@@ -15,7 +15,7 @@
 static bool asks(const struct ps_trace *trace)
 {
     /* One that starts is not running yet, but has its filter. */
-    return trace->filter && trace->phase <= PS_TRACE_FULL &&
+    return trace->filter && trace->phase <= PS_TRACE_RUNNING &&
            ps_filter_asks_process(trace->filter);
 }
 

@@ -3,6 +3,7 @@
 #include <ifaddrs.h>
 #include <netinet/in.h>
 
+#include "tracer/aliases.h"
 #include "tracer/learn_internal.h"
 #include "tracer/netns_enter.h"
 #include "tracer/tracer.h"
@@ -148,19 +149,32 @@ static size_t read_holders(const struct look *l, size_t from,
     return i;
 }
 
+/* What else is asked of a packet the programs ask of each. */
+static uint32_t fitting(const struct look *l,
+                        const struct ps_tracer_tuple *tuple, uint32_t slots)
+{
+    for (unsigned int i = 0; i < PS_TRACER_MAX_TRACES; i++)
+        if (slots & 1u << i &&
+            !ps_aliases_match(&l->t->traces[i].filter->kernel, tuple))
+            slots &= ~(1u << i);
+    return slots;
+}
+
 static void learn_sock(struct look *l, const struct ps_tracer_sock *s,
                        const struct holders *h)
 {
     struct ps_tracer_tuple tuple, back;
     unsigned int family;
     uint8_t addr[16];
+    uint32_t slots;
 
     if (s->cookie && ps_probes_learn_sock(l->t->probes, s->cookie, h->any) < 0)
         l->t->learn.full++;
     if (ps_learn_tuple(s, &tuple)) {
         reverse(&tuple, &back);
-        add_alias(l, &tuple, h->any);
-        add_alias(l, &back, h->any);
+        slots = fitting(l, &tuple, h->any);
+        add_alias(l, &tuple, slots);
+        add_alias(l, &back, slots);
         return;
     }
     if (!h->all || !ps_learn_has_end(s))

@@ -5,6 +5,31 @@
 
 /* ---- create ------------------------------------------------------------- */
 
+/* A process that is not there makes no sockets any more. */
+static int check_process(const struct tracer *t, const struct ps_filter *filter,
+                         struct ps_call *call)
+{
+    char path[32];
+
+    if (!ps_filter_asks_process(filter))
+        return 0;
+    if (!t->scan && !t->ownerprobe) {
+        ps_call_fail(call, "trace.no_processes", 501, "filter",
+                     "This kernel shows the tracer no process's sockets: %s. "
+                     "Ask with other fields than pid, cgroup and container.",
+                     t->no_sockets);
+        return -EOPNOTSUPP;
+    }
+    snprintf(path, sizeof(path), "/proc/%u", filter->process.pid);
+    if (!filter->process.pid || access(path, F_OK) == 0)
+        return 0;
+    ps_call_fail(call, "trace.filter", 400, "filter.pid",
+                 "No process has the number %u; list the sockets to see which "
+                 "have some.",
+                 filter->process.pid);
+    return -EINVAL;
+}
+
 static int check_filter(const struct tracer *t, const Ps__TraceFilter *asked,
                         struct ps_filter *ret_filter, struct ps_call *call)
 {
@@ -18,7 +43,7 @@ static int check_filter(const struct tracer *t, const Ps__TraceFilter *asked,
     else if (r < 0)
         ps_call_fail(call, "trace.start", 500, NULL,
                      "The trace could not start: %s.", strerror(-r));
-    return r;
+    return r < 0 ? r : check_process(t, ret_filter, call);
 }
 
 static int check_request(const struct tracer *t,

@@ -115,34 +115,6 @@ glance(struct sk_buff *skb, bool rx, bool direct, struct ps_tracer_tuple *t)
     return seen;
 }
 
-static __always_inline bool may_match(struct sk_buff *skb, bool rx, bool direct)
-{
-    struct ps_tracer_tuple tuple = {};
-    __u64 word = filters_now();
-    enum glance seen = glance(skb, rx, direct, &tuple);
-
-    if (seen == GLANCE_LOOK)
-        return true;
-    if (seen == GLANCE_OTHER)
-        return traces_on(word) & slots_of(word, PS_FW_EXPR);
-    return match_tuple(word, &tuple) ||
-           (have_aliases && (alias_of(&tuple) & traces_on(word)));
-}
-
-/* Whether a filter may take it. Functions of their own, for the stack is
- * short: what they need is free when look() is called. */
-static __noinline __attribute__((unused)) bool
-may_match_direct(struct sk_buff *skb, bool rx)
-{
-    return may_match(skb, rx, true);
-}
-
-static __noinline __attribute__((unused)) bool
-may_match_raw(struct sk_buff *skb, bool rx)
-{
-    return may_match(skb, rx, false);
-}
-
 /* The verifier does not calculate with pointers to the kernel's memory; what
  * was added to in memory it takes for a number. Not a plain 0, of which the
  * compiler would make an operation that 5.10 has not. */
@@ -152,6 +124,39 @@ static __always_inline __u64 as_number(const void *pointer)
 
     __sync_fetch_and_add(&number, (__u64)unknown_zero);
     return number;
+}
+
+static __always_inline bool
+may_match(struct sk_buff *skb, struct net_device *dev, bool rx, bool direct)
+{
+    struct ps_tracer_tuple tuple = {};
+    __u64 word = filters_now();
+    enum glance seen = glance(skb, rx, direct, &tuple);
+
+    if (seen == GLANCE_LOOK)
+        return true;
+    if (seen == GLANCE_OTHER)
+        return traces_on(word) & slots_of(word, PS_FW_EXPR);
+    if (match_tuple(word, &tuple) ||
+        (have_aliases && (alias_of(&tuple) & traces_on(word))))
+        return true;
+    return slots_of(word, PS_FW_LEARNED) &&
+           match_learned(word, &tuple, (__u64)BPF_CORE_READ(skb, sk),
+                         as_number(dev));
+}
+
+/* Whether a filter may take it. Functions of their own, for the stack is
+ * short: what they need is free when look() is called. */
+static __noinline __attribute__((unused)) bool
+may_match_direct(struct sk_buff *skb, struct net_device *dev, bool rx)
+{
+    return may_match(skb, dev, rx, true);
+}
+
+static __noinline __attribute__((unused)) bool
+may_match_raw(struct sk_buff *skb, struct net_device *dev, bool rx)
+{
+    return may_match(skb, dev, rx, false);
 }
 
 static __always_inline bool is_followed(__u64 skb)
@@ -175,8 +180,8 @@ static __always_inline __u32 ask(const struct hook *h)
             goto wanted;
     }
     if (!is_entry(h->station) ||
-        !(h->direct ? may_match_direct(h->skb, h->where == PS_SKB_RX)
-                    : may_match_raw(h->skb, h->where == PS_SKB_RX)))
+        !(h->direct ? may_match_direct(h->skb, h->dev, h->where == PS_SKB_RX)
+                    : may_match_raw(h->skb, h->dev, h->where == PS_SKB_RX)))
         return 0;
     if (!skb)
         skb = as_number(h->skb);

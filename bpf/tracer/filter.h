@@ -105,17 +105,13 @@ static __always_inline __u8 match_filters(const struct ps_tracer_filter *f,
     return (__u8)(mask & on);
 }
 
-/* Bit mask of the running traces whose own tuple fits. What is not IP (a tuple
- * of zeros) fits those that have an expression and ask for no tuple. */
-static __always_inline __u32 match_tuple(__u64 word,
+/* Of the slots, those whose tuple fits. */
+static __always_inline __u32 match_slots(__u64 word, __u32 on,
                                          const struct ps_tracer_tuple *tuple)
 {
     struct ps_tracer_tuple back;
-    __u32 on = traces_on(word) & ~slots_of(word, PS_FW_LEARNED);
     __u64 mask = 0;
 
-    if (!tuple->family)
-        on &= slots_of(word, PS_FW_EXPR);
     reverse_tuple(tuple, &back);
     for (__u32 i = 0; i < PS_TRACER_MAX_TRACES; i++) {
         const struct ps_tracer_filter *f;
@@ -126,6 +122,19 @@ static __always_inline __u32 match_tuple(__u64 word,
         mask |= (1 ^ (differs(f, tuple) & differs(f, &back))) << i;
     }
     return (__u32)mask & on;
+}
+
+/* Bit mask of the running traces that take a packet by its own tuple. What is
+ * not IP (a tuple of zeros) fits those that have an expression and ask for no
+ * tuple. */
+static __always_inline __u32 match_tuple(__u64 word,
+                                         const struct ps_tracer_tuple *tuple)
+{
+    __u32 on = traces_on(word) & ~slots_of(word, PS_FW_LEARNED);
+
+    if (!tuple->family)
+        on &= slots_of(word, PS_FW_EXPR);
+    return match_slots(word, on, tuple);
 }
 
 static __always_inline void fill_tuple(const struct ps_skb_info *info,

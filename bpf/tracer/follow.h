@@ -16,6 +16,7 @@
 
 #include "bpf/tracer/event.h"
 #include "bpf/tracer/identity.h"
+#include "bpf/tracer/learned.h"
 #include "bpf/tracer/live.h"
 
 /* Where a packet is, in one number: its station, enum ps_skb_where, whether
@@ -80,8 +81,9 @@ __noinline int look_inside(__u32 nr)
     return 1;
 }
 
-/* By its tuples, and by the names that were learned. Gives the latter. */
-__noinline int look_names(__u32 nr)
+/* By its tuples, and by the names that were learned. Gives the latter. skb may
+ * be 0: then nothing is learned of its socket. */
+__noinline int look_names(__u32 nr, __u64 skb, __u64 dev)
 {
     struct ps_tracer_tuple inner = {};
     struct room *room = room_at(nr);
@@ -94,6 +96,10 @@ __noinline int look_names(__u32 nr)
     s->by_tuple = (__u8)match_tuple(s->word, &s->tuple);
     if (have_aliases)
         by_alias = alias_of(&s->tuple);
+    if (skb && slots_of(s->word, PS_FW_LEARNED) & ~by_alias)
+        by_alias |=
+            match_learned(s->word, &s->tuple,
+                          (__u64)BPF_CORE_READ((struct sk_buff *)skb, sk), dev);
     if (may_tunnel(&s->info) && look_inside(nr)) {
         fill_tuple(&s->info, &inner);
         s->by_other = (__u8)match_tuple(s->word, &inner);
@@ -115,7 +121,7 @@ __noinline int look_match(__u32 nr, __u64 skb, __u64 dev, __u32 where)
         return 0;
     s = &room->sight;
     at = expr_at(where, s->info.ethertype, s->l3_off);
-    by_alias = (__u32)look_names(nr);
+    by_alias = (__u32)look_names(nr, skb, dev);
     if (s->flags & PS_EF_INNER)
         at = expr_inner(at, s->info.l3_off, s->info.family);
     more = s->by_tuple | s->by_other;
@@ -142,7 +148,7 @@ __noinline int look_match_again(__u32 nr)
     if (!room)
         return 0;
     s = &room->sight;
-    by_alias = (__u8)look_names(nr);
+    by_alias = (__u8)look_names(nr, 0, 0);
     s->matched = s->by_tuple | s->by_other | by_alias;
     return 0;
 }

@@ -2,17 +2,12 @@
 /*
  * Is a packet one of the sockets that a trace asks for? See process_abi.h.
  *
- * The one call, where a tuple has been compared with the filters:
- *
- *   traces = only_learned(word, match_tuple(word, &tuple), &tuple, sk, dev);
- *   traces = match_more(...)
- *
- * To such a slot an alias is what makes the tuple fit, not what takes the
- * packet whatever else is asked.
+ * Asked where no alias of its tuple is known yet, and where it has no ports.
  */
 #ifndef PS_BPF_TRACER_LEARNED_H
 #define PS_BPF_TRACER_LEARNED_H
 
+#include "bpf/tracer/event.h"
 #include "bpf/tracer/identity.h"
 #include "bpf/tracer/process_abi.h"
 
@@ -33,9 +28,6 @@ struct {
     __type(value, __u32);
 } local_ends SEC(".maps");
 
-/* What lies below is no pointer to the kernel's memory. */
-#define LEARNED_POINTER 0xffff000000000000ull
-
 /* Fragments, and what has no ports, would take what others send. */
 static __always_inline void learn_tuple(const struct ps_tracer_tuple *tuple,
                                         __u32 slots)
@@ -50,7 +42,7 @@ static __always_inline __u32 learned_sock(__u64 sk, __u32 asked)
     const struct ps_tracer_alias *known;
     __u64 cookie;
 
-    if (sk < LEARNED_POINTER)
+    if (sk < KERNEL_POINTER)
         return 0;
     cookie = (__u64)BPF_CORE_READ((const struct sock *)sk,
                                   __sk_common.skc_cookie.counter);
@@ -80,23 +72,22 @@ static __always_inline __u32 learned_end(const struct ps_tracer_tuple *tuple,
 }
 
 /*
- * Of the slots whose filter's tuple fits, those that take any packet, and those
- * that know this one's socket. sk: the packet's socket, dev: where it is, as
- * numbers, or 0.
+ * Of the traces of processes whose filter's tuple fits, those that know the
+ * packet's socket. From then on they know its tuple too. sk: the packet's
+ * socket, dev: where it is, as numbers, or 0.
  */
-static __noinline __attribute__((unused)) __u32
-only_learned(__u64 word, __u32 fits, const struct ps_tracer_tuple *tuple,
-             __u64 sk, __u64 dev)
+static __noinline __attribute__((unused)) __u32 match_learned(
+    __u64 word, const struct ps_tracer_tuple *tuple, __u64 sk, __u64 dev)
 {
-    __u32 asked = fits & slots_of(word, PS_FW_LEARNED), known, fresh;
+    __u32 asked = traces_on(word) & slots_of(word, PS_FW_LEARNED);
 
-    if (!asked || !tuple)
-        return fits;
-    known = alias_of(tuple) & asked;
-    fresh = learned_sock(sk, asked & ~known) |
-            learned_end(tuple, dev, asked & ~known);
-    learn_tuple(tuple, fresh);
-    return ((fits & ~asked) | known | fresh) ^ (__u32)unknown_zero;
+    if (!asked || !tuple || !tuple->family)
+        return 0;
+    asked = match_slots(word, asked, tuple);
+    if (asked)
+        asked &= learned_sock(sk, asked) | learned_end(tuple, dev, asked);
+    learn_tuple(tuple, asked);
+    return asked;
 }
 
 #endif

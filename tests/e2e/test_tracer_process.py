@@ -95,8 +95,6 @@ def world(lab, request):
 
 def ends(ways):
     """All ports."""
-    for w in ways:
-        if 'sport' not in w['tuple']: print(__import__('json').dumps(w, indent=1))
     return {p for w in ways for p in (w['tuple']['sport'], w['tuple']['dport'])}
 
 
@@ -123,9 +121,13 @@ def open_all(world, agent):
 
 @pytest.fixture
 def server(world):
-    """TCP at b, which accepts and leaves the rest to the kernel."""
+    """At b: UDP that nobody reads, TCP that nobody accepts."""
     family = socket.AF_INET6 if world.version == 6 else socket.AF_INET
-    with world.b.socket(family) as door:
+    with world.b.socket(family) as door, \
+            world.b.socket(family, socket.SOCK_DGRAM) as first, \
+            world.b.socket(family, socket.SOCK_DGRAM) as second:
+        first.bind((world.addr, 7001))
+        second.bind((world.addr, 7002))
         door.bind((world.addr, 7003))
         door.listen(16)
         yield door
@@ -183,6 +185,16 @@ def test_new_sockets_from_their_first_packet(world):
     assert min(w['first'] for w in back) < sorted(
         w['first'] for w in tcp)[1]
     check_sums(world, ident)
+
+
+def test_errors_are_their_makers(world):
+    """Nobody listens: what b's kernel says of it is not of the process."""
+    world.it.do('udp', 'udp')
+    ident = trace(world, filter={'pid': world.it.pid})
+    port = world.it.do('sendto', 'udp', world.addr, 7001, 3)
+    ways = in_flight_over(world, ident)
+    assert len(ways) == 3
+    assert ends(ways) == {port, 7001}
 
 
 @pytest.mark.parametrize('any_address', [False, True])
@@ -326,6 +338,7 @@ def change(suite, ident, **filter_):
     return suite.client.request('PUT', f'traces/{ident}/filter', filter_)
 
 
+@pytest.mark.usefixtures('server')
 def test_change(world, group):
     """To another process, a cgroup, addresses, and back: old ones are none of
     it."""

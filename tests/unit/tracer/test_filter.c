@@ -81,15 +81,79 @@ static void test_other_errors(void **state _unused_)
     f.sample = 0;
     assert_refused(&f, "filter.sample");
     f.has_sample = 0;
-    f.drops_only = 1;
-    assert_refused(&f, "filter.drops_only");
-    f.drops_only = 0;
-    f.has_pid = 1;
-    assert_refused(&f, "filter.pid");
-    f.has_pid = 0;
+    f.min_latency_ns = PS_FILTER_MAX_LATENCY_NS + 1;
+    assert_refused(&f, "filter.min_latency_ns");
+    f.min_latency_ns = 0;
     f.expr = expr;
     assert_refused(&f, "filter.expr");
     assert_non_null(strstr(error.detail, "syntax error"));
+}
+
+static void test_processes(void **state _unused_)
+{
+    static const char id[] = "0123456789abcdef0123456789abcdef"
+                             "0123456789abcdef0123456789abcdef";
+    char root[] = "//", relative[] = "a", up[] = "/a/../b", path[] = "/a/b//";
+    Ps__TraceFilter f = PS__TRACE_FILTER__INIT;
+    char hex[80], long_path[PS_CGROUP_PATH + 1];
+
+    f.has_pid = 1;
+    assert_refused(&f, "filter.pid");
+    f.pid = UINT32_MAX;
+    assert_refused(&f, "filter.pid");
+    f.pid = 1;
+    assert_int_equal(read_filter(&f), 0);
+    assert_true(ps_filter_asks_process(&filter));
+    assert_true(ps_filter_asks_more(&filter));
+    assert_false(ps_filter_is_tuple(&filter));
+    f.cgroup = root;
+    assert_refused(&f, "filter.cgroup");
+    f.cgroup = relative;
+    assert_refused(&f, "filter.cgroup");
+    f.cgroup = up;
+    assert_refused(&f, "filter.cgroup");
+    memset(long_path, 'x', sizeof(long_path));
+    long_path[0] = '/';
+    long_path[PS_CGROUP_PATH] = '\0';
+    f.cgroup = long_path;
+    assert_refused(&f, "filter.cgroup");
+    long_path[PS_CGROUP_PATH - 1] = '\0';
+    assert_int_equal(read_filter(&f), 0);
+    f.cgroup = path;
+    assert_int_equal(read_filter(&f), 0);
+    assert_string_equal(filter.process.cgroup, "/a/b");
+    f.container = hex;
+    for (size_t n = 0; n <= 65; n++) {
+        snprintf(hex, sizeof(hex), "%.*s", (int)n, id);
+        if (n == 65)
+            strcat(hex, "0");
+        if (n >= 12 && n <= 64)
+            assert_int_equal(read_filter(&f), 0);
+        else
+            assert_refused(&f, "filter.container");
+    }
+    snprintf(hex, sizeof(hex), "0123456789aB");
+    assert_refused(&f, "filter.container");
+}
+
+static void test_ways(void **state _unused_)
+{
+    Ps__TraceFilter f = PS__TRACE_FILTER__INIT;
+
+    f.has_dport = f.has_drops_only = f.has_min_latency_ns = 1;
+    f.dport = 1;
+    assert_int_equal(read_filter(&f), 0);
+    assert_false(ps_filter_selects(&filter));
+    assert_false(ps_filter_asks_more(&filter));
+    f.drops_only = 1;
+    assert_int_equal(read_filter(&f), 0);
+    assert_true(ps_filter_selects(&filter));
+    assert_true(ps_filter_is_tuple(&filter));
+    f.drops_only = 0;
+    f.min_latency_ns = 1;
+    assert_int_equal(read_filter(&f), 0);
+    assert_true(ps_filter_selects(&filter));
+    assert_true(ps_filter_asks_more(&filter));
 }
 
 /* What libpcap would ask the resolver for, and what it would not. */
@@ -224,6 +288,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tuple_errors),
         cmocka_unit_test(test_other_errors),
+        cmocka_unit_test(test_processes),
+        cmocka_unit_test(test_ways),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_expr_errors),
         cmocka_unit_test(test_no_exprs),
