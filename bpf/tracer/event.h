@@ -128,30 +128,34 @@ static __always_inline int finish(void *ctx, __u32 nr)
     return 0;
 }
 
-static __always_inline void fill_sock(const struct sock *sk,
-                                      struct ps_tracer_event *e)
+/* number: the address of a struct sock, or 0. */
+static __always_inline void fill_sock(__u64 number, struct ps_tracer_event *e)
 {
+    const struct sock *sk = (const struct sock *)number;
+
     /* An offset of a fragment shares the field before 6.7. */
-    if ((__u64)sk < KERNEL_POINTER)
+    if (number < KERNEL_POINTER)
         return;
-    e->sk = (__u64)sk;
+    e->sk = number;
     e->cookie = (__u64)BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
 }
 
+/* number: skb's address. direct is a constant, see bpf/lib/load.h. */
 static __always_inline void fill_place(struct sk_buff *skb,
-                                       struct net_device *dev,
-                                       struct ps_tracer_event *e)
+                                       struct net_device *dev, __u64 number,
+                                       bool direct, struct ps_tracer_event *e)
 {
-    e->skb = (__u64)skb;
-    e->head = (__u64)BPF_CORE_READ(skb, head);
-    e->len = BPF_CORE_READ(skb, len);
-    e->mark = BPF_CORE_READ(skb, mark);
+    e->skb = number;
+    e->head = (__u64)ps_load(direct, skb, head);
+    e->len = ps_load(direct, skb, len);
+    e->mark = ps_load(direct, skb, mark);
     if (!dev) {
-        e->ifindex = (__u32)BPF_CORE_READ(skb, skb_iif);
+        e->ifindex = (__u32)ps_load(direct, skb, skb_iif);
         return;
     }
-    e->ifindex = (__u32)BPF_CORE_READ(dev, ifindex);
-    e->netns = BPF_CORE_READ(dev, nd_net.net, ns.inum);
+    e->ifindex = (__u32)ps_load(direct, dev, ifindex);
+    e->netns = direct ? dev->nd_net.net->ns.inum
+                      : BPF_CORE_READ(dev, nd_net.net, ns.inum);
     bpf_probe_read_kernel_str(e->ifname, sizeof(e->ifname), dev->name);
 }
 

@@ -30,6 +30,10 @@
 
 /* ---- what it is --------------------------------------------------------- */
 
+/* Where the kernel has bpf_rdonly_cast (6.2), fields are plain loads: see
+ * bpf/lib/load.h. Only one of the two ways is there when it is loaded. */
+#define CAST(number, type) bpf_core_cast((const void *)(number), type)
+
 __noinline int look_headers(__u32 nr, __u64 skb, __u64 dev, __u32 where)
 {
     struct room *room = room_at(nr);
@@ -43,9 +47,14 @@ __noinline int look_headers(__u32 nr, __u64 skb, __u64 dev, __u32 where)
     s->id = 0;
     s->by_tuple = s->by_other = s->matched = s->traces = s->refused = 0;
     s->now = bpf_ktime_get_ns();
-    s->l3_outer = ps_skb_headers((struct sk_buff *)skb,
-                                 (struct net_device *)dev, where, false,
-                                 &s->view, &s->info);
+    if (ps_can_cast(true))
+        s->l3_outer = ps_skb_headers(CAST(skb, struct sk_buff),
+                                     dev ? CAST(dev, struct net_device) : NULL,
+                                     where, true, &s->view, &s->info);
+    else
+        s->l3_outer = ps_skb_headers((struct sk_buff *)skb,
+                                     (struct net_device *)dev, where, false,
+                                     &s->view, &s->info);
     s->l3_off = s->info.l3_off;
     __builtin_memset(&s->tuple, 0, sizeof(s->tuple));
     fill_tuple(&s->info, &s->tuple);
@@ -59,6 +68,8 @@ __noinline int look_more(__u32 nr, __u64 skb, __u64 dev, __u32 traces, __u64 at)
 {
     struct room *room = room_at(nr);
 
+    /* Used or not, the verifier wants it to be given. */
+    barrier_var(at);
     if (!room)
         return 0;
     return (int)match_more(room, (struct sk_buff *)skb,
@@ -241,20 +252,40 @@ __noinline int look_follow(__u32 nr, __u64 skb, __u32 at)
         see_first(set, way, skb, ends, s);
     else
         s->traces = s->matched;
-    if (way && end)
+    /* It ends, or its buffer was freed unseen, and is now another packet's. */
+    if (way && (end || !s->traces))
         live_forget(set, way);
     return s->traces & ~(__u32)s->refused & 0xff;
 }
 
 /* ---- its event ---------------------------------------------------------- */
 
-__noinline int look_fill(__u32 nr, __u64 skb_number, __u64 dev, __u32 at)
+/* What the buffer and the device say of it. direct is a constant. */
+static __always_inline void fill_buffer(struct sk_buff *skb,
+                                        struct net_device *dev, __u64 number,
+                                        bool direct, struct room *room)
 {
-    struct sk_buff *skb = (struct sk_buff *)skb_number;
+    struct ps_tracer_event *e = &room->event;
+    struct sight *s = &room->sight;
+    __u64 nfct;
+
+    ps_skb_lengths(skb, &s->view, s->l3_outer, direct, &s->info);
+    e->packets = s->info.packets;
+    fill_place(skb, dev, number, direct, e);
+    fill_sock((__u64)ps_load(direct, skb, sk), e);
+    if (bpf_core_field_exists(skb->_nfct)) {
+        nfct = ps_load(direct, skb, _nfct);
+        e->ct = nfct & CT_POINTER;
+        if (!(s->flags & PS_EF_INNER) && find_translated(nfct, e))
+            e->flags |= PS_EF_NAT;
+    }
+}
+
+__noinline int look_fill(__u32 nr, __u64 skb, __u64 dev, __u32 at)
+{
     struct room *room = room_at(nr);
     struct ps_tracer_event *e;
     struct sight *s;
-    __u64 nfct;
 
     if (!room)
         return 0;
@@ -275,17 +306,13 @@ __noinline int look_fill(__u32 nr, __u64 skb_number, __u64 dev, __u32 at)
         e->flags |= PS_EF_FRAGMENT;
     if (e->traces & ~s->matched)
         e->flags |= PS_EF_FOLLOWED;
-    ps_skb_lengths(skb, &s->view, s->l3_outer, false, &s->info);
-    e->packets = s->info.packets;
-    fill_place(skb, (struct net_device *)dev, e);
     fill_content(&s->info, &s->content, e);
-    fill_sock(BPF_CORE_READ(skb, sk), e);
-    if (bpf_core_field_exists(skb->_nfct)) {
-        nfct = BPF_CORE_READ(skb, _nfct);
-        e->ct = nfct & CT_POINTER;
-        if (!(s->flags & PS_EF_INNER) && find_translated(nfct, e))
-            e->flags |= PS_EF_NAT;
-    }
+    if (ps_can_cast(true))
+        fill_buffer(CAST(skb, struct sk_buff),
+                    dev ? CAST(dev, struct net_device) : NULL, skb, true, room);
+    else
+        fill_buffer((struct sk_buff *)skb, (struct net_device *)dev, skb, false,
+                    room);
     return 0;
 }
 

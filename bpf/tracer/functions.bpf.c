@@ -11,9 +11,9 @@
  * Everything exists twice: `cast` for kernels with bpf_rdonly_cast (6.2), where
  * fields are plain loads, and `read` for the others.
  */
+#include "bpf/tracer/filter.h"
 #include "bpf/tracer/functions_content.h"
 #include "bpf/tracer/functions_follow.h"
-#include "bpf/tracer/filter.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 

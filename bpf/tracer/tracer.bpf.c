@@ -174,7 +174,7 @@ __noinline int look_range(__u64 sk_number, __u64 skb_number, __u32 station,
     e->time = bpf_ktime_get_ns();
     e->tuple = got;
     e->packets = 1;
-    fill_sock(sk, e);
+    fill_sock(sk_number, e);
     e->netns = sock_netns(sk);
     e->flags = PS_EF_RANGE;
     e->payload = len;
@@ -247,7 +247,7 @@ __noinline int fill_reader(__u32 nr, __u64 sk)
     if (!room)
         return 0;
     room->event.netns = sock_netns((struct sock *)sk);
-    fill_sock((struct sock *)sk, &room->event);
+    fill_sock(sk, &room->event);
     return 0;
 }
 
@@ -306,7 +306,7 @@ __noinline int fill_free(__u32 nr, __u64 skb_number, __u64 location,
     e = &room->event;
     dev = freed_dev(skb);
     if (dev)
-        fill_place(skb, dev, e);
+        fill_place(skb, dev, skb_number, false, e);
     if (!e->netns)
         e->netns = sock_netns(BPF_CORE_READ(skb, sk));
     e->location = location;
