@@ -45,7 +45,8 @@ uint64_t ps_probes_memory(const struct ps_probes *probes);
  * Attaches everything that the kernel takes; what it refuses is in the states.
  * 0 when one station at least is attached. Detaching gives all of it back: an
  * open netfilter link would keep a deleted namespace alive. everywhere: in all
- * network namespaces, not only in the daemon's own, to see what is taken.
+ * network namespaces and on all interfaces; else a trial, of the own namespace
+ * and one interface, to see what is taken.
  */
 int ps_probes_attach(struct ps_probes *probes, bool everywhere);
 void ps_probes_detach(struct ps_probes *probes);

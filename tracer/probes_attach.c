@@ -13,6 +13,10 @@
 
 /* Another tracer in the same namespace may hold a priority. */
 #define PRIORITIES 16
+/* The kernel waits for all CPUs at each tcx link, some 10 to 20 ms, at its
+ * attaching and at its end; nothing else is done meanwhile. What is not
+ * attached within this time is left out, and said. */
+#define TCX_NS (400 * PS_NS_PER_MS)
 
 static void set_state(struct ps_probes *p, const char *id, const char *tier,
                       int err, const char *reason)
@@ -106,8 +110,9 @@ static int attach_hooks(struct ps_probes *p)
 
 /* ---- tcx ---------------------------------------------------------------- */
 
-/* Both directions of every interface of the namespace that this thread is in:
- * before other programs, so that what these drop was seen to come. */
+/* Both directions of every interface of the namespace that this thread is in,
+ * for a trial of the first: before other programs, so that what these drop was
+ * seen to come. */
 static int attach_devices(struct ps_probes *p)
 {
     LIBBPF_OPTS(bpf_tcx_opts, opts, .flags = BPF_F_BEFORE);
@@ -115,8 +120,11 @@ static int attach_devices(struct ps_probes *p)
     int r = list ? 0 : -errno;
 
     for (size_t i = 0; list && list[i].if_index && r == 0; i++) {
-        if (p->n_tcx + 2 > PS_PROBES_MAX_TCX) {
-            r = -ENOSPC;
+        if (i && !p->everywhere)
+            break;
+        if (p->n_tcx + 2 > PS_PROBES_MAX_TCX ||
+            ps_mono_ns() - p->attach_mono_ns > TCX_NS) {
+            r = p->n_tcx + 2 > PS_PROBES_MAX_TCX ? -ENOSPC : -ETIME;
             break;
         }
         errno = 0;
@@ -183,7 +191,7 @@ static void visit_all(struct ps_probes *p, struct everywhere *what,
     *ret_n = n + missed;
 }
 
-static void attach_namespaces(struct ps_probes *p, bool everywhere)
+static void attach_namespaces(struct ps_probes *p)
 {
     struct everywhere what[] = {
         {"netfilter", "netfilter", attach_hooks,
@@ -193,7 +201,7 @@ static void attach_namespaces(struct ps_probes *p, bool everywhere)
     };
     size_t n = 1;
 
-    if (everywhere)
+    if (p->everywhere)
         visit_all(p, what, ARRAY_SIZE(what), &n);
     else
         attach_here(p, what, ARRAY_SIZE(what));
@@ -207,9 +215,10 @@ static void attach_namespaces(struct ps_probes *p, bool everywhere)
         }
         if (w->done < n)
             snprintf(reason, sizeof(reason),
-                     "%zu of %zu network namespaces: %s", n - w->done, n,
-                     w->last < 0 ? ps_bpf_reason(w->last)
-                                 : "more than are watched");
+                     "not in %zu of %zu network namespaces: %s", n - w->done, n,
+                     w->last == -ETIME ? "it would take too long"
+                     : w->last < 0     ? ps_bpf_reason(w->last)
+                                       : "more than are watched");
         set_state(p, w->id, w->tier,
                   w->done   ? 0
                   : w->last ? w->last
@@ -249,8 +258,10 @@ int ps_probes_attach(struct ps_probes *p, bool everywhere)
         return 0;
     p->n_states = 0;
     p->n_tcx = 0;
+    p->everywhere = everywhere;
+    p->attach_mono_ns = ps_mono_ns();
     attach_points(p);
-    attach_namespaces(p, everywhere);
+    attach_namespaces(p);
     attach_cgroup(p);
     return p->n_links ? 0 : -ENOENT;
 }

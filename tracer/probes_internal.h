@@ -51,6 +51,8 @@ struct ps_probes {
     size_t n_links, max_links;
     struct ps_probe_state states[PS_PROBES_MAX];
     size_t n_states, n_tcx;
+    bool everywhere;         /* not only a trial */
+    uint64_t attach_mono_ns; /* when attaching began */
     ps_probes_fn fn;
     void *arg;
     bool exprs;

@@ -126,6 +126,16 @@ static __always_inline __u64 as_number(const void *pointer)
     return number;
 }
 
+/* Of the ways by which it was filled the verifier has to know nothing: it
+ * would follow each of them through all filters. */
+static __always_inline void forget(struct ps_tracer_tuple *tuple)
+{
+    __u64 *words = (__u64 *)tuple, zero = unknown_zero;
+
+    for (__u32 i = 0; i < PS_TRACER_TUPLE_WORDS; i++)
+        words[i] ^= zero;
+}
+
 static __always_inline bool
 may_match(struct sk_buff *skb, struct net_device *dev, bool rx, bool direct)
 {
@@ -135,14 +145,14 @@ may_match(struct sk_buff *skb, struct net_device *dev, bool rx, bool direct)
 
     if (seen == GLANCE_LOOK)
         return true;
+    forget(&tuple);
     if (seen == GLANCE_OTHER)
         return traces_on(word) & slots_of(word, PS_FW_EXPR);
     if (match_tuple(word, &tuple) ||
         (have_aliases && (alias_of(&tuple) & traces_on(word))))
         return true;
-    return slots_of(word, PS_FW_LEARNED) &&
-           match_learned(word, &tuple, (__u64)BPF_CORE_READ(skb, sk),
-                         as_number(dev));
+    return may_be_learned(word, &tuple, (__u64)BPF_CORE_READ(skb, sk),
+                          as_number(dev));
 }
 
 /* Whether a filter may take it. Functions of their own, for the stack is

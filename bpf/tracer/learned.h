@@ -71,6 +71,16 @@ static __always_inline __u32 learned_end(const struct ps_tracer_tuple *tuple,
     return alias_of(&end) & asked;
 }
 
+/* Whether match_learned() has to look; arguments as there. */
+static __always_inline bool may_be_learned(__u64 word,
+                                           const struct ps_tracer_tuple *tuple,
+                                           __u64 sk, __u64 dev)
+{
+    __u32 asked = traces_on(word) & slots_of(word, PS_FW_LEARNED);
+
+    return asked && (learned_sock(sk, asked) || learned_end(tuple, dev, asked));
+}
+
 /*
  * Of the traces of processes whose filter's tuple fits, those that know the
  * packet's socket. From then on they know its tuple too. sk: the packet's
