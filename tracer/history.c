@@ -80,14 +80,11 @@ static ProtobufCMessage *unpack(const ProtobufCMessageDescriptor *desc,
 static int run_text(struct ps_history *h, const char *sql, const char *text)
 {
     sqlite3_stmt *stmt = ps_store_stmt(h->store, sql);
-    int rc;
 
     if (!stmt)
         return -EIO;
     sqlite3_bind_text(stmt, 1, text, -1, SQLITE_STATIC);
-    rc = sqlite3_step(stmt);
-    sqlite3_reset(stmt);
-    return ps_store_errno(rc);
+    return ps_store_run(stmt);
 }
 
 static int put_trace(struct ps_history *h, const Ps__Trace *trace)
@@ -108,9 +105,7 @@ static int put_trace(struct ps_history *h, const Ps__Trace *trace)
     sqlite3_bind_text(stmt, 1, trace->id, -1, SQLITE_STATIC);
     sqlite3_bind_int(stmt, 2, (int)trace->state);
     sqlite3_bind_blob64(stmt, 3, body, len, SQLITE_STATIC);
-    r = ps_store_errno(sqlite3_step(stmt));
-    sqlite3_reset(stmt);
-    return r;
+    return ps_store_run(stmt);
 }
 
 static int put_packet(struct ps_history *h, const char *id, uint32_t n,
@@ -118,16 +113,13 @@ static int put_packet(struct ps_history *h, const char *id, uint32_t n,
 {
     sqlite3_stmt *stmt = ps_store_stmt(
         h->store, "INSERT INTO packet (trace, n, body) VALUES (?1, ?2, ?3)");
-    int r;
 
     if (!stmt)
         return -EIO;
     sqlite3_bind_text(stmt, 1, id, -1, SQLITE_STATIC);
     sqlite3_bind_int64(stmt, 2, n);
     sqlite3_bind_blob64(stmt, 3, body, len, SQLITE_STATIC);
-    r = ps_store_errno(sqlite3_step(stmt));
-    sqlite3_reset(stmt);
-    return r;
+    return ps_store_run(stmt);
 }
 
 static int remove_trace(struct ps_history *h, const char *id)
