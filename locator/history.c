@@ -54,13 +54,11 @@ void ps_history_free(struct ps_history **history)
     *history = NULL;
 }
 
-/* A statement that gives no row. */
 static int remove_oldest(struct ps_history *history)
 {
     sqlite3_stmt *stmt = ps_store_stmt(
         history->store, "DELETE FROM paths WHERE id IN (SELECT id FROM paths"
                         " ORDER BY started, id LIMIT " MAKE_ROOM ")");
-
     int r = ps_store_run(stmt);
 
     if (r == 0)
