@@ -79,17 +79,6 @@ static void bind_text(sqlite3_stmt *stmt, int at, const char *text)
                           SQLITE_TRANSIENT);
 }
 
-static int run(sqlite3_stmt *stmt)
-{
-    int r;
-
-    if (!stmt)
-        return -EIO;
-    r = ps_store_errno(sqlite3_step(stmt));
-    sqlite3_reset(stmt);
-    return r;
-}
-
 /* What was committed survives kill -9 either way; and power loss, if flushed.
  */
 static int set_flush(struct ps_audit *audit, bool flush)
@@ -106,7 +95,7 @@ static int evict(struct ps_audit *audit, const char *sql)
     if (!stmt)
         return -EIO;
     sqlite3_bind_int(stmt, 1, EVICT_AT_ONCE);
-    r = run(stmt);
+    r = ps_store_run(stmt);
     if (r == 0)
         audit->stats.evicted +=
             (uint64_t)sqlite3_changes(ps_store_db(audit->store));
@@ -175,7 +164,7 @@ static int insert(struct ps_audit *audit, const struct ps_audit_start *start,
     bind_text(stmt, 5, start->action);
     bind_text(stmt, 6, start->target);
     sqlite3_bind_int(stmt, 7, PS__AUDIT_ENTRY__OUTCOME__unknown);
-    r = run(stmt);
+    r = ps_store_run(stmt);
     if (r == 0)
         *ret_seq =
             (uint64_t)sqlite3_last_insert_rowid(ps_store_db(audit->store));
@@ -229,7 +218,7 @@ static int update(struct ps_audit *audit, uint64_t seq,
     bind_state(stmt, 6, &states[0]);
     bind_state(stmt, 9, &states[1]);
     sqlite3_bind_int64(stmt, 12, (int64_t)size);
-    return run(stmt);
+    return ps_store_run(stmt);
 }
 
 static int make_states(const struct ps_audit_end *end,

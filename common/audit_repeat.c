@@ -3,14 +3,6 @@
  * twice. Rows are written with the entries that they belong to. */
 #include "common/audit_internal.h"
 
-static int run(sqlite3_stmt *stmt)
-{
-    int r = ps_store_errno(sqlite3_step(stmt));
-
-    sqlite3_reset(stmt);
-    return r;
-}
-
 /* What is too old (or, by a clock that was set, from the future), and what is
  * more than is kept. */
 static int forget(struct ps_audit *audit, uint64_t now_ns)
@@ -25,7 +17,7 @@ static int forget(struct ps_audit *audit, uint64_t now_ns)
     sqlite3_bind_int64(stmt, 1, (int64_t)(now_ns - PS_AUDIT_REPEAT_NS));
     sqlite3_bind_int64(stmt, 2, (int64_t)(now_ns + PS_AUDIT_REPEAT_NS));
     sqlite3_bind_int(stmt, 3, PS_AUDIT_REPEATS - 1);
-    return run(stmt);
+    return ps_store_run(stmt);
 }
 
 int ps_audit_repeat_begin(struct ps_audit *audit,
@@ -45,7 +37,7 @@ int ps_audit_repeat_begin(struct ps_audit *audit,
     sqlite3_bind_int64(stmt, 2, (int64_t)start->time_ns);
     sqlite3_bind_text(stmt, 3, start->key, -1, SQLITE_STATIC);
     sqlite3_bind_int64(stmt, 4, (int64_t)start->request_hash);
-    return run(stmt);
+    return ps_store_run(stmt);
 }
 
 /* Nothing was changed: whoever asks again is looked at anew. */
@@ -57,7 +49,7 @@ static int drop(struct ps_audit *audit, uint64_t seq)
     if (!stmt)
         return -EIO;
     sqlite3_bind_int64(stmt, 1, (int64_t)seq);
-    return run(stmt);
+    return ps_store_run(stmt);
 }
 
 int ps_audit_repeat_end(struct ps_audit *audit, uint64_t seq,
@@ -86,7 +78,7 @@ int ps_audit_repeat_end(struct ps_audit *audit, uint64_t seq,
                           SQLITE_STATIC);
         sqlite3_bind_blob64(stmt, 3, body, len, SQLITE_STATIC);
     }
-    return run(stmt);
+    return ps_store_run(stmt);
 }
 
 /* False: the file is somebody else's work. */

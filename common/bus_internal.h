@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <sys/queue.h>
 
+#include "common/audit.h"
 #include "common/bus.h"
 
 #define PS_BUS_MAX_LISTENERS 4
@@ -170,7 +171,7 @@ int ps_bus_audit_end(struct ps_call *call, const Ps__Error *error,
 
 #define PS_IDEM_MAX    1024
 #define PS_IDEM_BYTES  (16u << 20)
-#define PS_IDEM_TTL_NS (600 * PS_NS_PER_S)
+#define PS_IDEM_TTL_NS PS_AUDIT_REPEAT_NS /* as over a restart */
 
 enum ps_idem_result {
     PS_IDEM_NEW,      /* do it, then ps_idem_finish() */

@@ -66,6 +66,17 @@ int ps_store_exec(struct ps_store *store, const char *sql)
     return ps_store_errno(sqlite3_exec(store->db, sql, NULL, NULL, NULL));
 }
 
+int ps_store_run(sqlite3_stmt *stmt)
+{
+    int r;
+
+    if (!stmt)
+        return -EIO;
+    r = ps_store_errno(sqlite3_step(stmt));
+    sqlite3_reset(stmt);
+    return r;
+}
+
 int ps_store_begin(struct ps_store *store)
 {
     return ps_store_exec(store, "BEGIN IMMEDIATE");

@@ -37,6 +37,10 @@ sqlite3 *ps_store_db(struct ps_store *store);
  */
 sqlite3_stmt *ps_store_stmt(struct ps_store *store, const char *sql);
 
+/* Steps a statement without rows once, and resets it. 0 or -errno; -EIO for
+ * NULL, which ps_store_stmt() gave. */
+int ps_store_run(sqlite3_stmt *stmt);
+
 /* Runs a text without results. 0 or -errno (-ENOSPC for a full file). */
 int ps_store_exec(struct ps_store *store, const char *sql);
 /* sqlite's result code as -errno; 0 for SQLITE_OK, ROW and DONE. */

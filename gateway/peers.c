@@ -177,7 +177,6 @@ static bool is_over(struct ps_peers *peers, const struct ps_peer *peer,
 static void on_tick(evutil_socket_t fd _unused_, short what _unused_, void *arg)
 {
     struct ps_peers *peers = arg;
-    uint64_t now = ps_mono_ns();
 
     for (size_t i = 0; i < PS_PEERS_MAX; i++) {
         struct ps_peer *peer = &peers->list[i];
@@ -186,7 +185,8 @@ static void on_tick(evutil_socket_t fd _unused_, short what _unused_, void *arg)
             continue;
         ps_peer_verify(peer);
         ps_peer_tell(peer);
-        if (is_over(peers, peer, now))
+        /* The time after it was told, which may have noted one. */
+        if (is_over(peers, peer, ps_mono_ns()))
             forget(peer);
     }
 }

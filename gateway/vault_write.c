@@ -16,7 +16,6 @@ static int run(struct ps_vault *vault, const char *sql,
                const struct value *values, size_t n)
 {
     sqlite3_stmt *stmt = ps_store_stmt(vault->store, sql);
-    int rc;
 
     if (!stmt)
         return -EIO;
@@ -31,9 +30,7 @@ static int run(struct ps_vault *vault, const char *sql,
         else
             sqlite3_bind_int64(stmt, (int)i + 1, (sqlite3_int64)v->number);
     }
-    rc = sqlite3_step(stmt);
-    sqlite3_reset(stmt);
-    return ps_store_errno(rc);
+    return ps_store_run(stmt);
 }
 
 #define RUN(vault, sql, ...)                             \

@@ -161,14 +161,6 @@ int ps_rule_store_load(struct ps_store *store, struct ps_ruleset **ret_set,
 
 /* ---- writing ------------------------------------------------------------ */
 
-static int step(sqlite3_stmt *stmt)
-{
-    int r = ps_store_errno(sqlite3_step(stmt));
-
-    sqlite3_reset(stmt);
-    return r;
-}
-
 static int write_rule(struct ps_store *store, const struct ps_rule *rule)
 {
     sqlite3_stmt *stmt = ps_store_stmt(
@@ -193,7 +185,7 @@ static int write_rule(struct ps_store *store, const struct ps_rule *rule)
     sqlite3_bind_int64(stmt, 7, (sqlite3_int64)rule->base.bytes);
     sqlite3_bind_int64(stmt, 8, (sqlite3_int64)rule->saved.packets);
     sqlite3_bind_int64(stmt, 9, (sqlite3_int64)rule->saved.bytes);
-    return step(stmt);
+    return ps_store_run(stmt);
 }
 
 static int write_all(struct ps_store *store, const struct ps_ruleset *set)
@@ -207,7 +199,7 @@ static int write_all(struct ps_store *store, const struct ps_ruleset *set)
     sqlite3_bind_int64(stmt, 1, (sqlite3_int64)set->generation);
     sqlite3_bind_int64(stmt, 2, (sqlite3_int64)set->next_id);
     sqlite3_bind_int64(stmt, 3, (sqlite3_int64)set->epoch);
-    r = step(stmt);
+    r = ps_store_run(stmt);
     if (r == 0)
         r = ps_store_exec(store, "DELETE FROM rules");
     for (size_t i = 0; r == 0 && i < set->n; i++)
@@ -245,7 +237,7 @@ static int write_totals(struct ps_store *store, const struct ps_ruleset *set,
         sqlite3_bind_int64(stmt, 1, (sqlite3_int64)totals[i].packets);
         sqlite3_bind_int64(stmt, 2, (sqlite3_int64)totals[i].bytes);
         sqlite3_bind_text(stmt, 3, rule->id, -1, SQLITE_STATIC);
-        r = step(stmt);
+        r = ps_store_run(stmt);
     }
     return r;
 }

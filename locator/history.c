@@ -54,22 +54,12 @@ void ps_history_free(struct ps_history **history)
     *history = NULL;
 }
 
-/* A statement that gives no row. */
-static int run(sqlite3_stmt *stmt)
-{
-    int r = sqlite3_step(stmt);
-
-    sqlite3_reset(stmt);
-    return r == SQLITE_DONE ? 0 : ps_store_errno(r);
-}
-
 static int remove_oldest(struct ps_history *history)
 {
     sqlite3_stmt *stmt = ps_store_stmt(
         history->store, "DELETE FROM paths WHERE id IN (SELECT id FROM paths"
                         " ORDER BY started, id LIMIT " MAKE_ROOM ")");
-
-    int r = stmt ? run(stmt) : -EIO;
+    int r = ps_store_run(stmt);
 
     if (r == 0)
         history->evicted +=
@@ -111,7 +101,7 @@ static int insert(struct ps_history *history, const Ps__Path *path,
     sqlite3_bind_int64(stmt, 3, (sqlite3_int64)path->started->unix_ns);
     sqlite3_bind_int(stmt, 4, (int)path->state);
     sqlite3_bind_blob(stmt, 5, body, (int)size, SQLITE_STATIC);
-    return run(stmt);
+    return ps_store_run(stmt);
 }
 
 int ps_history_put(struct ps_history *history, const Ps__Path *path)

@@ -135,7 +135,6 @@ static int put_trace(struct ps_history *h, const Ps__Trace *trace)
     size_t len = protobuf_c_message_get_packed_size(&trace->base);
     _cleanup_free_ uint8_t *body = malloc(len ? len : 1);
     sqlite3_stmt *stmt;
-    int r;
 
     if (!body)
         return -ENOMEM;
@@ -151,24 +150,19 @@ static int put_trace(struct ps_history *h, const Ps__Trace *trace)
     sqlite3_bind_blob64(stmt, 3, body, len, SQLITE_STATIC);
     if (trace->alert)
         sqlite3_bind_text(stmt, 4, trace->alert, -1, SQLITE_STATIC);
-    r = ps_store_errno(sqlite3_step(stmt));
-    sqlite3_reset(stmt);
-    return r;
+    return ps_store_run(stmt);
 }
 
 int ps_history_run(struct ps_history *h, const char *sql, int64_t a, int64_t b)
 {
     sqlite3_stmt *stmt = ps_store_stmt(h->store, sql);
-    int r;
 
     if (!stmt)
         return -EIO;
     sqlite3_bind_int64(stmt, 1, a);
     if (sqlite3_bind_parameter_count(stmt) > 1)
         sqlite3_bind_int64(stmt, 2, b);
-    r = ps_store_errno(sqlite3_step(stmt));
-    sqlite3_reset(stmt);
-    return r;
+    return ps_store_run(stmt);
 }
 
 static int remove_places(struct ps_history *h, int64_t seq)

@@ -77,7 +77,15 @@ static void choose_points(struct ps_probes *p, const struct rung *rung,
     }
 }
 
-static int open_object(struct ps_probes *p)
+/* Both skeletons have the same variables. */
+#define SET_CONSTANTS(rodata, p, rung)                \
+    do {                                              \
+        (rodata)->release_from = (p)->release_from;   \
+        (rodata)->release_to = (p)->release_to;       \
+        (rodata)->without_hooks = !(rung)->netfilter; \
+    } while (0)
+
+static int open_object(struct ps_probes *p, const struct rung *rung)
 {
     if (p->exprs)
         p->skel = tracer_bpf__open();
@@ -86,10 +94,10 @@ static int open_object(struct ps_probes *p)
     if (!p->skel && !p->plain)
         return -errno;
     p->obj = p->skel ? p->skel->obj : p->plain->obj;
-    *(p->skel ? &p->skel->rodata->release_from
-              : &p->plain->rodata->release_from) = p->release_from;
-    *(p->skel ? &p->skel->rodata->release_to : &p->plain->rodata->release_to) =
-        p->release_to;
+    if (p->skel)
+        SET_CONSTANTS(p->skel->rodata, p, rung);
+    else
+        SET_CONSTANTS(p->plain->rodata, p, rung);
     return 0;
 }
 
@@ -118,7 +126,7 @@ static int try_rung(struct ps_probes *p, const struct rung *rung,
 {
     struct bpf_program *prog;
     struct bpf_map *ring;
-    int r = open_object(p);
+    int r = open_object(p, rung);
 
     if (r < 0)
         return r;
@@ -227,7 +235,6 @@ static int on_sample(void *ctx, void *data, size_t size)
     return 0;
 }
 
-/* Both skeletons have the same variables. */
 #define VARS(bss)                                         \
     {                                                     \
         .tracing = &(bss)->tracing,                       \

@@ -22,14 +22,19 @@ struct hook {
     bool direct; /* see bpf/lib/load.h */
 };
 
+/* Not every kernel has netfilter's hooks; without them TCP asks. */
+const volatile bool without_hooks = false;
+
 /* Where a packet may be seen that was not before: it comes in, is made (a
- * fragment behind the network's hooks), is a copy for one reader of several,
- * or dies. Beside them there are the sockets' stations, without an sk_buff. */
+ * fragment behind the network's hooks, a buffer by XDP that is not native), is
+ * a copy for one reader of several, or dies. Beside them there are the
+ * sockets' stations, without an sk_buff. */
 static __always_inline bool is_entry(enum ps_tracer_station station)
 {
     switch (station) {
     case PS_ST_NF_OUTPUT:
-    case PS_ST_NF_INPUT:
+    case PS_ST_NF_PREROUTING:
+    case PS_ST_TCX_INGRESS:
     case PS_ST_TCX_EGRESS:
     case PS_ST_NET_DEV_QUEUE:
     case PS_ST_NETIF_RX:
@@ -38,6 +43,8 @@ static __always_inline bool is_entry(enum ps_tracer_station station)
     case PS_ST_COPY_DATAGRAM:
     case PS_ST_KFREE_SKB:
         return true;
+    case PS_ST_TCP_PROBE:
+        return without_hooks;
     default:
         return false;
     }

@@ -53,7 +53,18 @@ def states(client, name):
 def until(client, name, want, seconds=10):
     """Waits until the states of a daemon's instances are these."""
     return wait_for(lambda: states(client, name) == want, seconds,
-                    what=f'{name} {want}, not {states(client, name)}')
+                    what=lambda: f'{name} {want}, not '
+                                 f'{states(client, name)}')
+
+
+def stays(client, name, want, seconds):
+    """Whether the states of a daemon's instances are these all the time."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if states(client, name) != want:
+            return False
+        time.sleep(0.1)
+    return True
 
 
 def measure(client, target='127.0.0.1'):
@@ -228,7 +239,10 @@ def test_two_gateways_are_two_doors(lab):
     assert suite.client.get(f'paths/{ident}')['id'] == ident
 
     assert suite['gateway'].kill() == -signal.SIGKILL
-    until(other, 'gateway', {HOST: 'down', f'{HOST}-2': 'ready'}, 2)
+    dead = {HOST: 'down', f'{HOST}-2': 'ready'}
+    until(other, 'gateway', dead, 2)
+    # Its place is kept, beyond the next looks at who is there.
+    assert stays(other, 'gateway', dead, 1.5)
     assert other.get(f'paths/{ident}')['id'] == ident
     suite['gateway'].start()
     for client in (other, suite.client):

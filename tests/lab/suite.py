@@ -19,7 +19,9 @@ ROOT = Path(__file__).resolve().parents[2]
 PRESET = os.environ.get('PACKETSCOPE_TEST_PRESET', 'dev')
 BUILD = ROOT / 'build' / PRESET
 # TSan stops at nothing, so that all is seen; the others end the daemon.
-SANITIZERS = {'TSAN_OPTIONS':
+SANITIZERS = {'LSAN_OPTIONS':
+              f'suppressions={ROOT / "tests/e2e/lsan.supp"}',
+              'TSAN_OPTIONS':
               f'suppressions={ROOT / "tests/unit/tsan.supp"}'}
 ORDER = ('guarder', 'tracer', 'analyzer', 'locator', 'gateway')
 

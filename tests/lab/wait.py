@@ -14,7 +14,8 @@ def wait_for(check, timeout=10.0, interval=0.05, what=None):
     """Calls check() until it is truthy and returns that; else TimeoutError.
 
     An AssertionError from check() counts as "not yet" and is the cause shown.
-    The time is multiplied by PACKETSCOPE_TEST_SLOW.
+    what names the condition, or is a function that does so when it is too
+    late. The time is multiplied by PACKETSCOPE_TEST_SLOW.
     """
     timeout *= SLOW
     end = time.monotonic() + timeout
@@ -27,7 +28,8 @@ def wait_for(check, timeout=10.0, interval=0.05, what=None):
         except AssertionError as exc:
             cause = exc
         if time.monotonic() >= end:
-            name = what or getattr(check, '__name__', 'condition')
+            name = what() if callable(what) else \
+                what or getattr(check, '__name__', 'condition')
             raise TimeoutError(f'{name}: not within {timeout:g} s') from cause
         time.sleep(interval)
 

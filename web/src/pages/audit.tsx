@@ -7,7 +7,9 @@ import { AuditLine } from '../audit/entry'
 import { useCan } from '../auth/session'
 import { useI18n } from '../i18n'
 import { formatCount } from '../lib/format'
+import { SERVICES } from '../lib/services'
 import {
+  FilterBar,
   FilterField,
   FilterSelect,
   useFilters,
@@ -29,7 +31,6 @@ const NAMES = [
 ] as const
 type Name = (typeof NAMES)[number]
 
-const SERVICES = ['gateway', 'guarder', 'tracer', 'analyzer', 'locator']
 const OUTCOMES = [
   'done',
   'refused',
@@ -93,7 +94,11 @@ export function Component() {
       }
     >
       <p className="ps-dim">{t('audit.intro')}</p>
-      <div className="ps-filters" role="search" aria-label={t('audit.title')}>
+      <FilterBar
+        label={t('audit.title')}
+        isFiltered={isFiltered}
+        onClear={clear}
+      >
         <FilterSelect
           label={t('audit.service')}
           value={filters.service}
@@ -130,12 +135,7 @@ export function Component() {
           isValid={isDay}
           width={170}
         />
-        {isFiltered && (
-          <button type="button" className="ps-button" onClick={clear}>
-            {t('common.clear')}
-          </button>
-        )}
-      </div>
+      </FilterBar>
       {error && <ProblemNotice error={error} />}
       {data?.missing.map(({ service, reason }) => (
         <Notice

@@ -10,6 +10,7 @@ import { useI18n } from '../i18n'
 import { formatByteRate, formatCount, UNKNOWN } from '../lib/format'
 import { isIp, isPort } from '../lib/ip'
 import {
+  FilterBar,
   FilterField,
   FilterSelect,
   PauseButton,
@@ -90,7 +91,11 @@ export function Component() {
           <RateChart columns={rates} label={t('flows.chart')} locale={locale} />
         </Suspense>
       </div>
-      <div className="ps-filters" role="search" aria-label={t('flows.title')}>
+      <FilterBar
+        label={t('flows.title')}
+        isFiltered={isFiltered}
+        onClear={clear}
+      >
         <FilterField
           label={t('common.address')}
           value={filters.addr}
@@ -119,12 +124,7 @@ export function Component() {
           width={120}
           options={interfaceNames(data)}
         />
-        {isFiltered && (
-          <button type="button" className="ps-button" onClick={clear}>
-            {t('common.clear')}
-          </button>
-        )}
-      </div>
+      </FilterBar>
       {error && <ProblemNotice error={error} />}
       {data && (
         <DataTable

@@ -3,6 +3,7 @@ import { useServices } from '../api/hooks'
 import type { Capability, ServiceStatus } from '../api/types'
 import { isKey, useI18n } from '../i18n'
 import { formatBytes, formatSeconds, UNKNOWN } from '../lib/format'
+import { SERVICES } from '../lib/services'
 import { CapabilityList } from '../ui/capabilities'
 import { Ago, isLost, LossList, plain, StateTag, useAge } from '../ui/figures'
 import { Notice } from '../ui/notice'
@@ -13,15 +14,13 @@ import { Updated } from '../ui/updated'
 /** Those without which a page of the console is empty. */
 const DAEMONS = ['tracer', 'analyzer', 'locator', 'guarder'] as const
 
-const ORDER = ['gateway', 'guarder', 'tracer', 'analyzer', 'locator']
-
 const URGENCY = ['down', 'degraded']
 
 /** What is wrong first, then always in the same order. */
 export function sortServices(list: readonly ServiceStatus[]): ServiceStatus[] {
   const place = (s: ServiceStatus) => {
-    const index = ORDER.indexOf(s.name)
-    return index < 0 ? ORDER.length : index
+    const index = SERVICES.indexOf(s.name)
+    return index < 0 ? SERVICES.length : index
   }
   const urgency = (s: ServiceStatus) => {
     const index = URGENCY.indexOf(s.state)

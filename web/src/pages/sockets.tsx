@@ -8,6 +8,7 @@ import { formatCount } from '../lib/format'
 import { familyOf, isIp, isPort } from '../lib/ip'
 import { useSocketColumns } from '../sockets/columns'
 import {
+  FilterBar,
   FilterField,
   FilterSelect,
   PauseButton,
@@ -102,7 +103,11 @@ export function Component() {
       }
       actions={<PauseButton paused={paused} onChange={setPaused} />}
     >
-      <div className="ps-filters" role="search" aria-label={t('sockets.title')}>
+      <FilterBar
+        label={t('sockets.title')}
+        isFiltered={isFiltered}
+        onClear={clear}
+      >
         <FilterSelect
           label={t('common.protocol')}
           value={filters.proto}
@@ -153,12 +158,7 @@ export function Component() {
           isValid={isContainer}
           width={130}
         />
-        {isFiltered && (
-          <button type="button" className="ps-button" onClick={clear}>
-            {t('common.clear')}
-          </button>
-        )}
-      </div>
+      </FilterBar>
       {error && <ProblemNotice error={error} />}
       {data && data.losses.some((loss) => loss.count > 0) && (
         <Notice kind="warn" title={t('sockets.losses')}>

@@ -11,11 +11,11 @@ import { NavLink, Outlet, useLocation, useNavigation } from 'react-router'
 import { useAuth, useCan } from '../auth/session'
 import { EventsDrawer } from '../events/drawer'
 import { useEvents } from '../events/context'
-import { isKey, useI18n } from '../i18n'
+import { useI18n } from '../i18n'
 import { formatSeconds } from '../lib/format'
 import { useNow } from '../ui/clock'
-import { plain } from '../ui/figures'
 import { Icon, Logo, type IconName } from '../ui/icon'
+import { useRoleName } from '../ui/role'
 import { AddressSearch } from './address-search'
 import { Preferences } from './preferences'
 
@@ -148,7 +148,7 @@ function UserMenu() {
   const { t } = useI18n()
   const { state, logout } = useAuth()
   const session = state.status === 'in' ? state.session : undefined
-  const roleKey = `app.role.${session?.role ?? ''}`
+  const role = useRoleName()
   return (
     // Its button never leaves the view, so nothing has to guess whether it did.
     <Popover
@@ -172,7 +172,7 @@ function UserMenu() {
       <Popover.Dropdown className="ps-menu">
         <dl>
           <dt>{t('app.role')}</dt>
-          <dd>{isKey(roleKey) ? plain(t, roleKey) : session?.role}</dd>
+          <dd>{role}</dd>
           <dt>{t('app.version')}</dt>
           <dd className="ps-mono">{session?.version}</dd>
         </dl>

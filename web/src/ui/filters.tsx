@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Filters live in the page's URL, so that a view can be sent to a colleague.
-import { useCallback, useEffect, useState } from 'react'
+import { useCallback, useEffect, useState, type ReactNode } from 'react'
 import { useSearchParams } from 'react-router'
 import { useI18n } from '../i18n'
 
@@ -40,6 +40,31 @@ export function useFilters<K extends string>(
     [setParams, names],
   )
   return [values, set, clear]
+}
+
+/** The filters of a page in a row, and what takes them off where some are. */
+export function FilterBar({
+  label,
+  isFiltered,
+  onClear,
+  children,
+}: {
+  label: string
+  isFiltered: boolean
+  onClear: () => void
+  children: ReactNode
+}) {
+  const { t } = useI18n()
+  return (
+    <div className="ps-filters" role="search" aria-label={label}>
+      {children}
+      {isFiltered && (
+        <button type="button" className="ps-button" onClick={onClear}>
+          {t('common.clear')}
+        </button>
+      )}
+    </div>
+  )
 }
 
 const TYPING_MS = 300
