@@ -172,6 +172,19 @@ static __always_inline bool shares_end(const struct live *entry,
     return entry->ends[0] == ends[0] || entry->ends[1] == ends[1];
 }
 
+/* Who follows the entry's packet and takes this one by its names alone. In a
+ * buffer that is used again there is another packet: of that one a trace that
+ * asks more was never asked. */
+static __always_inline __u8 asked_of(const struct live *entry,
+                                     const struct sight *s)
+{
+    __u8 traces = live_traces(entry);
+
+    if (!live_is(entry, s->signature, s->now))
+        traces &= (__u8)~slots_of(s->word, PS_FW_MORE);
+    return traces;
+}
+
 /* Seen again. */
 static __always_inline void see_again(struct live *entry, const __u16 *ends,
                                       struct sight *s)
@@ -244,7 +257,7 @@ __noinline int look_follow(__u32 nr, __u64 skb, __u32 at)
              !(s->flags & PS_EF_INNER);
     entry = &set->entry[(way - 1) & (LIVE_WAYS - 1)];
     if (at & LOOK_AGAIN)
-        s->matched &= way ? live_traces(entry) : 0;
+        s->matched &= way ? asked_of(entry, s) : 0;
     if (way && !origin && live_is(entry, s->signature, s->now) &&
         (s->matched || shares_end(entry, ends)))
         see_again(entry, ends, s);

@@ -76,6 +76,23 @@ def test_expression(api, version):
 
 
 @pytest.mark.parametrize('version', [4, 6])
+def test_expression_and_used_buffers(api, version):
+    """Buffers of packets that fit are used again by others that do not."""
+    addr = api.link.b.addr(version)
+    ident = trace(api, filter={'expr': f'tcp and host {addr}'},
+                  max_packets=10000)
+    for _ in range(4):
+        traffic.tcp(api.a, api.b, addr, 300_000)
+        traffic.udp(api.a, api.b, addr, 300, size=64)
+        traffic.tcp(api.b, api.b, '::1' if version == 6 else '127.0.0.1',
+                    300_000)
+    ways = settled(api, ident, 40)
+    for way in ways:
+        ends = {way['tuple']['saddr'], way['tuple']['daddr']}
+        assert way['tuple']['proto'] == 'tcp' and addr in ends, way
+
+
+@pytest.mark.parametrize('version', [4, 6])
 def test_expression_beside_fields(api, version):
     """Both must hold."""
     ident = trace(api, filter={'daddr': api.link.b.addr(version),
