@@ -20,6 +20,7 @@ struct hook {
     enum ps_skb_where where;
     bool may_stack;
     bool direct; /* see bpf/lib/load.h */
+    bool netfilter;
 };
 
 /* Not every kernel has netfilter's hooks; without them TCP asks. */
@@ -48,6 +49,17 @@ static __always_inline bool is_entry(enum ps_tracer_station station)
     default:
         return false;
     }
+}
+
+/* Behind a translation of addresses it has another tuple. */
+static __always_inline bool is_tracked(const struct hook *h)
+{
+    struct sk_buff *skb = h->skb;
+
+    if (h->station != PS_ST_NF_FORWARD && h->station != PS_ST_NF_INPUT)
+        return false;
+    return bpf_core_field_exists(skb->_nfct) &&
+           (ps_load(h->direct, skb, _nfct) & CT_POINTER);
 }
 
 enum glance {
@@ -196,14 +208,16 @@ static __always_inline __u32 ask(const struct hook *h)
         if (is_followed(skb))
             goto wanted;
     }
-    if (!is_entry(h->station) ||
+    if ((!is_entry(h->station) && !is_tracked(h)) ||
         !(h->direct ? may_match_direct(h->skb, h->dev, h->where == PS_SKB_RX)
                     : may_match_raw(h->skb, h->dev, h->where == PS_SKB_RX)))
         return 0;
     if (!skb)
         skb = as_number(h->skb);
 wanted:
-    return (__u32)(is_entry(h->station)
+    /* Where the station is a constant, only one of the two is in the program.
+     */
+    return (__u32)(is_entry(h->station) || h->netfilter
                        ? look(skb, as_number(h->dev), at)
                        : look_again(skb, as_number(h->dev), at));
 }

@@ -474,6 +474,7 @@ int nf(struct bpf_nf_ctx *ctx)
         .station = PS_ST_NF_PREROUTING + hook,
         .where = PS_SKB_ANY,
         .direct = true,
+        .netfilter = true,
     };
 
     if (hook <= 4)
