@@ -129,6 +129,7 @@ export const enTexts = {
     saves: 'saves',
     skbs: 'skbs',
     snapshots: 'snapshots',
+    sockets: 'sockets',
     steps: 'steps',
     streams: 'streams',
     traces: 'traces',

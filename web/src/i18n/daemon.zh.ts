@@ -138,6 +138,7 @@ const unit: Same<'unit'> = {
   saves: '次保存',
   skbs: '个 skb',
   snapshots: '个快照',
+  sockets: '个套接字',
   steps: '步',
   streams: '个事件流',
   traces: '个追踪',

@@ -126,6 +126,8 @@ export const enTraces = {
     '{packets} packets. Received ones go up on the left, sent ones down on the right; on each arrow how many went that way, and their median time.',
   'traces.graph.pick':
     'Choose a station to see the times between it and its neighbours, and the packets that passed.',
+  'traces.graph.netns': 'Network namespace',
+  'traces.graph.netns.one': '{id} ({n} steps)',
   'traces.graph.drops': '{n} dropped',
   'traces.graph.packets': 'Show its packets ({n})',
   'traces.graph.inside': 'inside it',
@@ -138,6 +140,7 @@ export const enTraces = {
   'traces.probes.none':
     'The tracer gave no figures of its probes for this trace.',
   'traces.probes.all': 'all',
+  'traces.probes.flight': '{n} hits are on their way.',
   'traces.probes.unexplained':
     'Some hits are neither delivered nor counted as lost',
   'traces.probe': 'Probe',
@@ -163,9 +166,9 @@ export const enTraces = {
   'traces.cpu.help': 'of the tracer’s programs, and as a share of one core',
   'traces.alert': 'Started by alert',
   'traces.of.alert': 'started by alert {alert}',
-  'traces.throttle': 'Only one packet of {n} is followed',
+  'traces.throttle': 'At times only one packet of {n} was followed',
   'traces.throttle.help':
-    'Following all of them would cost more CPU than the tracer’s budget. What was left out is counted under “What was seen”.',
+    'Following all of them would have cost more CPU than the tracer’s budget. What was left out is counted under “What was seen”.',
   'traces.lost': 'Not everything was seen: {lost}.',
   'traces.lost.where': 'Where it was lost',
   'traces.passed': 'passed {way}',

@@ -119,6 +119,8 @@ export const zhTraces: Record<keyof typeof enTraces, string> = {
     '{packets} 个包。接收的包在左侧向上，发送的包在右侧向下；箭头上是经过的包数与时间中位数。',
   'traces.graph.pick':
     '选择一个观测点，查看它与相邻观测点之间的时间以及经过的包。',
+  'traces.graph.netns': '网络命名空间',
+  'traces.graph.netns.one': '{id}（{n} 步）',
   'traces.graph.drops': '丢弃 {n}',
   'traces.graph.packets': '显示经过的包（{n}）',
   'traces.graph.inside': '函数内部',
@@ -130,6 +132,7 @@ export const zhTraces: Record<keyof typeof enTraces, string> = {
     '每个探针：命中 = 送达 + 环形缓冲区已满 + 限流 + 映射已满 + 未运行（同一探针正在该 CPU 上运行）。',
   'traces.probes.none': '追踪器没有给出此追踪的探针计数。',
   'traces.probes.all': '合计',
+  'traces.probes.flight': '{n} 次命中尚在途中。',
   'traces.probes.unexplained': '有些命中既未送达，也未计为损失',
   'traces.probe': '探针',
   'traces.probe.delivered': '送达',
@@ -153,7 +156,7 @@ export const zhTraces: Record<keyof typeof enTraces, string> = {
   'traces.cpu.help': '追踪器程序所用，及其占单个核心的比例',
   'traces.alert': '由告警启动',
   'traces.of.alert': '由告警 {alert} 启动',
-  'traces.throttle': '每 {n} 个包只跟踪一个',
+  'traces.throttle': '有时每 {n} 个包只跟踪了一个',
   'traces.throttle.help':
     '全部跟踪会超出追踪器的 CPU 预算。略去的数量见“所见与所失”。',
   'traces.lost': '并非全部都已看到：{lost}。',

@@ -39,7 +39,7 @@ export function Component() {
   return (
     <Page
       loading={!trace.data && !error}
-      title={`${t('traces.title')} ${id}`}
+      title={`${t('traces.of')} ${id}`}
       aside={trace.data && <StateTag state={trace.data.state} />}
       actions={
         <>

@@ -86,7 +86,7 @@ function useColumns(): Columns<Trace> {
       {
         id: 'id',
         header: 'ID',
-        meta: { width: 84, narrow: 62, wrap: true },
+        meta: { width: 112, narrow: 62, wrap: true },
         cell: ({ row: { original: trace } }) => (
           <Link className="ps-mono" to={`/traces/${trace.id}`}>
             {trace.id}
@@ -144,7 +144,7 @@ function useColumns(): Columns<Trace> {
       {
         id: 'losses',
         header: t('common.losses'),
-        meta: { width: 78, align: 'right', only: 'wide' },
+        meta: { width: 110, align: 'right', only: 'wide' },
         cell: ({ row: { original: trace } }) => {
           const lost = lossText(trace.losses, language, locale)
           return (

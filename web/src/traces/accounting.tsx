@@ -45,7 +45,7 @@ export function Accounting({ trace }: { trace: Trace }) {
     <div className="ps-stack">
       <Section title={t('traces.probes')}>
         <p className="ps-dim">{t('traces.probes.help')}</p>
-        <Probes probes={trace.probes} />
+        <Probes probes={trace.probes} isLive={trace.state === 'running'} />
       </Section>
       <Section title={t('common.losses')}>
         {trace.losses.length === 0 ? (
@@ -69,14 +69,27 @@ export function Accounting({ trace }: { trace: Trace }) {
   )
 }
 
-function Probes({ probes }: { probes: readonly ProbeCount[] }) {
-  const { t } = useI18n()
+function Probes({
+  probes,
+  isLive,
+}: {
+  probes: readonly ProbeCount[]
+  isLive: boolean
+}) {
+  const { t, locale } = useI18n()
   if (probes.length === 0) return <Empty>{t('traces.probes.none')}</Empty>
   const all = sumOf(probes)
   const rest = probes.filter((probe) => unexplained(probe) !== 0)
   return (
     <>
-      {rest.length > 0 && (
+      {rest.length > 0 && isLive && (
+        <p className="ps-dim">
+          {t('traces.probes.flight', {
+            n: formatCount(Math.max(0, unexplained(all)), locale),
+          })}
+        </p>
+      )}
+      {rest.length > 0 && !isLive && (
         <Notice kind="warn" title={t('traces.probes.unexplained')}>
           <span className="ps-mono">
             {rest.map((probe) => probe.probe).join(', ')}

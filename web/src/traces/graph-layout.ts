@@ -2,7 +2,13 @@
 // Where the nodes of a trace's graph stand: a band for each layer, the
 // application on top; received packets go up on the left, sent ones down on
 // the right.
-import type { GraphEdge, GraphNode, PacketWay, Step } from '../api/types'
+import type {
+  GraphEdge,
+  GraphNode,
+  PacketWay,
+  Step,
+  TraceGraph,
+} from '../api/types'
 import { layerPlace } from './lanes'
 
 export const NODE_PX = 46
@@ -44,6 +50,37 @@ function isAt(step: Step, key: string): boolean {
     (direction === '' || step.direction === direction) &&
     (netns === '' || String(step.netns ?? '') === netns)
   )
+}
+
+/** The namespaces of a graph with how many steps were in each, most first. */
+export function namespacesOf(
+  nodes: readonly GraphNode[],
+): [netns: number, steps: number][] {
+  const steps = new Map<number, number>()
+  for (const { netns, count } of nodes) {
+    if (netns !== undefined) steps.set(netns, (steps.get(netns) ?? 0) + count)
+  }
+  return [...steps].sort(([, a], [, b]) => b - a)
+}
+
+/** The part of a graph in one namespace; undefined: all of it. */
+export function inNamespace(
+  graph: Pick<TraceGraph, 'nodes' | 'edges'>,
+  netns: number | undefined,
+): Pick<TraceGraph, 'nodes' | 'edges'> {
+  if (netns === undefined) return graph
+  const places = new Map<number, number>()
+  const nodes = graph.nodes.filter((node, index) => {
+    const isIn = node.netns === undefined || node.netns === netns
+    if (isIn) places.set(index, places.size)
+    return isIn
+  })
+  const edges = graph.edges.flatMap((edge) => {
+    const from = places.get(edge.from)
+    const to = places.get(edge.to)
+    return from === undefined || to === undefined ? [] : [{ ...edge, from, to }]
+  })
+  return { nodes, edges }
 }
 
 /** Whether the packet passed a node, or (two keys) went from one to the next. */

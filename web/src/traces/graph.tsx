@@ -7,10 +7,13 @@ import type { GraphEdge, GraphNode, Latency, TraceGraph } from '../api/types'
 import { useI18n } from '../i18n'
 import { formatCount, formatDuration } from '../lib/format'
 import { LossList } from '../ui/figures'
+import { FilterSelect } from '../ui/filters'
 import { Empty } from '../ui/page'
 import {
   curveOf,
+  inNamespace,
   layOutGraph,
+  namespacesOf,
   NODE_PX,
   nodeKey,
   type Curve,
@@ -23,6 +26,8 @@ const MIN_STROKE = 1.2
 const MAX_STROKE = 7
 /** Beside edges that stand closer than this, words would cover each other. */
 const MAX_LABELS = 40
+/** More are shown one namespace at a time at first. */
+const MANY_NODES = 24
 
 export function GraphView({
   graph,
@@ -35,12 +40,20 @@ export function GraphView({
   const { t, locale } = useI18n()
   const { ref, width } = useElementSize<HTMLDivElement>()
   const [picked, setPicked] = useState<string>()
-  const layout = useMemo(
-    () => layOutGraph(graph.nodes, graph.edges, Math.max(width, MIN_WIDTH)),
-    [graph, width],
+  const [wanted, setWanted] = useState<string>()
+  const namespaces = namespacesOf(graph.nodes)
+  const isLarge = namespaces.length > 1 && graph.nodes.length > MANY_NODES
+  const netns = wanted ?? (isLarge ? String(namespaces[0]?.[0]) : '')
+  const shown = useMemo(
+    () => inNamespace(graph, netns === '' ? undefined : Number(netns)),
+    [graph, netns],
   )
-  const index = graph.nodes.findIndex((node) => nodeKey(node) === picked)
-  const node = graph.nodes[index]
+  const layout = useMemo(
+    () => layOutGraph(shown.nodes, shown.edges, Math.max(width, MIN_WIDTH)),
+    [shown, width],
+  )
+  const index = shown.nodes.findIndex((node) => nodeKey(node) === picked)
+  const node = shown.nodes[index]
   if (graph.nodes.length === 0) {
     return <Empty>{t('traces.graph.none')}</Empty>
   }
@@ -54,6 +67,23 @@ export function GraphView({
       {graph.losses.some((loss) => loss.count > 0) && (
         <LossList losses={graph.losses} />
       )}
+      {namespaces.length > 1 && (
+        <div className="ps-filters">
+          <FilterSelect
+            label={t('traces.graph.netns')}
+            width={260}
+            value={netns}
+            onChange={setWanted}
+            options={namespaces.map(([id, steps]) => [
+              String(id),
+              t('traces.graph.netns.one', {
+                id,
+                n: formatCount(steps, locale),
+              }),
+            ])}
+          />
+        </div>
+      )}
       <div className="ps-graph-box">
         <div
           ref={ref}
@@ -64,23 +94,29 @@ export function GraphView({
         >
           <Bands layout={layout} />
           <Edges
-            graph={graph}
+            graph={shown}
             layout={layout}
             picked={index}
             width={Math.max(width, MIN_WIDTH)}
           />
-          {graph.nodes.map((one, at) => (
+          {shown.nodes.map((one, at) => (
             <NodeBox
               key={nodeKey(one)}
               node={one}
               box={layout.boxes[at]}
               isPicked={at === index}
+              isOneOfMany={netns === '' && namespaces.length > 1}
               onPick={() => setPicked(at === index ? undefined : nodeKey(one))}
             />
           ))}
         </div>
         {node ? (
-          <NodeDetail graph={graph} index={index} node={node} linkTo={linkTo} />
+          <NodeDetail
+            graph={graph}
+            index={graph.nodes.indexOf(node)}
+            node={node}
+            linkTo={linkTo}
+          />
         ) : (
           <p className="ps-dim ps-graph-hint">{t('traces.graph.pick')}</p>
         )}
@@ -114,7 +150,7 @@ function Edges({
   picked,
   width,
 }: {
-  graph: TraceGraph
+  graph: Pick<TraceGraph, 'edges'>
   layout: Layout
   picked: number
   width: number
@@ -198,11 +234,14 @@ function NodeBox({
   node,
   box,
   isPicked,
+  isOneOfMany,
   onPick,
 }: {
   node: GraphNode
   box: Layout['boxes'][number] | undefined
   isPicked: boolean
+  /** Others of its name are in other namespaces. */
+  isOneOfMany: boolean
   onPick: () => void
 }) {
   const { t, locale } = useI18n()
@@ -229,6 +268,9 @@ function NodeBox({
       <span className="ps-mono">{node.id}</span>
       <span className="ps-node-figures">
         <b>{formatCount(node.count, locale)}</b>
+        {isOneOfMany && node.netns !== undefined && (
+          <span>netns {node.netns}</span>
+        )}
         {duration && (
           <span>
             {formatDuration(duration.p50_ns, locale)} / p99{' '}
@@ -307,6 +349,9 @@ function NodeDetail({
               <Link className="ps-mono" to={to}>
                 {end?.id}
               </Link>
+              {end?.netns !== undefined && end.netns !== node.netns && (
+                <span className="ps-dim"> netns {end.netns}</span>
+              )}
             </span>
             <Percentiles latency={edge.latency} />
           </li>

@@ -109,6 +109,7 @@ export function PacketList({
       rowId={packetKey}
       isSelected={(packet) => packetKey(packet) === selected}
       empty={t('traces.packets.none')}
+      wraps
     />
   )
 }

@@ -156,14 +156,14 @@ function Lanes({
       {from !== undefined && (
         <path
           className="ps-lane-way"
-          data-inferred={step.inferred ?? undefined}
+          data-inferred={step.inferred ? true : undefined}
           d={`M${from} 0C${from} ${DOT_PX * 0.7} ${x} ${DOT_PX * 0.3} ${x} ${DOT_PX}`}
         />
       )}
       {below && (
         <line
           className="ps-lane-way"
-          data-inferred={below.step.inferred ?? undefined}
+          data-inferred={below.step.inferred ? true : undefined}
           x1={x}
           x2={x}
           y1={DOT_PX}
@@ -175,7 +175,7 @@ function Lanes({
         cy={DOT_PX}
         r={step.depth === undefined ? 4.5 : 3}
         data-drop={step.drop ? true : undefined}
-        data-inferred={step.inferred ?? undefined}
+        data-inferred={step.inferred ? true : undefined}
       />
     </svg>
   )

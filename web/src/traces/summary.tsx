@@ -13,7 +13,7 @@ import {
   UNKNOWN,
 } from '../lib/format'
 import { useNow } from '../ui/clock'
-import { isLost, lossText, plain } from '../ui/figures'
+import { isLost, lossNames, plain } from '../ui/figures'
 import { Facts } from '../ui/page'
 import { Notice } from '../ui/notice'
 import { FilterText } from './filter-text'
@@ -131,7 +131,9 @@ function Warnings({ trace }: { trace: Trace }) {
       )}
       {trace.losses.some(isLost) && (
         <Notice kind="warn">
-          {t('traces.lost', { lost: lossText(trace.losses, language, locale) })}{' '}
+          {t('traces.lost', {
+            lost: lossNames(trace.losses, language, locale),
+          })}{' '}
           <Link to="?view=account">{t('traces.lost.where')}</Link>
         </Notice>
       )}

@@ -147,6 +147,23 @@ export function lossText(
   return parts.length > 0 ? parts.join(' + ') : '0'
 }
 
+/** Each by its name, most first: "beyond the packet limit (3 steps)". */
+export function lossNames(
+  losses: readonly Loss[],
+  language: Language,
+  locale: string,
+): string {
+  return losses
+    .filter(isLost)
+    .sort((a, b) => b.count - a.count)
+    .map(({ id, unit, count }) => {
+      const name = daemonText(language, 'loss', id, idWords(id))
+      const of = daemonText(language, 'unit', unit, unit)
+      return `${name} (${formatCount(count, locale)} ${of})`
+    })
+    .join(', ')
+}
+
 export function LossList({ losses }: { losses: readonly Loss[] }) {
   const { language, locale } = useI18n()
   return (

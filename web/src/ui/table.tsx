@@ -62,6 +62,7 @@ export function DataTable<T>({
   onSort,
   empty,
   fill = false,
+  wraps = false,
   isSelected,
 }: {
   label: string
@@ -73,6 +74,8 @@ export function DataTable<T>({
   empty: ReactNode
   /** Takes the height that is left, and scrolls. */
   fill?: boolean
+  /** Cells that may wrap do so on wide screens too. */
+  wraps?: boolean
   isSelected?: (row: T) => boolean
 }) {
   const scroller = useRef<HTMLDivElement>(null)
@@ -98,6 +101,8 @@ export function DataTable<T>({
     count: all.length,
     getScrollElement: () => scroller.current,
     estimateSize: () => ROW_PX,
+    // What is not laid out has no height.
+    measureElement: (row) => row.getBoundingClientRect().height || ROW_PX,
     getItemKey: (index) => all[index]?.id ?? index,
     overscan: 15,
     initialRect: { width: 1000, height: 600 },
@@ -113,6 +118,7 @@ export function DataTable<T>({
       className="ps-table"
       data-fill={fill || undefined}
       data-narrow={isNarrow || undefined}
+      data-wraps={wraps || undefined}
       ref={scroller}
       // Scrolled by keyboard, it must be reachable by keyboard.
       tabIndex={0}
@@ -150,7 +156,7 @@ export function DataTable<T>({
               <tr
                 key={row.id}
                 // Rows of several lines are as high as they come.
-                ref={isNarrow ? virtual.measureElement : undefined}
+                ref={isNarrow || wraps ? virtual.measureElement : undefined}
                 data-index={item.index}
                 aria-rowindex={item.index + 2}
                 data-odd={item.index % 2 === 1 || undefined}

@@ -122,6 +122,7 @@ function stepsOf(at: number, lines: readonly Line[]): T.Step[] {
       len: 1514,
       packets: 1,
       mark: 0,
+      inferred: false,
       stack: [],
       ...rest,
     }

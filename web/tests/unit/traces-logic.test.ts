@@ -26,7 +26,9 @@ import { groupDrops } from '../../src/traces/drops'
 import {
   curveOf,
   hasPassed,
+  inNamespace,
   layOutGraph,
+  namespacesOf,
   NODE_PX,
   nodeKey,
   ranksOf,
@@ -131,6 +133,34 @@ describe('a packet’s lanes', () => {
       (layer) => ({ layer }),
     )
     expect(lanesOf(steps)).toEqual(['socket', 'netfilter', 'driver', 'odd'])
+  })
+})
+
+describe('a graph of several namespaces', () => {
+  const node = (id: string, netns: number | undefined, count: number) =>
+    ({ id, netns, count }) as GraphNode
+  const graph = {
+    nodes: [node('a', 1, 5), node('b', 2, 9), node('c', 1, 2), node('d', 2, 1)],
+    edges: [
+      { from: 0, to: 1 },
+      { from: 1, to: 3 },
+      { from: 0, to: 2 },
+    ] as GraphEdge[],
+  }
+
+  it('knows them, the busiest first', () => {
+    expect(namespacesOf(graph.nodes)).toEqual([
+      [2, 10],
+      [1, 7],
+    ])
+  })
+
+  it('has a part in each', () => {
+    expect(inNamespace(graph, undefined)).toBe(graph)
+    const part = inNamespace(graph, 2)
+    expect(part.nodes.map(({ id }) => id)).toEqual(['b', 'd'])
+    expect(part.edges).toEqual([{ from: 0, to: 1 }])
+    expect(inNamespace(graph, 1).edges).toEqual([{ from: 0, to: 1 }])
   })
 })
 

@@ -47,7 +47,7 @@ describe('the form of a trace', () => {
     await user.click(form.getByText('Detail: functions, stacks, bytes'))
     await user.click(form.getByLabelText('Kernel stack at each station'))
     await user.click(form.getByRole('button', { name: 'Start trace' }))
-    await screen.findByRole('heading', { name: 'Traces t1' })
+    await screen.findByRole('heading', { name: 'Trace t1' })
     expect(asked('POST', '/traces')?.body).toEqual({
       filter: {
         expr: 'icmp or icmp6',
@@ -107,7 +107,7 @@ describe('the form of a trace', () => {
     open('/traces?new=1&sport=22')
     const form = await dialog()
     await userEvent.click(form.getByRole('button', { name: 'Start trace' }))
-    await screen.findByRole('heading', { name: 'Traces t1' })
+    await screen.findByRole('heading', { name: 'Trace t1' })
     expect(keys).toHaveLength(3)
     expect(new Set(keys).size).toBe(1)
   })
@@ -199,8 +199,10 @@ describe('a trace', () => {
 
   it('says what is sampled and lost, and accounts for every hit', async () => {
     open('/traces/t1?view=account')
-    expect(await screen.findByText(/one packet of 8 is followed/)).toBeTruthy()
-    expect(screen.getByText(/Not everything was seen: 3 steps/)).toBeTruthy()
+    expect(await screen.findByText(/one packet of 8 was followed/)).toBeTruthy()
+    expect(
+      screen.getByText(/Not everything was seen: ring buffer full/),
+    ).toBeTruthy()
     const line = screen
       .getByRole('rowheader', { name: 'netif_receive_skb' })
       .closest('tr')!
@@ -214,6 +216,8 @@ describe('a trace', () => {
     trace.probes[0]!.hits += 5
     on('GET /traces/t1', () => [200, trace])
     open('/traces/t1?view=account')
+    expect(await screen.findByText('5 hits are on their way.')).toBeTruthy()
+    trace.state = 'done'
     expect(
       await screen.findByText(/neither delivered nor counted/),
     ).toBeTruthy()
@@ -316,7 +320,7 @@ describe('a trace', () => {
   it('is in Chinese when asked', async () => {
     open('/traces/t1?packet=2', { language: 'zh' })
     expect(await screen.findByText('丢弃：NETFILTER_DROP')).toBeTruthy()
-    expect(screen.getByText(/每 8 个包只跟踪一个/)).toBeTruthy()
+    expect(screen.getByText(/每 8 个包只跟踪了一个/)).toBeTruthy()
   })
 })
 
