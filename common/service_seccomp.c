@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Which system calls a daemon may make once it runs; all else is refused. */
+#include <linux/perf_event.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
@@ -135,8 +136,9 @@ static int allow_sockets(scmp_filter_ctx ctx)
 }
 
 /* How much there is to read, not to wait, is it a terminal; and all about
- * interfaces, which capabilities bound. */
-static int allow_ioctls(scmp_filter_ctx ctx)
+ * interfaces, which capabilities bound. events: those of what
+ * perf_event_open() gives. */
+static int allow_ioctls(scmp_filter_ctx ctx, bool events)
 {
     static const struct {
         uint64_t mask, request;
@@ -145,11 +147,17 @@ static int allow_ioctls(scmp_filter_ctx ctx)
         {UINT32_MAX, FIONBIO},
         {UINT32_MAX, TCGETS},
         {0xffffff00, 0x8900}, /* SIOC... */
-        /* PERF_EVENT_IOC_...: of what perf_event_open() gives, which only the
-         * tracer may call. */
-        {0x0000ff00, 0x2400},
     };
     int r = 0;
+
+    if (events)
+        r = seccomp_rule_add(
+            ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+            SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, PERF_EVENT_IOC_ENABLE));
+    if (events && r == 0)
+        r = seccomp_rule_add(
+            ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+            SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, PERF_EVENT_IOC_SET_BPF));
 
     for (size_t i = 0; i < ARRAY_SIZE(requests) && r == 0; i++)
         r = seccomp_rule_add(
@@ -250,7 +258,9 @@ int ps_service_seccomp(const char *const *own, uint32_t action)
     if (r == 0)
         r = allow_sockets(ctx);
     if (r == 0)
-        r = allow_ioctls(ctx);
+        r = allow_ioctls(
+            ctx,
+            is_in(own, n_own, seccomp_syscall_resolve_name("perf_event_open")));
     if (r == 0)
         r = deny_new(ctx, own, n_own);
     /* A sorted tree instead of a list: some 8 comparisons for each call. */

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <linux/perf_event.h>
 #include <pthread.h>
 #include <pwd.h>
 #include <sched.h>
@@ -24,7 +25,7 @@
 
 static const char *const none[] = {NULL};
 static const char *const maps[] = {"bpf", NULL};
-static const char *const links[] = {"bpf", "setns", NULL};
+static const char *const links[] = {"bpf", "setns", "perf_event_open", NULL};
 
 /* The own calls of the daemons: gateway and locator, analyzer and guarder,
  * tracer. */
@@ -280,6 +281,36 @@ static int do_unshare(void *arg _unused_)
     return syscall(SYS_unshare, 0) == 0 ? 0 : 1;
 }
 
+/* What perf_event_open() gives is of no use to who may not call it. */
+static int try_event(void *arg)
+{
+    errno = 0;
+    ioctl(-1, *(unsigned long *)arg, 0);
+    return errno == EPERM ? 0 : 1;
+}
+
+static void events_are_the_tracers(void **state _unused_)
+{
+    static const struct {
+        unsigned long request;
+        int tracer; /* 1: it may */
+    } requests[] = {
+        {PERF_EVENT_IOC_ENABLE, 1},
+        {PERF_EVENT_IOC_SET_BPF, 1},
+        {PERF_EVENT_IOC_DISABLE, 0},
+        {PERF_EVENT_IOC_SET_OUTPUT, 0},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(requests); i++) {
+        unsigned long request = requests[i].request;
+
+        assert_int_equal(behind(none, "enforce", try_event, &request), 0);
+        assert_int_equal(behind(maps, "enforce", try_event, &request), 0);
+        assert_int_equal(behind(links, "enforce", try_event, &request),
+                         requests[i].tracer);
+    }
+}
+
 static void abort_ends_it(void **state _unused_)
 {
     assert_int_equal(behind(none, "abort", do_unshare, NULL), -SIGABRT);
@@ -308,6 +339,7 @@ int main(void)
         cmocka_unit_test(new_calls_are_missing),
         cmocka_unit_test(memory_is_written_or_run),
         cmocka_unit_test(libraries_work),
+        cmocka_unit_test(events_are_the_tracers),
         cmocka_unit_test(abort_ends_it),
         cmocka_unit_test(log_lets_it_through),
         cmocka_unit_test(modes_have_names),
