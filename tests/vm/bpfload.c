@@ -4,6 +4,8 @@
  * where that needs no target. For developers, on a kernel in a VM:
  *
  *   OBJECT PROGRAM ok | no-attach ERROR | no-load ERROR, then the log's end
+ *
+ * and how many instructions the verifier went through, in what time.
  */
 #include <bpf/libbpf.h>
 #include <errno.h>
@@ -11,8 +13,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-#define LOG_MAX (1u << 20)
+#define LOG_MAX   (1u << 20)
+#define LOG_ALL   1
+#define LOG_STATS 4
 
 static int silent(enum libbpf_print_level level, const char *fmt, va_list ap)
 {
@@ -34,35 +39,78 @@ static void print_tail(const char *log)
     printf("%s\n", at);
 }
 
-static void load_one(const char *path, const char *name, char *log)
+/* Loads one program of the object alone; level: of the verifier's log. The
+ * object is NULL when it did not load. */
+static struct bpf_object *load(const char *path, const char *name,
+                               unsigned int level, char *log,
+                               struct bpf_program **ret_one)
 {
     struct bpf_object *obj = bpf_object__open_file(path, NULL);
-    struct bpf_program *prog, *one = NULL;
-    struct bpf_link *link;
+    struct bpf_program *prog;
     int rc;
 
     if (!obj)
-        return;
+        return NULL;
+    *ret_one = NULL;
     bpf_object__for_each_program(prog, obj) {
         bool this = strcmp(bpf_program__name(prog), name) == 0;
 
         bpf_program__set_autoload(prog, this);
         if (this)
-            one = prog;
+            *ret_one = prog;
     }
     log[0] = '\0';
-    if (one)
-        bpf_program__set_log_buf(one, log, LOG_MAX);
+    bpf_program__set_log_buf(*ret_one, log, LOG_MAX);
+    bpf_program__set_log_level(*ret_one, level);
     rc = bpf_object__load(obj);
-    if (rc < 0) {
-        printf("%s %s no-load %s\n", path, name, strerror(-rc));
+    if (rc == 0)
+        return obj;
+    bpf_object__close(obj);
+    errno = -rc;
+    return NULL;
+}
+
+static long milliseconds(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* What was verified, global functions too. */
+static unsigned long processed(const char *log)
+{
+    const char *at = log;
+    unsigned long n = 0;
+
+    while ((at = strstr(at, "processed "))) {
+        at += strlen("processed ");
+        n += strtoul(at, NULL, 10);
+    }
+    return n;
+}
+
+static void load_one(const char *path, const char *name, char *log)
+{
+    long begin = milliseconds();
+    struct bpf_program *one;
+    struct bpf_object *obj = load(path, name, LOG_STATS, log, &one);
+    struct bpf_link *link;
+
+    if (!obj) {
+        obj = load(path, name, LOG_ALL, log, &one);
+        printf("%s %s no-load %s\n", path, name, strerror(errno));
         print_tail(log);
     } else {
+        printf("%s %s ", path, name);
         link = bpf_program__attach(one);
         if (link)
-            printf("%s %s ok\n", path, name);
+            printf("ok");
         else
-            printf("%s %s no-attach %s\n", path, name, strerror(errno));
+            printf("no-attach %s", strerror(errno));
+        printf(" (%lu instructions, %ld ms)\n", processed(log),
+               milliseconds() - begin);
         bpf_link__destroy(link);
     }
     fflush(stdout);
