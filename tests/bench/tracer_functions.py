@@ -51,6 +51,9 @@ class Machine:
                 self.figures[words[1]] = float(words[2])
             elif line.startswith('PSFN ') and len(words) == 3:
                 self.shown[words[1]].add(words[2])
+            elif line.startswith('PSABORT '):
+                raise RuntimeError(f'{kernel}: not measured: '
+                                   f'{line.removeprefix("PSABORT ")}')
         if 'pwru_detach' not in self.figures:
             raise RuntimeError(f'{kernel}: ' + '\n'.join(
                 run.log.splitlines()[-20:]))

@@ -13,29 +13,44 @@ fig() { # NAME BEGIN: seconds since then
     echo "PSFIG $1 $(awk "BEGIN { print $(now) - $2 }")"
 }
 
+must() { # SECONDS COMMAND...
+    until_ok "$@" && return
+    shift
+    echo "PSABORT this did not come: $*"
+    exit 1
+}
+
 ps-tracer --run-dir "$RUN" --state-dir "$STATE" >/tmp/tracer.log 2>&1 &
 TRACER=$!
 ps-gateway --run-dir "$RUN" --state-dir "$STATE" --http 127.0.0.1:8080 \
     >/tmp/gateway.log 2>&1 &
-until_ok 300 test -S "$RUN/tracer.rep"
-until_ok 300 find "$STATE" -name admin.token
-until_ok 300 curl -s "$URL/../../healthz"
+must 300 test -S "$RUN/tracer.rep"
+must 300 find "$STATE" -name admin.token
+must 300 curl -s "$URL/../../healthz"
 TOKEN=$(cat "$(find "$STATE" -name admin.token | head -n 1)")
 api() { # METHOD PATH [BODY]
     curl -sS --max-time 120 -X "$1" -H "Authorization: Bearer $TOKEN" \
         -H 'Content-Type: application/json' ${3+-d "$3"} "$URL/$2"
 }
 says() { api GET "$1" | grep -q -E "$2"; }
-until_ok 300 says traces '"total":0'
+must 300 says traces '"total":0'
 links() { find "/proc/$TRACER/fd" -lname 'anon_inode:*' -exec readlink {} + |
     grep -c -E 'bpf.link|perf_event'; }
 BEFORE=$(links)
-none_left() { [ "$(links)" -le "$BEFORE" ]; }
+# Nothing of it runs any more: neither by a descriptor nor by itself.
+none_left() {
+    [ "$(links)" -le "$BEFORE" ] &&
+        ! grep -v -q DISABLED /sys/kernel/debug/kprobes/list
+}
 
 follow() { # FILTER: sets ID
-    ID=$(api POST traces "{\"filter\": $1, \"tier\": \"function\",
-        \"max_packets\": 2000, \"duration_ns\": 3600000000000}" |
-        jq -r .id)
+    api POST traces "{\"filter\": $1, \"tier\": \"function\",
+        \"max_packets\": 10000, \"duration_ns\": 3600000000000}" >/tmp/trace
+    ID=$(jq -r .id /tmp/trace)
+    # Without the tier nothing below would be a measurement of it.
+    [ "$(jq -r .tier /tmp/trace)" = function ] && return
+    echo "PSABORT $(jq -c '.detail // .' /tmp/trace || tail -n 1 /tmp/trace)"
+    exit 1
 }
 all_there() { # every function has its probe
     api GET "traces/$ID" | jq -e '.stations[] | select(.id == "functions") |
@@ -49,9 +64,10 @@ PING=$!
 sleep 1
 begin=$(now)
 follow '{"daddr": "10.9.0.2", "proto": "icmp"}'
-until_ok 60 says "traces/$ID" '"steps":[1-9]'
+# A call of a function, not a station's step, which comes earlier.
+must 300 says "traces/$ID/packets?limit=1" '"depth":'
 fig ours_first "$begin"
-until_ok 300 all_there
+must 600 all_there
 fig ours_all "$begin"
 sleep 4
 api GET "traces/$ID/packets?limit=1000" >/tmp/packets
@@ -59,7 +75,7 @@ jq -r '.packets[].steps[] | select(.depth != null) | .station' /tmp/packets |
     sort -u | sed 's/^/PSFN ours /'
 begin=$(now)
 api DELETE "traces/$ID" >/dev/null
-until_ok 300 none_left
+must 300 none_left
 fig ours_detach "$begin"
 sleep 2
 
@@ -68,7 +84,7 @@ begin=$(now)
 pwru --output-file /tmp/pwru.out 'icmp and host 10.9.0.2' >/tmp/pwru.log 2>&1 &
 PWRU=$!
 two_lines() { [ "$(wc -l </tmp/pwru.out)" -ge 2 ]; }
-until_ok 600 two_lines
+must 600 two_lines
 fig pwru_first "$begin"
 sleep 4
 begin=$(now)
@@ -91,15 +107,15 @@ rate warm
 for round in 1 2 3; do
     rate "base_$round"
     follow '{"daddr": "10.9.0.77", "proto": "udp"}'
-    until_ok 300 all_there
+    must 600 all_there
     rate "ours_$round"
     api DELETE "traces/$ID" >/dev/null
-    until_ok 300 none_left
+    must 300 none_left
     rate "again_$round"
     pwru --output-file /tmp/pwru.out 'udp and host 10.9.0.77' \
         >/tmp/pwru.log 2>&1 &
     PWRU=$!
-    until_ok 600 grep -q -i listening /tmp/pwru.log
+    must 600 grep -q -i listening /tmp/pwru.log
     rate "pwru_$round"
     kill -INT "$PWRU"
     wait "$PWRU"

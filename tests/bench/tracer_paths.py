@@ -41,7 +41,7 @@ def is_whole(way, path, proto):
     return proto not in ('tcp', 'bulk') or way.get('fate') == 'delivered'
 
 
-def run_kind(bench, version, proto, tally):
+def run_kind(bench, version, proto, tally, packets=PACKETS, whole_by=is_whole):
     """One protocol through the topology."""
     top = bench.top
     name = 'icmpv6' if (proto, version) == ('icmp', 6) else \
@@ -50,7 +50,7 @@ def run_kind(bench, version, proto, tally):
     if proto == 'bulk':
         sent = top.bulk(version, BULK)
     else:
-        sent = top.send(proto, version, PACKETS)
+        sent = top.send(proto, version, packets)
     require(sent.received == sent.count, f'{sent} did not all arrive')
     ways, state = bench.ways(ident)
     least = {'udp': 200, 'tcp': 200, 'bulk': 200,
@@ -58,9 +58,9 @@ def run_kind(bench, version, proto, tally):
     ways = [w for w in ways if w['len'] >= least and
             is_mine(top, version, w)]
     path = top.path('tcp' if proto == 'bulk' else proto)
-    whole = sum(is_whole(w, path, proto) for w in ways)
+    whole = sum(whole_by(w, path, proto) for w in ways)
     # A packet of which nothing was seen is no whole way either.
-    count = max(len(ways), PACKETS)
+    count = max(len(ways), packets)
     if proto == 'bulk':
         unseen = max(0, BULK - sum(w['len'] for w in ways))
         count = len(ways) + -(-unseen // MSS)

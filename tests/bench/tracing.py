@@ -31,11 +31,11 @@ class Bench:
     """
 
     def __init__(self, lab, name, xdp=False, gro=True,
-                 args=('--cpu-budget', 100)):
+                 args=('--cpu-budget', 100), tier='core'):
         self.top = TOPOLOGIES[name](lab)
         self.suite = Suite(lab, ns=lab.host, daemons=('tracer', 'gateway'),
                            args={'tracer': args})
-        self.lab, self.xdp, self.gro = lab, xdp, gro
+        self.lab, self.xdp, self.gro, self.tier = lab, xdp, gro, tier
         for end in self.top.ends:
             end.offload(gro=gro)
 
@@ -62,9 +62,11 @@ class Bench:
 
     def trace(self, max_packets=10000, **filters):
         """A trace's id."""
-        return self.suite.client.post('traces', {
-            'filter': filters, 'max_packets': max_packets, 'tier': 'core',
-            'duration_ns': 600 * 10**9})['id']
+        trace = self.suite.client.post('traces', {
+            'filter': filters, 'max_packets': max_packets, 'tier': self.tier,
+            'duration_ns': 600 * 10**9})
+        require(trace['tier'] == self.tier, f'the tier is {trace["tier"]}')
+        return trace['id']
 
     def state(self, ident):
         """The trace, once nothing is on its way."""
