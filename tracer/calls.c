@@ -20,7 +20,6 @@ struct call_way {
 };
 
 struct ps_calls {
-    bool returns;
     struct ps_call *calls;
     uint32_t n_calls, cap_calls;
     struct ps_call_place *places;
@@ -32,7 +31,7 @@ struct ps_calls {
     uint64_t results[PS_JOIN_RESULTS];
 };
 
-int ps_calls_new(uint32_t max_ways, bool returns, struct ps_calls **ret_calls)
+int ps_calls_new(uint32_t max_ways, struct ps_calls **ret_calls)
 {
     _cleanup_(ps_calls_free) struct ps_calls *c = calloc(1, sizeof(*c));
     size_t names = 1024;
@@ -41,7 +40,6 @@ int ps_calls_new(uint32_t max_ways, bool returns, struct ps_calls **ret_calls)
         return -ENOMEM;
     while (names < 8 * (size_t)max_ways)
         names *= 2;
-    c->returns = returns;
     c->max_ways = max_ways;
     c->mask = names - 1;
     c->names = calloc(names, sizeof(*c->names));
@@ -159,13 +157,12 @@ static bool same_stack(uint64_t a, uint64_t b)
 }
 
 /* Has the open call returned when one begins here? */
-static bool is_over(const struct ps_calls *c, const struct ps_call *open,
-                    const struct ps_fn_call *call)
+static bool is_over(const struct ps_call *open, const struct ps_fn_call *call)
 {
     if (!same_stack(open->sp, call->sp))
         return false;
     /* One at the same place was jumped to by the other. */
-    return c->returns ? open->sp < call->sp : open->sp <= call->sp;
+    return open->returns ? open->sp < call->sp : open->sp <= call->sp;
 }
 
 static uint16_t close_and_count(const struct ps_calls *c, struct call_way *w,
@@ -179,11 +176,11 @@ static uint16_t close_and_count(const struct ps_calls *c, struct call_way *w,
 
         if (!same_thread(open, call->pid, call->cpu)) {
             at = &open->outer;
-        } else if (is_over(c, open, call)) {
+        } else if (is_over(open, call)) {
             *at = open->outer;
         } else {
-            /* Without returns nothing is known of other stacks. */
-            depth += c->returns || same_stack(open->sp, call->sp);
+            /* Without its return nothing is known of it on another stack. */
+            depth += open->returns || same_stack(open->sp, call->sp);
             at = &open->outer;
         }
     }
@@ -233,6 +230,7 @@ static enum ps_join_result add(struct ps_calls *c,
         .pid = call->pid,
         .cpu = call->cpu,
         .depth = depth,
+        .returns = call->returns != 0,
         .outer = w->open,
     };
     w->open = c->n_calls;
@@ -263,8 +261,15 @@ void ps_calls_return(struct ps_calls *c, const struct ps_fn_return *ret)
         uint64_t apart = open->sp > ret->sp ? open->sp - ret->sp
                                             : ret->sp - open->sp;
 
-        if (!same_thread(open, ret->pid, ret->cpu) || apart > SP_SLACK ||
-            (ret->ip && ret->ip != open->ip) || ret->time < open->time) {
+        /* It was called in the one that returns. */
+        if (!open->returns && same_thread(open, ret->pid, ret->cpu) &&
+            same_stack(open->sp, ret->sp) && open->sp <= ret->sp) {
+            *at = open->outer;
+            continue;
+        }
+        if (!open->returns || !same_thread(open, ret->pid, ret->cpu) ||
+            apart > SP_SLACK || (ret->ip && ret->ip != open->ip) ||
+            ret->time < open->time) {
             at = &open->outer;
             continue;
         }

@@ -4,9 +4,9 @@
  * clock.
  *
  * A call stands in the packet's tree below those that have not returned: of the
- * same thread, and on one stack further out. Where returns are not told, a call
- * has returned once another one begins as far out as it did; its duration is
- * then not known.
+ * same thread, and on one stack further out. A call whose return is not told
+ * has returned once another one begins, or returns, as far out as it did; its
+ * duration is then not known.
  */
 #ifndef PS_TRACER_CALLS_H
 #define PS_TRACER_CALLS_H
@@ -41,13 +41,13 @@ struct ps_call {
     uint32_t pid;
     uint16_t cpu;
     uint16_t depth; /* 0: outermost */
+    bool returns;   /* its return is told */
 };
 
 struct ps_calls;
 
-/* max_ways: packets of the join. returns: whether each call's return is
- * told. */
-int ps_calls_new(uint32_t max_ways, bool returns, struct ps_calls **ret_calls);
+/* max_ways: packets of the join. */
+int ps_calls_new(uint32_t max_ways, struct ps_calls **ret_calls);
 void ps_calls_free(struct ps_calls **calls);
 
 /* The packet with this number is this way of the join; PS_CALLS_NONE: it is not

@@ -82,12 +82,16 @@ static int load(struct ps_functions *f, size_t rung, uint32_t ring_bytes)
 }
 
 /* Loads and tries: only what was attached once is believed. */
-static int climb(struct ps_functions *f, uint32_t ring_bytes, char *reason,
-                 size_t size)
+static int climb(struct ps_functions *f, const struct btf *kernel,
+                 uint32_t ring_bytes, char *reason, size_t size)
 {
+    bool cast =
+        btf__find_by_name_kind(kernel, "bpf_rdonly_cast", BTF_KIND_FUNC) > 0;
     int r = -ENOENT;
 
     for (size_t i = 0; i < ARRAY_SIZE(ladder); i++) {
+        if ((ladder[i].cast && !cast) || !ps_fn_offers(f, ladder[i].rung))
+            continue;
         r = load(f, i, ring_bytes);
         if (r == 0)
             r = ps_fn_try(f);
@@ -134,9 +138,9 @@ static int on_sample(void *ctx, void *data, size_t size)
     return 0;
 }
 
-int ps_functions_open(const struct btf *kernel, uint32_t ring_bytes,
-                      struct ps_functions **ret_functions, char *reason,
-                      size_t reason_size)
+int ps_functions_open(const struct btf *kernel, const char *state_dir,
+                      uint32_t ring_bytes, struct ps_functions **ret_functions,
+                      char *reason, size_t reason_size)
 {
     _cleanup_(ps_functions_free) struct ps_functions *f = NULL;
     int r;
@@ -144,9 +148,14 @@ int ps_functions_open(const struct btf *kernel, uint32_t ring_bytes,
     f = calloc(1, sizeof(*f));
     if (!f)
         return -ENOMEM;
-    f->rcu.fd = f->optimize.fd = -1;
     for (size_t i = 0; i < PS_FN_LINKS; i++)
         f->links[i] = -1;
+    /* First: what was left is put back also where there is no tier. */
+    r = ps_expedite_open("", state_dir, &f->expedite);
+    if (r < 0) {
+        snprintf(reason, reason_size, "%s", strerror(-r));
+        return r;
+    }
     r = ps_fn_find(kernel, &f->list, reason, reason_size);
     if (r < 0)
         return r;
@@ -156,7 +165,7 @@ int ps_functions_open(const struct btf *kernel, uint32_t ring_bytes,
         snprintf(reason, reason_size, "%s", strerror(-r));
         return r;
     }
-    r = climb(f, ring_bytes, reason, reason_size);
+    r = climb(f, kernel, ring_bytes, reason, reason_size);
     if (r < 0)
         return r;
     f->ring =
@@ -182,6 +191,7 @@ void ps_functions_free(struct ps_functions **functions)
     if (f->skel)
         functions_bpf__destroy(f->skel);
     ps_fn_list_free(&f->list);
+    ps_expedite_free(&f->expedite);
     free(f);
     *functions = NULL;
 }
@@ -211,11 +221,6 @@ size_t ps_functions_refused(const struct ps_functions *f)
 uint64_t ps_functions_memory(const struct ps_functions *f)
 {
     return ps_bpf_object_memory(f->skel->obj);
-}
-
-bool ps_functions_has_returns(const struct ps_functions *f)
-{
-    return f->rung != PS_FN_SINGLE;
 }
 
 /* ---- filters and records ------------------------------------------------ */

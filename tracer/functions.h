@@ -16,12 +16,12 @@ struct ps_functions;
 /*
  * Finds the functions, loads the best of what this kernel takes and tries it
  * on one of them: "kprobe.session", "kprobe.multi", "kprobe". kernel: see
- * ps_bpf_kernel_types(). Privileged. On failure reason says why there is no
- * such tier.
+ * ps_bpf_kernel_types(); state_dir: see expedite.h. Privileged. On failure
+ * reason says why there is no such tier.
  */
-int ps_functions_open(const struct btf *kernel, uint32_t ring_bytes,
-                      struct ps_functions **ret_functions, char *reason,
-                      size_t reason_size);
+int ps_functions_open(const struct btf *kernel, const char *state_dir,
+                      uint32_t ring_bytes, struct ps_functions **ret_functions,
+                      char *reason, size_t reason_size);
 void ps_functions_free(struct ps_functions **functions);
 const char *ps_functions_tier(const struct ps_functions *functions);
 /* Functions that were found, and of these those that have a probe now. */
@@ -30,8 +30,8 @@ size_t ps_functions_attached(const struct ps_functions *functions);
 /* Those that the kernel refused at the last attach. */
 size_t ps_functions_refused(const struct ps_functions *functions);
 uint64_t ps_functions_memory(const struct ps_functions *functions);
-/* Whether each call's return is told. */
-bool ps_functions_has_returns(const struct ps_functions *functions);
+/* Whether probes are still to be put: see ps_functions_step(). */
+bool ps_functions_pending(const struct ps_functions *functions);
 
 /*
  * Attaches: with fprobe all at once; with single probes those that packets

@@ -128,6 +128,7 @@ int ps_fn_add_types(struct ps_fn_list *list, const struct btf *btf,
         *at = (uint32_t)list->n;
         list->fns[list->n] = (struct ps_fn){.position = position,
                                             .rank = ps_fn_rank(name),
+                                            .timed = ps_fn_timed(name),
                                             .how = ps_fn_how(name)};
         snprintf(list->fns[list->n++].name, PS_FN_NAME, "%s", name);
     }

@@ -18,6 +18,7 @@ struct ps_fn {
     uint8_t position; /* of the packet among the arguments, from 1 */
     uint8_t how;      /* enum ps_fn_how */
     bool probed;      /* the kernel lets it be traced */
+    bool timed;       /* see ps_fn_timed() */
     char name[PS_FN_NAME];
 };
 
@@ -57,6 +58,9 @@ int ps_fn_find(const struct btf *kernel, struct ps_fn_list *ret_list,
 uint16_t ps_fn_rank(const char *name);
 /* enum ps_fn_how of a function. */
 uint8_t ps_fn_how(const char *name);
+/* Whether its return is told where each one costs: it holds most of the
+ * others. */
+bool ps_fn_timed(const char *name);
 /* "transport", "network", ...: by what its name begins with. */
 const char *ps_fn_layer(const char *name);
 

@@ -4,10 +4,13 @@
 #define PS_TRACER_FUNCTIONS_INTERNAL_H
 
 #include "common/bpf.h"
+#include "tracer/expedite.h"
 #include "tracer/functions.h"
 #include "tracer/functions_find.h"
 
 struct functions_bpf;
+struct perf_event_attr;
+struct ps_fn_events;
 
 enum ps_fn_rung {
     PS_FN_SESSION,
@@ -23,12 +26,8 @@ struct ps_fn_progs {
 };
 
 #define PS_FN_LINKS 2
-
-/* A setting of the kernel, changed for a moment. */
-struct ps_fn_knob {
-    int fd;   /* -1: this kernel does not have it, or it cannot be written */
-    char was; /* what it is to be again; 0: it is as it was */
-};
+/* Functions whose returns are told by single probes. */
+#define PS_FN_TIMED 64
 
 struct ps_functions {
     struct functions_bpf *skel;
@@ -36,12 +35,14 @@ struct ps_functions {
     enum ps_fn_rung rung;
     struct ps_fn_list list;
     struct ps_fn_progs progs;
-    int links[PS_FN_LINKS]; /* fprobe */
-    int *probes;            /* single: one for each function, -1: none */
-    size_t next;            /* of the list, to be attached */
+    int links[PS_FN_LINKS];             /* fprobe */
+    size_t timed[PS_FN_TIMED], n_timed; /* of the list */
+    struct ps_fn_events *events;        /* single; NULL: by `probes` */
+    int *probes; /* of the list, then of `timed`; -1: none */
+    size_t next; /* of `probes`, to be put */
     size_t attached, refused;
     int pmu; /* type of the kprobe PMU */
-    struct ps_fn_knob rcu, optimize;
+    struct ps_expedite *expedite;
     const uint8_t *text; /* what read_text() read */
     ps_functions_fn fn;
     void *arg;
@@ -52,7 +53,43 @@ struct ps_functions {
 /* Everything that is needed beside the programs; before privileges go. */
 int ps_fn_attach_init(struct ps_functions *f);
 void ps_fn_attach_exit(struct ps_functions *f);
+/* Whether the kernel has the rung at all, by a program that does nothing: much
+ * cheaper than to load those that do something. */
+bool ps_fn_offers(const struct ps_functions *f, enum ps_fn_rung rung);
 /* Attaches one function and takes it off again. */
 int ps_fn_try(struct ps_functions *f);
+
+/* ---- functions_single.c ------------------------------------------------- */
+
+/* How far behind the begin of a function its probe stands. */
+uint32_t ps_fn_skip(const struct ps_functions *f, uint64_t addr);
+/* What the programs know of a probe at this address. */
+uint32_t ps_fn_cookie(const struct ps_fn *fn, bool returns);
+int ps_fn_know(const struct ps_functions *f, uint64_t addr, uint32_t cookie,
+               uint64_t flags);
+/* Whether calls of timed function i say that their return is told. */
+void ps_fn_say_returns(const struct ps_functions *f, size_t i, bool returns);
+/* Runs the program of calls, or of returns, at what attr says; a descriptor
+ * that ends it when it is closed. */
+int ps_fn_run_on(const struct ps_functions *f, struct perf_event_attr *attr,
+                 bool ret);
+
+int ps_fn_single_init(struct ps_functions *f);
+void ps_fn_single_exit(struct ps_functions *f);
+int ps_fn_single_try(struct ps_functions *f);
+/* The next ones, until this time; a few always. */
+int ps_fn_single_put(struct ps_functions *f, uint64_t end_ns);
+bool ps_fn_single_pending(const struct ps_functions *f);
+void ps_fn_single_off(struct ps_functions *f);
+
+/* ---- functions_events.c ------------------------------------------------- */
+
+/* With privileges and the programs loaded. -errno: not on this host. */
+int ps_fn_events_init(struct ps_functions *f);
+void ps_fn_events_exit(struct ps_functions *f);
+int ps_fn_events_try(struct ps_functions *f);
+int ps_fn_events_put(struct ps_functions *f, uint64_t end_ns);
+bool ps_fn_events_pending(const struct ps_functions *f);
+void ps_fn_events_off(struct ps_functions *f);
 
 #endif

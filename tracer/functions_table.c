@@ -198,7 +198,6 @@ static const struct {
     {"napi_consume_skb", PS_FN_RELEASE},
     {"__napi_kfree_skb", PS_FN_RELEASE},
     {"napi_skb_free_stolen_head", PS_FN_RELEASE},
-    {"skb_attempt_defer_free", PS_FN_RELEASE},
     {"skb_free_datagram", PS_FN_RELEASE},
     {"skb_free_head", PS_FN_END},
     {"skb_pp_recycle", PS_FN_END},

@@ -236,7 +236,8 @@ static int tracer_open(struct ps_daemon *d, void *config, void **ret_state)
         tracer_close(d, t);
         return r;
     }
-    ps_functions_open(kernel, (uint32_t)t->config->ring_size, &t->functions,
+    ps_functions_open(kernel, ps_daemon_state_dir(d),
+                      (uint32_t)t->config->ring_size, &t->functions,
                       t->no_functions, sizeof(t->no_functions));
     try_probes(t);
     tell_rest(t, kernel);

@@ -21,8 +21,7 @@ int ps_traces_functions_start(struct tracer *t, struct ps_trace *trace,
 
     if (!ps_streq(trace->msg->tier, "function"))
         return 0;
-    r = ps_calls_new(ps_join_max_ways(trace->join),
-                     ps_functions_has_returns(t->functions), &trace->calls);
+    r = ps_calls_new(ps_join_max_ways(trace->join), &trace->calls);
     /* The filter first: what is attached sees packets at once. */
     if (r == 0)
         r = ps_functions_set_filter(t->functions, slot_of(t, trace), filter);
@@ -116,7 +115,7 @@ int ps_traces_functions_state(const struct tracer *t, Ps__Capability *c)
     c->tier = strdup(ps_functions_tier(t->functions));
     if (!c->id || !c->tier)
         return -ENOMEM;
-    if (attached == found)
+    if (!ps_functions_pending(t->functions) && attached == found)
         return 0;
     if (asprintf(&c->reason,
                  "%zu of %zu functions have a probe, %zu were "

@@ -28,6 +28,7 @@ enum ps_fn_how {
     PS_FN_END = 1 << 0,     /* frees: no packet begins here */
     PS_FN_RELEASE = 1 << 1, /* gives the buffer back */
     PS_FN_EXPAND = 1 << 2,  /* replaces the buffer */
+    PS_FN_RETURNS = 1 << 3, /* its return is told */
 };
 #define PS_FN_HOW_SHIFT 8
 
@@ -61,7 +62,7 @@ struct ps_fn_call {
     unsigned int ip_id;
     unsigned short flags;
     unsigned char tcp_flags;
-    unsigned char pad;
+    unsigned char returns; /* 1: its return will be told */
     char ifname[16];
     unsigned int pad2;
 };
@@ -81,7 +82,8 @@ struct ps_fn_return {
 struct ps_fn_slot {
     unsigned long long id;
     unsigned long long check; /* id ^ key */
-    /* Of the packet's content (content.h), and where its L3 header was. */
+    /* Of the packet's content (content.h), and where its L3 header was; once
+     * PS_FN_GONE the stack pointer and the time of that. */
     unsigned int signature;
     unsigned int l3_off;
 };

@@ -9,6 +9,7 @@
 #ifndef PS_BPF_FUNCTIONS_FOLLOW_H
 #define PS_BPF_FUNCTIONS_FOLLOW_H
 
+#include "bpf/lib/skb.h"
 #include "bpf/tracer/functions_abi.h"
 
 struct ps_fn_slot slots[PS_FN_SLOTS];

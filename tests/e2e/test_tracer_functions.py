@@ -2,12 +2,17 @@
 """The function tier: which tier a trace gets, and where the kernel has
 functions to be probed (the machines of tests/vm), a packet's call tree."""
 
+from pathlib import Path
+
 import pytest
 
 from lab import ApiError, Suite, traffic, wait_for
 
 pytestmark = pytest.mark.daemons('tracer', 'gateway')
 
+EVENTS = Path('/sys/kernel/tracing/kprobe_events')
+ARMED = Path('/sys/kernel/debug/kprobes/list')
+EXPEDITED = Path('/sys/kernel/rcu_expedited')
 FAMILIES = pytest.mark.parametrize('family', [4, 6])
 
 
@@ -111,6 +116,75 @@ def test_call_tree(api, family):
     inner = calls[names.index('dev_hard_start_xmit')]
     outer = calls[names.index('__dev_queue_xmit')]
     assert inner['depth'] > outer['depth']
-    if inner['hook'] != 'kprobe':
-        assert inner['duration_ns'] <= outer['duration_ns']
+    # With single probes only few functions say how long they took; these do.
+    assert inner['duration_ns'] <= outer['duration_ns']
     api.client.delete(f'traces/{trace["id"]}')
+
+
+def defined():
+    """Probes that this tracer, or one before it, has defined."""
+    return EVENTS.read_text(encoding='ascii').count('packetscope/')
+
+
+def armed():
+    """Probes of anybody that are switched on."""
+    return [line for line in ARMED.read_text(encoding='ascii').splitlines()
+            if 'DISABLED' not in line]
+
+
+def single(api):
+    """Skips where probes are not single, or were not defined together."""
+    if functions(api).get('tier') != 'kprobe':
+        pytest.skip('this kernel has all functions at once, or none')
+    assert EVENTS.exists() and ARMED.exists()
+
+
+def start(api):
+    """A trace with all of its probes."""
+    trace = api.client.post('traces', {
+        'tier': 'function', 'filter': {'proto': 'udp', 'dport': 9},
+        'duration_ns': 600 * 10**9})
+    wait_for(lambda: whole(api, trace['id']), 300, what='all probes')
+    return trace['id']
+
+
+def test_nothing_stays_switched_on(api):
+    """After the trace, and after the daemon's end nothing is defined."""
+    single(api)
+    assert not armed()
+    ident = start(api)
+    assert len(armed()) > 1000
+    api.client.delete(f'traces/{ident}')
+    wait_for(lambda: not armed(), 60, what='all are off')
+    assert EXPEDITED.read_text(encoding='ascii') == '0\n'
+    start(api)
+    assert api['tracer'].stop() == 0
+    assert not armed()
+    assert not defined()
+    assert EXPEDITED.read_text(encoding='ascii') == '0\n'
+
+
+def test_kill_leaves_nothing_switched_on(api):
+    """What is defined costs nothing, and goes at the next start."""
+    single(api)
+    start(api)
+    api['tracer'].kill()
+    assert not armed()
+    assert EXPEDITED.read_text(encoding='ascii') == '0\n'
+    many = defined()
+    assert many > 1000
+    api['tracer'].start(timeout=120)
+    assert defined() < 100
+
+
+def test_next_start_puts_setting_right(api):
+    """Killed at the one moment at which a setting is changed."""
+    single(api)
+    assert api['tracer'].stop() == 0
+    boot = Path('/proc/sys/kernel/random/boot_id')
+    note = api.state_dir / 'tracer.expedited'
+    note.write_text(boot.read_text(encoding='ascii'), encoding='ascii')
+    EXPEDITED.write_text('1\n', encoding='ascii')
+    api['tracer'].start(timeout=120)
+    assert EXPEDITED.read_text(encoding='ascii') == '0\n'
+    assert not note.exists()

@@ -12,6 +12,9 @@
 #define STACK  0xffffc90000010000ull
 #define FAR    0xffffc90000020000ull
 
+/* Whether the calls that are added say that their return is told. */
+static bool told;
+
 static struct ps_fn_call call_at(uint64_t time, uint64_t ip, uint64_t sp)
 {
     struct ps_fn_call call = {.kind = PS_FN_CALL,
@@ -21,7 +24,8 @@ static struct ps_fn_call call_at(uint64_t time, uint64_t ip, uint64_t sp)
                               .packet = PACKET,
                               .ip = ip,
                               .sp = sp,
-                              .len = 100};
+                              .len = 100,
+                              .returns = told};
 
     return call;
 }
@@ -49,7 +53,8 @@ static struct ps_calls *make(bool returns)
 {
     struct ps_calls *c = NULL;
 
-    assert_int_equal(ps_calls_new(4, returns, &c), 0);
+    told = returns;
+    assert_int_equal(ps_calls_new(4, &c), 0);
     ps_calls_name(c, PACKET, 2, PS_JOIN_STEP);
     return c;
 }
@@ -142,6 +147,29 @@ static void test_other_stack_and_thread(void **state _unused_)
     ps_calls_free(&c);
 }
 
+/* f, whose return is told, jumps to g, which calls h and i. */
+static void test_some_returns(void **state _unused_)
+{
+    struct ps_calls *c = make(true);
+
+    add(c, 10, 1, STACK + 900);
+    told = false;
+    add(c, 20, 2, STACK + 900);
+    add(c, 30, 3, STACK + 700);
+    add(c, 40, 4, STACK + 700);
+    leave(c, 50, 0, STACK + 900);
+    told = true;
+    add(c, 60, 5, STACK + 600);
+    assert_int_equal(nth(c, 0)->duration, 40);
+    for (unsigned int i = 1; i < 4; i++)
+        assert_true(nth(c, i)->duration == PS_CALLS_NO_TIME);
+    assert_int_equal(nth(c, 1)->depth, 1);
+    assert_int_equal(nth(c, 2)->depth, 2);
+    assert_int_equal(nth(c, 3)->depth, 2);
+    assert_int_equal(nth(c, 4)->depth, 0);
+    ps_calls_free(&c);
+}
+
 static void test_without_returns(void **state _unused_)
 {
     struct ps_calls *c = make(false);
@@ -155,9 +183,9 @@ static void test_without_returns(void **state _unused_)
     assert_int_equal(nth(c, 2)->depth, 1);
     assert_int_equal(nth(c, 3)->depth, 0);
     assert_int_equal(nth(c, 4)->depth, 0);
-    /* One that is told all the same, without its function. */
+    /* Nobody's: whose it is was not said. */
     leave(c, 60, 0, STACK + 900);
-    assert_int_equal(nth(c, 4)->duration, 10);
+    assert_true(nth(c, 4)->duration == PS_CALLS_NO_TIME);
     ps_calls_free(&c);
 }
 
@@ -253,6 +281,7 @@ int main(void)
         cmocka_unit_test(test_lost_return),
         cmocka_unit_test(test_other_stack_and_thread),
         cmocka_unit_test(test_without_returns),
+        cmocka_unit_test(test_some_returns),
         cmocka_unit_test(test_order_of_time),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_places),

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* Function tier: what is told of a call. */
+#ifndef PS_BPF_FUNCTIONS_RECORD_H
+#define PS_BPF_FUNCTIONS_RECORD_H
+
+#include "bpf/tracer/content.h"
+#include "bpf/tracer/functions_match.h"
+
+struct {
+    __uint(type, BPF_MAP_TYPE_RINGBUF);
+    __uint(max_entries, PS_TRACER_RING_BYTES);
+} calls SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, PS_TRACER_MAX_TRACES);
+    __type(key, __u32);
+    __type(value, struct ps_fn_count);
+} fn_counts SEC(".maps");
+
+enum counted { HIT, RING_FULL, RETURN_LOST };
+
+static __always_inline void count(__u32 traces, enum counted what)
+{
+    for (__u32 i = 0; i < PS_TRACER_MAX_TRACES; i++) {
+        struct ps_fn_count *c;
+        __u32 key = i;
+
+        if (!(traces & (1u << i)))
+            continue;
+        c = bpf_map_lookup_elem(&fn_counts, &key);
+        if (!c)
+            continue;
+        if (what == HIT)
+            __sync_fetch_and_add(&c->hits, 1);
+        else if (what == RING_FULL)
+            __sync_fetch_and_add(&c->ring_full, 1);
+        else
+            __sync_fetch_and_add(&c->returns_lost, 1);
+    }
+}
+
+/* ---- records ------------------------------------------------------------ */
+
+/* A socket's queue keeps other things in skb->dev. */
+static __always_inline void fill_device(struct net_device *dev,
+                                        struct ps_fn_call *c)
+{
+    if (!dev)
+        return;
+    c->ifindex = (__u32)BPF_CORE_READ(dev, ifindex);
+    c->netns = BPF_CORE_READ(dev, nd_net.net, ns.inum);
+    bpf_probe_read_kernel_str(c->ifname, sizeof(c->ifname), dev->name);
+}
+
+static __always_inline void fill_call(const struct ps_skb_info *info,
+                                      const struct ps_content *content,
+                                      struct ps_fn_call *c)
+{
+    fill_tuple(info, &c->tuple);
+    c->seq = content->seq;
+    c->ack = content->ack;
+    c->payload = content->payload;
+    c->hash = content->hash;
+    c->ip_id = info->ip_id;
+    c->tcp_flags = content->tcp_flags;
+    c->flags = content->flags;
+    if (info->flags & PS_SKB_FRAGMENT)
+        c->flags |= PS_EF_FRAGMENT;
+}
+
+/*
+ * The buffer was freed and used again, and that was not seen: the header is
+ * where it was, and is another one's. A tunnel's header is elsewhere.
+ */
+static __always_inline bool is_other(struct ps_fn_slot *slot,
+                                     const struct ps_skb_info *info,
+                                     const struct ps_content *content)
+{
+    __u32 now = signature(info, content) | 1, before = slot->signature;
+    __u32 l3_off = info->l3_off;
+
+    if (!info->l4_off)
+        return false;
+
+    if (before && before != now && slot->l3_off == l3_off)
+        return true;
+    slot->signature = now;
+    slot->l3_off = l3_off;
+    return false;
+}
+
+/* The last one to hold the buffer gives it back. */
+static __always_inline bool is_last(struct sk_buff *skb, __u64 head)
+{
+    struct skb_shared_info *shinfo =
+        (struct skb_shared_info *)(head + BPF_CORE_READ(skb, end));
+    int bias = BPF_CORE_READ_BITFIELD_PROBED(skb, nohdr) ? (1 << 16) + 1 : 1;
+
+    if (BPF_CORE_READ(skb, users.refs.counter) > 1)
+        return false;
+    return !BPF_CORE_READ_BITFIELD_PROBED(skb, cloned) ||
+           BPF_CORE_READ(shinfo, dataref.counter) == bias;
+}
+
+/* What is known of the packet at hand. Programs of this kind do not interrupt
+ * each other on one CPU: the kernel leaves the inner one out. */
+struct fn_room {
+    struct ps_skb_info info;
+    struct ps_content content;
+};
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct fn_room);
+} fn_room SEC(".maps");
+
+static __always_inline struct fn_room *room_of_cpu(void)
+{
+    __u32 zero = 0;
+
+    return bpf_map_lookup_elem(&fn_room, &zero);
+}
+
+/*
+ * Functions of their own take numbers and keep what they find in the room: each
+ * is verified once, whoever calls it and whatever it was called with. A packet
+ * that is followed is not on the way that must be cheap: all is read by helper.
+ */
+__noinline int fn_parse(__u64 addr, __u32 where)
+{
+    struct sk_buff *skb = (struct sk_buff *)addr;
+    struct fn_room *room = room_of_cpu();
+
+    if (room)
+        ps_skb_parse_dev(skb, NULL, where, false, &room->info);
+    return 0;
+}
+
+__noinline int fn_content(__u64 addr)
+{
+    struct sk_buff *skb = (struct sk_buff *)addr;
+    struct fn_room *room = room_of_cpu();
+    struct ps_content content = {};
+    struct ps_skb_view view;
+
+    if (!room)
+        return 0;
+    ps_skb_view(skb, NULL, PS_SKB_ANY, false, &view);
+    if (room->info.family)
+        read_content(&view, &room->info, &content);
+    room->content = content;
+    return 0;
+}
+
+/* 0: the record is made, or the ring is full. */
+__noinline int fn_tell(__u64 addr, __u64 id, __u64 ip, __u64 sp, __u32 how)
+{
+    struct sk_buff *skb = (struct sk_buff *)addr;
+    const struct fn_room *room = room_of_cpu();
+    __u32 traces = traces_of(id);
+    struct ps_fn_call *c;
+
+    count(traces, HIT);
+    c = room ? bpf_ringbuf_reserve(&calls, sizeof(*c), 0) : NULL;
+    if (!c) {
+        count(traces, RING_FULL);
+        return 0;
+    }
+    __builtin_memset(c, 0, sizeof(*c));
+    fill_call(&room->info, &room->content, c);
+    fill_device(ps_dev_checked(BPF_CORE_READ(skb, dev)), c);
+    c->packets = room->info.packets;
+    c->kind = PS_FN_CALL;
+    c->returns = !!(how & PS_FN_RETURNS);
+    c->traces = (__u8)traces;
+    c->cpu = (__u16)bpf_get_smp_processor_id();
+    c->pid = (__u32)bpf_get_current_pid_tgid();
+    c->packet = id & (PS_FN_ID_MASK | PS_FN_NEW);
+    c->ip = ip;
+    c->sp = sp;
+    c->skb = addr;
+    c->head = (__u64)BPF_CORE_READ(skb, head);
+    c->len = BPF_CORE_READ(skb, len);
+    c->mark = BPF_CORE_READ(skb, mark);
+    c->time = bpf_ktime_get_ns();
+    bpf_ringbuf_submit(c, BPF_RB_NO_WAKEUP);
+    return 0;
+}
+
+/* 0: the record is made, or the ring is full; 1: it is another packet. */
+__noinline int fn_record(__u64 addr, __u64 id, __u64 ip, __u64 sp, __u32 how)
+{
+    struct sk_buff *skb = (struct sk_buff *)addr;
+    __u64 head = (__u64)BPF_CORE_READ(skb, head);
+    struct ps_fn_slot *slot = slot_find(head);
+    struct fn_room *room = room_of_cpu();
+    __u32 l3 = l3_of(skb, head, false);
+    enum ps_skb_where where =
+        l3 && !BPF_CORE_READ(skb, network_header) ? PS_SKB_RX : PS_SKB_ANY;
+
+    fn_parse(addr, where);
+    fn_content(addr);
+    if (!room)
+        return 0;
+    /* Nothing in it, and no header: it was made just now. */
+    if (slot && !(how & PS_FN_END) &&
+        (room->info.family ? is_other(slot, &room->info, &room->content)
+                           : !l3 && !BPF_CORE_READ(skb, len))) {
+        slot_set(slot, head, 0);
+        return 1;
+    }
+    fn_tell(addr, id, ip, sp, how);
+    if (!slot)
+        return 0;
+    id = slot->id & ~PS_FN_NEW;
+    if (how & PS_FN_RELEASE && !(id & PS_FN_GONE) && is_last(skb, head)) {
+        id |= PS_FN_GONE;
+        slot_release(slot, (__u32)sp);
+    }
+    if (id != slot->id)
+        slot_set(slot, head, id);
+    return 0;
+}
+
+#endif
