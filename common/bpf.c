@@ -73,9 +73,9 @@ bool ps_bpf_has_type(const struct btf *kernel, const char *name)
 
 bool ps_bpf_has_helper(const struct btf *kernel, const char *name)
 {
-    int id = kernel ? btf__find_by_name_kind(kernel, "bpf_func_id",
-                                             BTF_KIND_ENUM)
-                    : -ENOENT;
+    int id = kernel
+                 ? btf__find_by_name_kind(kernel, "bpf_func_id", BTF_KIND_ENUM)
+                 : -ENOENT;
     const struct btf_type *type;
 
     if (id < 0)

@@ -3,8 +3,9 @@
 #ifndef PS_BPF_GUARDER_MATCH_H
 #define PS_BPF_GUARDER_MATCH_H
 
-#include "bpf/guarder/guarder_abi.h"
 #include "bpf/lib/parse.h"
+
+#include "bpf/guarder/guarder_abi.h"
 
 /* What the rules are held against. */
 struct rule_key {

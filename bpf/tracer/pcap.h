@@ -13,6 +13,15 @@
 #ifndef PS_BPF_TRACER_PCAP_H
 #define PS_BPF_TRACER_PCAP_H
 
+#ifdef __bpf__
+#include "bpf/lib/compat.h"
+#endif
+#include "bpf/tracer/tracer_filter_abi.h"
+
+#ifndef PS_PCAP_READ
+#define PS_PCAP_READ bpf_probe_read_kernel
+#endif
+
 /*
  * A frame as the expression sees it: hdr_len bytes in `hdr`, then what lies
  * at base + offset. Behind them hdr repeats the next four bytes, so that a

@@ -15,6 +15,7 @@
 #define PS_BPF_TRACER_ROOM_H
 
 #include "bpf/tracer/content.h"
+#include "bpf/tracer/pcap.h"
 
 #define ROOMS 4
 

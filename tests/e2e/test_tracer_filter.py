@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a trace follows: each field of a filter, and its change while it runs."""
+"""What a trace follows: each field of a filter; changes while it runs."""
 
 import json
 import os

@@ -124,9 +124,7 @@ static void test_processes(void **state _unused_)
     assert_string_equal(filter.process.cgroup, "/a/b");
     f.container = hex;
     for (size_t n = 0; n <= 65; n++) {
-        snprintf(hex, sizeof(hex), "%.*s", (int)n, id);
-        if (n == 65)
-            strcat(hex, "0");
+        snprintf(hex, sizeof(hex), "%.*s%s", (int)n, id, n == 65 ? "0" : "");
         if (n >= 12 && n <= 64)
             assert_int_equal(read_filter(&f), 0);
         else

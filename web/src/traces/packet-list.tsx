@@ -20,7 +20,9 @@ function FateOf({ packet }: { packet: PacketWay }) {
   const { t } = useI18n()
   const reasonText = useReasonText()
   const drop = dropOf(packet)
-  if (!drop) return <Fate fate={packet.fate} />
+  // A copy may have been dropped while the packet itself went on.
+  const isDropped = packet.fate === undefined || packet.fate === 'dropped'
+  if (!drop || !isDropped) return <Fate fate={packet.fate} />
   const reason = reasonText(drop)
   return (
     <span
@@ -95,7 +97,7 @@ export function PacketList({
       {
         id: 'fate',
         header: t('traces.fate'),
-        meta: { width: 130, narrow: 112 },
+        meta: { width: 146, narrow: 112 },
         cell: ({ row: { original: packet } }) => <FateOf packet={packet} />,
       },
     ],

@@ -122,6 +122,8 @@ function Cpu({ ns, of }: { ns: number; of: number | undefined }) {
 function Warnings({ trace }: { trace: Trace }) {
   const { t, language, locale } = useI18n()
   const { throttle } = trace
+  // That there were more packets than asked for is said above.
+  const lost = trace.losses.filter((loss) => loss.id !== 'packet_limit')
   return (
     <>
       {throttle !== undefined && throttle > 1 && (
@@ -129,10 +131,10 @@ function Warnings({ trace }: { trace: Trace }) {
           {t('traces.throttle.help')}
         </Notice>
       )}
-      {trace.losses.some(isLost) && (
+      {lost.some(isLost) && (
         <Notice kind="warn">
           {t('traces.lost', {
-            lost: lossNames(trace.losses, language, locale),
+            lost: lossNames(lost, language, locale),
           })}{' '}
           <Link to="?view=account">{t('traces.lost.where')}</Link>
         </Notice>

@@ -141,6 +141,17 @@ describe('a trace', () => {
     expect(table.getAllByText('NETFILTER_DROP').length).toBeGreaterThan(2)
   })
 
+  it('calls nothing dropped of which only a copy was', async () => {
+    const list = fixtures.packets(new URLSearchParams('sort=-first&limit=1'))
+    const [way] = fixtures.packets(new URLSearchParams('packet=2')).packets
+    list.packets = [{ ...way!, fate: 'delivered' }]
+    on('GET /traces/t1/packets', () => [200, list])
+    open('/traces/t1')
+    const table = within(await screen.findByRole('table'))
+    expect(table.getByText('delivered')).toBeTruthy()
+    expect(table.queryByText('NETFILTER_DROP')).toBeNull()
+  })
+
   it('asks for the newest first, and for one that is not among them', async () => {
     open('/traces/t1?packet=5&drops=1')
     const way = await screen.findByRole('region', { name: 'Packet 5' })
