@@ -175,6 +175,8 @@ static const struct error_row {
      "setTraceFilter"},
     {409, "trace.ended", "The trace does not run any more.", NULL,
      "setTraceFilter"},
+    {409, "trace.tier", "With functions a trace keeps its filter.", NULL,
+     "setTraceFilter"},
     {409, "trace.too_many", "As many traces run as can.", NULL, "createTrace"},
     {413, "request.too_large", "The body is too large.", takes_body, NULL},
     {415, "request.content_type", "The body is not said to be JSON.",
