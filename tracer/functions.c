@@ -226,7 +226,7 @@ uint64_t ps_functions_memory(const struct ps_functions *f)
 /* ---- filters and records ------------------------------------------------ */
 
 int ps_functions_set_filter(struct ps_functions *f, unsigned int slot,
-                            const struct ps_tracer_filter *filter)
+                            const struct ps_filter *filter)
 {
     int cpus = libbpf_num_possible_cpus();
     _cleanup_free_ struct ps_fn_count *zero = NULL;
@@ -242,14 +242,21 @@ int ps_functions_set_filter(struct ps_functions *f, unsigned int slot,
     if (bpf_map_update_elem(bpf_map__fd(f->skel->maps.fn_counts), &key, zero,
                             BPF_ANY) < 0)
         return -errno;
-    f->skel->bss->filters[slot] = *filter;
+    ps_filter_install(&f->skel->bss->tracing, slot, filter);
     f->skel->bss->since[slot] = ps_mono_ns();
     __atomic_or_fetch(&f->skel->bss->active, 1u << slot, __ATOMIC_SEQ_CST);
     return 0;
 }
 
+void ps_functions_change_filter(struct ps_functions *f, unsigned int slot,
+                                const struct ps_filter *filter)
+{
+    ps_filter_install(&f->skel->bss->tracing, slot, filter);
+}
+
 void ps_functions_clear_filter(struct ps_functions *f, unsigned int slot)
 {
+    ps_filter_remove(&f->skel->bss->tracing, slot);
     __atomic_and_fetch(&f->skel->bss->active, ~(1u << slot), __ATOMIC_SEQ_CST);
 }
 

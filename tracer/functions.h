@@ -9,6 +9,7 @@
 
 #include "bpf/tracer/functions_abi.h"
 #include "common/util.h"
+#include "tracer/filter.h"
 
 struct btf;
 struct ps_functions;
@@ -44,9 +45,15 @@ bool ps_functions_step(struct ps_functions *functions, uint64_t budget_ns);
 /* Everything is off when it returns. */
 void ps_functions_detach(struct ps_functions *functions);
 
-/* A slot's filter: it and its counters are set before it is switched on. */
+/* A slot's filter, which asks for a tuple alone: it and its counters are set
+ * before it is switched on. */
 int ps_functions_set_filter(struct ps_functions *functions, unsigned int slot,
-                            const struct ps_tracer_filter *filter);
+                            const struct ps_filter *filter);
+/* Another one while it is on; see ps_filter_install(). What is followed stays
+ * so. */
+void ps_functions_change_filter(struct ps_functions *functions,
+                                unsigned int slot,
+                                const struct ps_filter *filter);
 void ps_functions_clear_filter(struct ps_functions *functions,
                                unsigned int slot);
 int ps_functions_counts(const struct ps_functions *functions, unsigned int slot,

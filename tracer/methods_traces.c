@@ -323,10 +323,11 @@ void ps_tracer_set_filter(void *arg, const ProtobufCMessage *msg,
     }
     if (check_filter(t, req->filter, &filter, call) < 0)
         return;
-    if (trace->calls) {
+    if (trace->calls && ps_filter_asks_more(&filter)) {
         ps_call_fail(call, "trace.tier", 409, NULL,
-                     "A trace of the function tier keeps its filter; start "
-                     "one of the tier \"core\" to change it.");
+                     "A trace of the function tier filters by addresses, ports "
+                     "and protocol alone; start one of the tier \"core\" for "
+                     "this filter.");
         return;
     }
     before = ps_traces_describe(t, trace);

@@ -153,7 +153,9 @@ void ps_tracer_names(const struct tracer *t, const struct ps_trace *trace,
 
 /* Nothing where the trace is not of the function tier. */
 int ps_traces_functions_start(struct tracer *t, struct ps_trace *trace,
-                              const struct ps_tracer_filter *filter);
+                              const struct ps_filter *filter);
+void ps_traces_functions_change(struct tracer *t, const struct ps_trace *trace,
+                                const struct ps_filter *filter);
 void ps_traces_functions_clear(struct tracer *t, const struct ps_trace *trace);
 void ps_traces_functions_consume(struct tracer *t);
 /* Puts more probes, or takes all off where no trace is of that tier. */

@@ -299,7 +299,7 @@ static int prepare(struct tracer *t, struct ps_trace *trace,
     if (r == 0)
         r = set_identity(trace->msg);
     if (r == 0)
-        r = ps_traces_functions_start(t, trace, &filter->kernel);
+        r = ps_traces_functions_start(t, trace, filter);
     if (r == 0)
         r = ps_probes_attach(t->probes, true);
     if (r == 0)
@@ -385,6 +385,7 @@ int ps_traces_change(struct tracer *t, struct ps_trace *trace,
     ps_join_set_netns(trace->join, filter->netns);
     ps_learn_stop(t, trace);
     ps_probes_change_filter(t->probes, ps_trace_slot(t, trace), filter);
+    ps_traces_functions_change(t, trace, filter);
     trace->changed = ps_mono_ns();
     learn(t, trace);
     ps__trace_filter__free_unpacked(trace->msg->filter, NULL);

@@ -15,7 +15,7 @@ static unsigned int slot_of(const struct tracer *t,
 }
 
 int ps_traces_functions_start(struct tracer *t, struct ps_trace *trace,
-                              const struct ps_tracer_filter *filter)
+                              const struct ps_filter *filter)
 {
     int r;
 
@@ -28,6 +28,13 @@ int ps_traces_functions_start(struct tracer *t, struct ps_trace *trace,
     if (r == 0)
         r = ps_functions_attach(t->functions, FIRST_NS);
     return r;
+}
+
+void ps_traces_functions_change(struct tracer *t, const struct ps_trace *trace,
+                                const struct ps_filter *filter)
+{
+    if (trace->calls)
+        ps_functions_change_filter(t->functions, slot_of(t, trace), filter);
 }
 
 void ps_traces_functions_clear(struct tracer *t, const struct ps_trace *trace)

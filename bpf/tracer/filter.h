@@ -88,23 +88,6 @@ static __always_inline void reverse_tuple(const struct ps_tracer_tuple *t,
     r->dport = t->sport;
 }
 
-/* Bit mask of the filters, among those `on`, whose tuple this is. */
-static __always_inline __u8 match_filters(const struct ps_tracer_filter *f,
-                                          __u32 on,
-                                          const struct ps_tracer_tuple *tuple)
-{
-    struct ps_tracer_tuple back;
-    __u64 mask = 0;
-
-    reverse_tuple(tuple, &back);
-    for (__u32 i = 0; i < PS_TRACER_MAX_TRACES; i++) {
-        if (!(on >> i))
-            break;
-        mask |= (1 ^ (differs(&f[i], tuple) & differs(&f[i], &back))) << i;
-    }
-    return (__u8)(mask & on);
-}
-
 /* Of the slots, those whose tuple fits. */
 static __always_inline __u32 match_slots(__u64 word, __u32 on,
                                          const struct ps_tracer_tuple *tuple)

@@ -7,9 +7,6 @@
 #include "bpf/tracer/filter.h"
 #include "bpf/tracer/functions_follow.h"
 
-/* Written by user space: a filter is whole before its bit is set. */
-struct ps_tracer_filter filters[PS_TRACER_MAX_TRACES];
-
 static __always_inline struct sk_buff *skb_at(__u64 addr, bool direct)
 {
     return direct ? bpf_core_cast((void *)addr, struct sk_buff)
@@ -90,7 +87,7 @@ static __always_inline __u32 matching(struct sk_buff *skb, __u64 head,
         return 0;
     if (!quick_tuple((const unsigned char *)head + l3, direct, &tuple))
         return 0;
-    return match_filters(filters, want, &tuple);
+    return match_slots(filters_now(), want, &tuple);
 }
 
 /* Freeing takes a few functions more, called by the one that gave the buffer

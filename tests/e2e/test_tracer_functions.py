@@ -121,6 +121,41 @@ def test_call_tree(api, family):
     api.client.delete(f'traces/{trace["id"]}')
 
 
+@FAMILIES
+def test_filter_changes_live(api, family):
+    """Another tuple is followed without a probe being put again; what the tier
+    cannot filter by is refused and changes nothing."""
+    if not functions(api)['available']:
+        pytest.skip('this kernel has no function tier')
+    addr = api.link.b.addr(family)
+    trace = api.client.post('traces', {
+        'tier': 'function', 'duration_ns': 600 * 10**9,
+        'filter': {'daddr': addr, 'proto': 'udp', 'dport': 9}})
+    path = f'traces/{trace["id"]}'
+    wait_for(lambda: whole(api, trace['id']), 300, what='all probes')
+
+    def change(body):
+        return api.client.request('PUT', f'{path}/filter', body)
+
+    with pytest.raises(ApiError) as error:
+        change({'daddr': addr, 'ifname': 'lo'})
+    assert error.value.status == 409
+    assert error.value.problem['id'] == 'trace.tier'
+    assert api.client.get(path)['filter']['dport'] == 9
+    traffic.udp(api.a, api.b, addr, 3, size=64)
+    assert not api.client.get(f'{path}/packets')['packets']
+    change({'daddr': addr, 'proto': 'udp'})
+
+    def seen():
+        traffic.udp(api.a, api.b, addr, 1, size=64)
+        return any('depth' in step for way in
+                   api.client.get(f'{path}/packets')['packets']
+                   for step in way['steps'])
+
+    wait_for(seen, 30, what='calls of the other tuple')
+    api.client.delete(path)
+
+
 def defined():
     """Probes that this tracer, or one before it, has defined."""
     return EVENTS.read_text(encoding='ascii').count('packetscope/')
