@@ -287,9 +287,25 @@ static void tell_throttle(struct tracer *t, uint32_t before)
              n);
 }
 
+/* Once for all that run together. */
+static void tell_floor(struct tracer *t)
+{
+    char text[16];
+
+    snprintf(text, sizeof(text), "%.0f", t->budget.floor * 100);
+    ps_event(
+        t->daemon, PS__EVENT__SEVERITY__warning, "tracer.over_budget",
+        (const struct ps_event_param[]){{"percent", text}, {NULL, NULL}},
+        "Traces cost %s %% of a core, more than cpu-budget allows, however "
+        "few packets are followed: it is what all others are asked. End "
+        "the traces if that is too much.",
+        text);
+}
+
 void ps_account_tick(struct tracer *t, uint64_t now)
 {
     struct ps_budget *b = &t->budget;
+    bool knew_floor = b->floor > 0;
     uint32_t before = b->throttle;
 
     if (!b->since ||
@@ -308,6 +324,8 @@ void ps_account_tick(struct tracer *t, uint64_t now)
     t->stats_fd = -1;
     if (b->throttle != before)
         tell_throttle(t, before);
+    if (b->floor > 0 && !knew_floor)
+        tell_floor(t);
 }
 
 void ps_account_rest(struct tracer *t)

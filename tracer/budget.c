@@ -3,6 +3,10 @@
 
 /* Fewer packets only once there is clearly room: else it swings. */
 #define ROOM 0.5
+/* A step up helps where no more than this is used after it. */
+#define HELPED 0.9
+/* More than so many times the floor is worth another try. */
+#define RISEN 1.25
 
 void ps_budget_start(struct ps_budget *b, double share, uint64_t now,
                      uint64_t own_ns)
@@ -38,6 +42,28 @@ static uint32_t choose(const struct ps_budget *b)
                                          : (uint32_t)next;
 }
 
+static void step(struct ps_budget *b, bool over)
+{
+    uint32_t from = b->tried_from, next;
+
+    b->tried_from = 0;
+    if (from && b->used > b->tried_used * HELPED) {
+        b->throttle = from;
+        b->floor = b->used;
+        return;
+    }
+    if (!over)
+        b->floor = 0;
+    if ((over && !b->over) || b->used < b->floor * RISEN)
+        return;
+    next = choose(b);
+    if (next > b->throttle) {
+        b->tried_from = b->throttle;
+        b->tried_used = b->used;
+    }
+    b->throttle = next;
+}
+
 static void end_window(struct ps_budget *b, uint64_t now, uint64_t run_ns,
                        uint64_t own_ns)
 {
@@ -50,8 +76,7 @@ static void end_window(struct ps_budget *b, uint64_t now, uint64_t run_ns,
               (double)(own_ns - b->own_ns) / (double)(now - b->own_since);
     b->programs_ns += (uint64_t)(programs * stretch);
     over = b->used > b->share;
-    if (!over || b->over)
-        b->throttle = choose(b);
+    step(b, over);
     b->over = over;
     b->own_ns = own_ns;
     b->own_since = now;

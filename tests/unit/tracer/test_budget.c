@@ -50,8 +50,30 @@ static void test_budget(void **state _unused_)
     assert_int_equal(b.throttle, 1);
     assert_true(b.programs_ns > 0);
     for (int i = 0; i < 100; i++)
-        run(&b, &now, &own, 2, 2);
+        run(&b, &now, &own, 1e6 / b.throttle, 0);
     assert_int_equal(b.throttle, PS_BUDGET_MAX_THROTTLE);
+}
+
+/* What is asked of every packet costs however few are followed. */
+static void test_budget_floor(void **state _unused_)
+{
+    uint64_t now = PS_NS_PER_S, own = 0;
+    struct ps_budget b = {0};
+
+    ps_budget_start(&b, 0.05, now, own);
+    for (int i = 0; i < 20; i++)
+        run(&b, &now, &own, 0.2, 0);
+    assert_int_equal(b.throttle, 1);
+    assert_true(b.floor > 0.19 && b.floor < 0.21);
+    /* What is followed on top of it is throttled, until that helps no more. */
+    for (int i = 0; i < 40; i++)
+        run(&b, &now, &own, 0.2 + 1.0 / b.throttle, 0);
+    assert_in_range(b.throttle, 10, 200);
+    /* Less traffic: all of it again. */
+    for (int i = 0; i < 40; i++)
+        run(&b, &now, &own, 0.002 + 0.01 / b.throttle, 0);
+    assert_int_equal(b.throttle, 1);
+    assert_true(b.floor == 0);
 }
 
 static void test_carry(void **state _unused_)
@@ -115,6 +137,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_budget),
+        cmocka_unit_test(test_budget_floor),
         cmocka_unit_test(test_carry),
         cmocka_unit_test(test_record),
     };

@@ -178,6 +178,8 @@ export const zhTexts: Texts = {
     audit: '所有更改：不能记录就不执行',
   },
   event: {
+    'tracer.over_budget':
+      '追踪占用了一个核心的 {percent}%，超出预算；减少跟随的包也无济于事，这是检查其余每个包的代价。如果太多，请结束追踪。',
     'tracer.throttled': '追踪开销超出预算：每 {n} 个包只跟随一个。',
     'tracer.trace_started': '追踪 {id} 已开始。',
     'tracer.trace_done':
