@@ -20,6 +20,7 @@ static const struct {
     [PS_JOIN_NO_PACKET] = {"join_no_packet", "steps"},
     [PS_JOIN_OTHER_NETNS] = {"other_netns", "steps"},
     [PS_JOIN_OTHER_BYTES] = {"other_bytes", "steps"},
+    [PS_JOIN_FILTERED] = {"filtered", "steps"},
 };
 
 /* ---- as it is now ------------------------------------------------------- */
@@ -200,6 +201,9 @@ Ps__Trace *ps_traces_describe(struct tracer *t, const struct ps_trace *trace)
         ps_losses_add(&msg->losses, &msg->n_losses, "in_flight", "steps",
                       sum.count.hits - known);
     add_probes(t, msg, trace, counts);
+    msg->has_filtered = ps_filter_selects(trace->filter) ||
+                        ps_join_filtered(trace->join) > 0;
+    msg->filtered = ps_join_filtered(trace->join);
     msg->has_throttle = trace->throttle > 1;
     msg->throttle = trace->throttle;
     msg->has_cpu_ns = 1;

@@ -149,3 +149,8 @@ uint64_t ps_carry_lost(const struct ps_carry *k)
 {
     return k->lost;
 }
+
+void ps_carry_add_lost(struct ps_carry *k, uint64_t lost)
+{
+    k->lost += lost;
+}

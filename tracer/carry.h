@@ -31,7 +31,8 @@ const uint64_t *ps_carry_stack(const struct ps_carry *carry, uint32_t number,
                                uint32_t *ret_n);
 const uint8_t *ps_carry_bytes(const struct ps_carry *carry, uint32_t number,
                               uint32_t *ret_n);
-/* Stacks, and packets' bytes, that found no room. */
+/* Stacks, and packets' bytes, that found no room; and more that did not. */
 uint64_t ps_carry_lost(const struct ps_carry *carry);
+void ps_carry_add_lost(struct ps_carry *carry, uint64_t lost);
 
 #endif

@@ -27,7 +27,8 @@ int ps_join_new(uint32_t max_packets, uint32_t netns, struct ps_join **ret_join)
     j->ways = calloc(j->max_ways, sizeof(*j->ways));
     j->buckets = malloc(3 * buckets * sizeof(*j->buckets));
     j->by_id = calloc(buckets, sizeof(*j->by_id));
-    if (!j->ways || !j->buckets || !j->by_id)
+    j->listed = calloc(max_packets, sizeof(*j->listed));
+    if (!j->ways || !j->buckets || !j->by_id || !j->listed)
         return -ENOMEM;
     memset(j->buckets, 0xff, 3 * buckets * sizeof(*j->buckets));
     for (size_t i = 0; i < PS_JOIN_MAX_CPUS; i++)
@@ -51,6 +52,7 @@ void ps_join_free(struct ps_join **join)
     if (!j)
         return;
     free(j->ways);
+    free(j->listed);
     free(j->buckets);
     free(j->by_id);
     free(j->links);
@@ -122,6 +124,8 @@ enum ps_join_result ps_join_append(struct ps_join *j, uint32_t way,
         j->moved = e->time;
     if (w->foreign)
         return PS_JOIN_OTHER_NETNS;
+    if (w->unwanted)
+        return PS_JOIN_FILTERED;
     j->last = way;
     if (!w->sender.sk && ps_station_sender(e, &key))
         w->sender = key;
@@ -177,12 +181,35 @@ static bool is_left_out(struct ps_join *j, const struct ps_tracer_event *e)
            e->time > j->moved + PS_JOIN_CLOSED_NS;
 }
 
+void ps_join_enter(struct ps_join *j, uint32_t way)
+{
+    struct ps_way *w = &j->ways[way];
+    uint32_t *at = ps_join_bucket_skb(j, w->skb);
+
+    w->next_skb = *at;
+    *at = way;
+    at = ps_join_bucket_content(j, ps_join_tuple(&w->first), &w->first);
+    w->next_content = *at;
+    *at = way;
+    at = ps_join_bucket_flow(j, ps_join_tuple(&w->first));
+    w->next_flow = *at;
+    *at = way;
+    j->n_to_cut += w->first.packets > 1 &&
+                   ps_join_tuple(&w->first)->proto == IPPROTO_UDP;
+}
+
+void ps_join_list(struct ps_join *j, uint32_t way)
+{
+    j->ways[way].number = j->n_packets;
+    j->listed[j->n_packets++] = way;
+}
+
 static enum ps_join_result start_way(struct ps_join *j,
                                      const struct ps_tracer_event *e, bool open)
 {
     bool foreign = j->netns && e->netns != j->netns;
     struct ps_way *w;
-    uint32_t way = j->n_ways, *at;
+    uint32_t way = j->n_ways;
 
     if (ps_station_get(e->station)->flags & PS_STATION_NO_START ||
         e->flags & PS_EF_FOLLOWED)
@@ -196,19 +223,13 @@ static enum ps_join_result start_way(struct ps_join *j,
                          .skb = e->skb,
                          .head = e->head,
                          .steps = PS_JOIN_NONE,
+                         .number = PS_JOIN_NONE,
                          .foreign = foreign};
-    at = ps_join_bucket_skb(j, e->skb);
-    w->next_skb = *at;
-    *at = way;
-    at = ps_join_bucket_content(j, ps_join_tuple(e), e);
-    w->next_content = *at;
-    *at = way;
-    at = ps_join_bucket_flow(j, ps_join_tuple(e));
-    w->next_flow = *at;
-    *at = way;
-    if (!foreign)
-        j->n_packets++;
-    j->n_to_cut += e->packets > 1 && ps_join_tuple(e)->proto == IPPROTO_UDP;
+    ps_join_enter(j, way);
+    if (!foreign && j->selects)
+        j->n_candidates++;
+    else if (!foreign)
+        ps_join_list(j, way);
     ps_join_keep_id(j, way, e);
     return ps_join_append(j, way, e, false);
 }
@@ -309,14 +330,7 @@ uint32_t ps_join_packets(const struct ps_join *j)
 
 const struct ps_way *ps_join_way(const struct ps_join *j, uint32_t n)
 {
-    if (n >= j->n_packets)
-        return NULL;
-    if (!j->netns)
-        return &j->ways[n];
-    for (uint32_t i = 0; i < j->n_ways; i++)
-        if (!j->ways[i].foreign && n-- == 0)
-            return &j->ways[i];
-    return NULL;
+    return n < j->n_packets ? &j->ways[j->listed[n]] : NULL;
 }
 
 const struct ps_step *ps_join_step(const struct ps_join *j, uint32_t step)

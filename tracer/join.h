@@ -63,6 +63,7 @@ struct ps_step {
     uint16_t rule;  /* that dropped; see rules.h */
     uint8_t station;
     bool inferred;
+    bool shared; /* its event is a step of other packets too */
     char ifname[16];
 };
 
@@ -86,6 +87,9 @@ struct ps_way {
     /* Came from another namespace than the one asked for: only there so that
      * its later steps do not look like a new packet's. */
     bool foreign;
+    /* It was a candidate, and is not wanted; the same. */
+    bool unwanted;
+    uint32_t number; /* in the list; PS_JOIN_NONE: it is not listed */
     /* Sockets that sent and received it. */
     struct ps_sock_key sender, receiver;
     uint32_t told[PS_JOIN_TOLD];                /* of its bytes */
@@ -101,6 +105,7 @@ enum ps_join_result {
     PS_JOIN_NO_PACKET,    /* its packet's beginning was not seen */
     PS_JOIN_OTHER_NETNS,  /* of a packet from another namespace */
     PS_JOIN_OTHER_BYTES,  /* of a stream, of which it has no packet */
+    PS_JOIN_FILTERED,     /* of a packet that was not wanted in the end */
     PS_JOIN_RESULTS,
 };
 
@@ -114,6 +119,36 @@ void ps_join_free(struct ps_join **join);
 
 /* The same of packets that begin from now on. */
 void ps_join_set_netns(struct ps_join *join, uint32_t netns);
+
+/* ---- packets that are wanted only once it is known what became of them ----
+ */
+
+/* Of so many it may be unknown at a time. */
+#define PS_JOIN_CANDIDATES 8192u
+
+/* From now on packets begin as candidates, which are not listed, or no more.
+ * -ENOMEM. */
+int ps_join_select(struct ps_join *join, bool on);
+uint32_t ps_join_candidates(const struct ps_join *join);
+/* The first candidate from this place on, PS_JOIN_NONE: there is none. Places
+ * hold until ps_join_tidy(). */
+uint32_t ps_join_candidate(const struct ps_join *join, uint32_t from);
+const struct ps_way *ps_join_at(const struct ps_join *join, uint32_t place);
+/* The candidate is wanted, or is not. As many as are asked for are listed. */
+void ps_join_want(struct ps_join *join, uint32_t place, bool wanted);
+/* Packets that were not wanted. */
+uint64_t ps_join_filtered(const struct ps_join *join);
+/*
+ * Gives the room of unwanted packets back, once there are many. True: what is
+ * carried should be put anew; fn is given where the numbers of each step's
+ * stack, and of each packet's bytes, are.
+ */
+bool ps_join_tidy(struct ps_join *join);
+void ps_join_carried(struct ps_join *join,
+                     void (*fn)(void *arg, uint32_t *stack, uint32_t *bytes),
+                     void *arg);
+
+/* ---- events -------------------------------------------------------------- */
 
 /* open: whether a new packet may begin. Counts the result too. */
 enum ps_join_result ps_join_add(struct ps_join *join,

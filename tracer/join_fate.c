@@ -37,7 +37,7 @@ uint32_t ps_join_drops(const struct ps_join *j, ps_free_fn freed,
     for (uint32_t i = 0; i < j->n_ways; i++) {
         const struct ps_way *way = &j->ways[i];
 
-        if (!way->foreign && way->dropped)
+        if (way->number != PS_JOIN_NONE && way->dropped)
             n += ps_streq(ps_join_fate(j, way, freed, arg), "dropped");
     }
     return n;

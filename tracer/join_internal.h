@@ -28,6 +28,10 @@ struct ps_join {
     uint32_t max_packets, netns;
     struct ps_way *ways;
     uint32_t n_ways, max_ways, n_packets;
+    uint32_t *listed; /* ways by number */
+    bool selects;     /* join_select.c's, as the next three */
+    uint32_t n_candidates, n_unwanted;
+    uint64_t filtered;
     struct ps_step *steps;
     uint32_t n_steps, cap_steps;
     uint32_t *buckets, *by_skb, *by_content, *by_flow; /* PS_JOIN_NONE: empty */
@@ -51,6 +55,11 @@ ps_join_tuple(const struct ps_tracer_event *e)
 {
     return e->flags & PS_EF_INNER ? &e->other : &e->tuple;
 }
+
+/* Into the tables, by where it is and by its content. */
+void ps_join_enter(struct ps_join *j, uint32_t way);
+/* It gets the next number. */
+void ps_join_list(struct ps_join *j, uint32_t way);
 
 uint64_t ps_join_hash_tuple(const struct ps_tracer_tuple *tuple);
 bool ps_join_same_connection(const struct ps_join *j,

@@ -133,6 +133,8 @@ static enum ps_join_result append_all(struct ps_join *j,
                 common(e->seq, e->payload, w->first.seq, w->first.payload);
         one = ps_join_append(j, found->ways[i], e,
                              w->skb != e->skb || w->head != e->head);
+        if (one == PS_JOIN_STEP)
+            j->steps[j->n_steps - 1].shared = found->n > 1;
         if (result != PS_JOIN_STEP)
             result = one;
     }

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "tracer/aliases.h"
 #include "tracer/learn_internal.h"
 #include "tracer/tracer.h"
 
@@ -177,6 +178,7 @@ void ps_learn_ask(struct tracer *t, struct ps_trace *trace)
     forget_ends(&t->learn.ends, 1u << slot);
     if (asks(trace))
         look(t);
+    ps_aliases_seed(t->probes, slot, trace->filter, trace->join);
 }
 
 void ps_learn_stop(struct tracer *t, const struct ps_trace *trace)

@@ -35,8 +35,8 @@ struct ps_learn {
 };
 
 /*
- * The trace asks for other processes from now on, or for none. All aliases of
- * its slot are forgotten, also those of translations.
+ * The trace has another filter: what its slot knew beside it is forgotten, and
+ * its processes' sockets, and other names of what it takes, are learned.
  */
 void ps_learn_ask(struct tracer *t, struct ps_trace *trace);
 /* Its packets are not looked at any more. */

@@ -64,6 +64,7 @@ struct ps_trace {
     uint32_t throttle;             /* the most that it was */
     uint64_t cpu_before;           /* budget's, at its start */
     struct ps_filter *filter;      /* in force */
+    uint32_t select_next;          /* see ps_select_tick() */
     uint64_t changed; /* when it came into force; CLOCK_MONOTONIC */
     /* All hits when they were last looked at, and then; and since when there
      * were so many. See ps_account_is_quiet(). */
@@ -187,6 +188,13 @@ void ps_account_tick(struct tracer *t, uint64_t now);
 void ps_account_rest(struct tracer *t);
 /* Counters by probe, as metrics and losses. */
 void ps_account_sample(struct tracer *t);
+
+/* ---- select.c ------------------------------------------------------------ */
+
+/* Lists those packets that turned out to be what the filter asks for, and
+ * forgets the others; all: also those of which it is not certain yet. */
+void ps_select_tick(struct tracer *t, struct ps_trace *trace, bool all,
+                    uint64_t now);
 
 /* ---- traces_save.c ------------------------------------------------------ */
 

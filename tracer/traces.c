@@ -3,7 +3,6 @@
 #include <sys/random.h>
 
 #include "common/json.h"
-#include "tracer/aliases.h"
 #include "tracer/tracer.h"
 
 #define TICK_NS   (10 * PS_NS_PER_MS)
@@ -64,6 +63,7 @@ unsigned int ps_trace_slot(const struct tracer *t, const struct ps_trace *trace)
 
 static void finish(struct tracer *t, struct ps_trace *trace)
 {
+    ps_select_tick(t, trace, true, ps_mono_ns());
     ps_account_add_up(t, trace);
     ps_ownership_tick(t, true);
     trace->phase = PS_TRACE_SAVING;
@@ -125,6 +125,7 @@ static void advance(struct tracer *t, struct ps_trace *trace, uint64_t now)
     case PS_TRACE_FREE:
         return;
     case PS_TRACE_RUNNING:
+        ps_select_tick(t, trace, false, now);
         ps_keep_settled(t, trace, now);
         if (now >= trace->deadline)
             switch_off(t, trace, "duration", now);
@@ -293,6 +294,8 @@ static int prepare(struct tracer *t, struct ps_trace *trace,
     *trace->filter = *filter;
     r = ps_join_new(trace->msg->max_packets, filter->netns, &trace->join);
     if (r == 0)
+        r = ps_join_select(trace->join, ps_filter_selects(filter));
+    if (r == 0)
         r = ps_carry_new(&trace->carry);
     if (r == 0)
         r = ps_keep_init(&trace->keep, trace->msg->max_packets);
@@ -309,15 +312,6 @@ static int prepare(struct tracer *t, struct ps_trace *trace,
     if (r == 0)
         r = ps_history_put(t->history, trace->msg);
     return r;
-}
-
-/* Other tuples of what its filter takes; those of the last one are forgotten.
- */
-static void learn(struct tracer *t, struct ps_trace *trace)
-{
-    ps_learn_ask(t, trace);
-    ps_aliases_seed(t->probes, ps_trace_slot(t, trace), trace->filter,
-                    trace->join);
 }
 
 int ps_traces_start(struct tracer *t, Ps__Trace *msg,
@@ -345,7 +339,7 @@ int ps_traces_start(struct tracer *t, Ps__Trace *msg,
             t->mono_to_unix = ps_now_ns() - ps_mono_ns();
         trace->since = trace->changed = trace->started = ps_mono_ns();
         trace->deadline = trace->since + msg->duration_ns;
-        learn(t, trace);
+        ps_learn_ask(t, trace);
         r = ps_probes_set_filter(t->probes, ps_trace_slot(t, trace), filter,
                                  &trace->wish);
         if (r < 0)
@@ -377,8 +371,11 @@ int ps_traces_change(struct tracer *t, struct ps_trace *trace,
     Ps__TraceFilter *copy = ps_filter_copy(asked);
     uint64_t since = ps_mono_ns() - trace->changed;
 
-    if (!copy)
+    if (!copy || ps_join_select(trace->join, ps_filter_selects(filter)) < 0) {
+        if (copy)
+            ps__trace_filter__free_unpacked(copy, NULL);
         return -ENOMEM;
+    }
     if (since < PS_FILTER_CHANGE_NS)
         usleep((useconds_t)((PS_FILTER_CHANGE_NS - since) / 1000));
     *trace->filter = *filter;
@@ -387,7 +384,7 @@ int ps_traces_change(struct tracer *t, struct ps_trace *trace,
     ps_probes_change_filter(t->probes, ps_trace_slot(t, trace), filter);
     ps_traces_functions_change(t, trace, filter);
     trace->changed = ps_mono_ns();
-    learn(t, trace);
+    ps_learn_ask(t, trace);
     ps__trace_filter__free_unpacked(trace->msg->filter, NULL);
     trace->msg->filter = copy;
     return 0;

@@ -23,7 +23,8 @@ def api(lab):
     """A tracer and a gateway on the host, and two linked namespaces."""
     a, b = lab.ns('a'), lab.ns('b')
     link = lab.veth(a, b)
-    with Suite(lab, ns=lab.host, daemons=('tracer', 'gateway')) as suite:
+    with Suite(lab, ns=lab.host, daemons=('tracer', 'gateway'),
+               args={'tracer': ['--cpu-budget', '100']}) as suite:
         wait_for(lambda: answers(suite), 15, what='the tracer answers')
         suite.a, suite.b, suite.link = a, b, link
         yield suite
@@ -173,14 +174,118 @@ def test_sample(api, version):
     ident = trace(api, filter={'daddr': api.link.b.addr(version),
                                'proto': 'udp', 'sample': 10},
                   max_packets=5000)
-    sent = traffic.udp(api.a, api.b, api.link.b.addr(version), count, size=64)
-    assert sent.received == count
+    family = socket.AF_INET6 if version == 6 else socket.AF_INET
+    with api.b.socket(family, socket.SOCK_DGRAM) as sink, \
+            api.a.socket(family, socket.SOCK_DGRAM) as sock:
+        sink.bind((api.link.b.addr(version), 7001))
+        for n in range(count):
+            # Alike they would be taken, or not, together.
+            sock.sendto(n.to_bytes(16, 'little'), sink.getsockname()[:2])
+            sink.recv(64)
     ways = settled(api, ident, 100)
     # Binomial, n 2000, p 0.1: seven standard deviations.
     assert 106 < len(ways) < 294
     assert all({'net_dev_queue', 'netif_receive_skb'} <= set(stations(w))
                for w in ways)
     check_sums(api, ident)
+
+
+# ---- by what became of them --------------------------------------------------
+
+@pytest.fixture(params=[4, 6])
+def sinks(api, request):
+    """One at b that reads at once, one that waits; the port 7003 is closed."""
+    family = socket.AF_INET6 if request.param == 6 else socket.AF_INET
+    addr = api.link.b.addr(request.param)
+    with api.b.socket(family, socket.SOCK_DGRAM) as quick, \
+            api.b.socket(family, socket.SOCK_DGRAM) as slow, \
+            api.a.socket(family, socket.SOCK_DGRAM) as sock:
+        quick.bind((addr, 7001))
+        slow.bind((addr, 7002))
+        for sink in quick, slow:
+            sink.settimeout(10)
+
+        def give(count, *to):
+            for _ in range(count):
+                for port in to:
+                    sock.sendto(os.urandom(1000), (addr, port))
+                    if port == 7001:
+                        quick.recv(1000)
+        give.slow, give.version, give.addr = slow, request.param, addr
+        yield give
+
+
+def decided(suite, ident, filtered):
+    """The trace's packets, once so many were left out."""
+    wait_for(lambda: suite.client.get(f'traces/{ident}')['filtered']
+             == filtered, 15, what=f'{filtered} left out')
+    state = check_sums(suite, ident)
+    losses = {x['id']: x['count'] for x in state['losses']}
+    assert (losses.get('filtered', 0) > 0) == (filtered > 0)
+    assert 'packet_limit' not in losses
+    return packets(suite, ident)
+
+
+def test_drops_only(api, sinks):
+    ident = trace(api, filter={'daddr': sinks.addr, 'proto': 'udp',
+                               'drops_only': True}, max_packets=10)
+    assert api.client.get(f'traces/{ident}')['filtered'] == 0
+    # Many more than are kept: what is left out takes no place.
+    sinks(4000, 7001)
+    sinks(3, 7003, 7001)
+    ways = decided(api, ident, 4003)
+    assert ports(ways) == [7003] * 3
+    assert {w['fate'] for w in ways} == {'dropped'}
+    assert all(w['steps'][-1]['drop']['function'] for w in ways)
+    assert [w['id'] for w in ways] == [0, 1, 2]
+    for way in ways:
+        check_way(way)
+    sinks(7, 7003)
+    wait_for(lambda: api.client.get(f'traces/{ident}')['state'] == 'done', 5)
+    state = api.client.get(f'traces/{ident}')
+    assert state['end_reason'] == 'packets'
+    assert (state['packets'], state['drops'], state['filtered']) == \
+        (10, 10, 4003)
+    assert ports(packets(api, ident)) == [7003] * 10
+
+
+def test_min_latency(api, sinks):
+    """From its first step to the last: a reader that comes late."""
+    ident = trace(api, filter={'daddr': sinks.addr, 'proto': 'udp',
+                               'min_latency_ns': 200_000_000})
+    sinks(5, 7001, 7002)
+    time.sleep(0.4)
+    for _ in range(5):
+        sinks.slow.recv(1000)
+    ways = decided(api, ident, 5)
+    assert ports(ways) == [7002] * 5
+    for way in ways:
+        assert unix_ns(way['last']) - unix_ns(way['first']) >= 200_000_000
+
+
+def test_undecided_at_the_end(api, sinks):
+    ident = trace(api, filter={'daddr': sinks.addr, 'proto': 'udp',
+                               'drops_only': True}, duration_ns=10**9)
+    sinks(5, 7002)
+    wait_for(lambda: api.client.get(f'traces/{ident}')['state'] == 'done', 5)
+    state = check_sums(api, ident)
+    assert (state['packets'], state['filtered']) == (0, 5)
+
+
+def test_change_what_is_kept(api, sinks):
+    ask = {'daddr': sinks.addr, 'proto': 'udp'}
+    ident = trace(api, filter={**ask, 'drops_only': True})
+    sinks(3, 7001, 7003)
+    assert ports(decided(api, ident, 3)) == [7003] * 3
+    change(api, ident, **ask)
+    sinks(3, 7001)
+    assert ports(settled(api, ident, 6)) == [7001] * 3 + [7003] * 3
+    change(api, ident, **ask, min_latency_ns=5_000_000_000)
+    sinks(3, 7001, 7003)
+    assert len(decided(api, ident, 9)) == 6
+    change(api, ident, **ask, drops_only=True)
+    sinks(3, 7001, 7003)
+    assert ports(decided(api, ident, 12)) == [7001] * 3 + [7003] * 6
 
 
 def test_bad_fields(api):

@@ -95,6 +95,7 @@ export const enTexts = {
     throttled: 'sampled out, to stay in the CPU budget',
     map_full: 'no room to keep it until it was due',
     recursion_missed: 'left out by the kernel: the probe ran already',
+    filtered: 'of packets that the filter left out in the end',
     learned_full: 'sockets of processes beyond what can be followed',
     live_evicted: 'no longer followed: too many at once',
     carry_full: 'stacks or bytes that found no room',

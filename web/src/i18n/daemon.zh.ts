@@ -103,6 +103,7 @@ const loss: Same<'loss'> = {
   throttled: '为守住 CPU 预算而被抽样略去',
   map_full: '没有空间保留到需要时',
   recursion_missed: '被内核略过：该探针正在运行',
+  filtered: '最终被过滤器排除的包',
   learned_full: '进程的套接字超出可跟踪的数量',
   live_evicted: '不再跟随：同时太多',
   carry_full: '调用栈或字节没有空间',
