@@ -22,15 +22,23 @@ static bool is_wanted(const struct ps_trace *trace, const struct ps_way *way,
            (first && way->last - first->time >= f->min_latency_ns);
 }
 
+/* For so long nothing comes of a packet whose fate is not known, before it is
+ * taken for gone: the shorter, the less room is left for others. */
+static uint64_t patience(const struct ps_trace *trace)
+{
+    const uint32_t few = PS_JOIN_CANDIDATES / 4, many = 3 * few;
+    uint32_t n = ps_join_candidates(trace->join);
+
+    if (n <= few)
+        return PS_JOIN_WINDOW_NS;
+    return n >= many ? 0 : PS_JOIN_WINDOW_NS / (many - few) * (many - n);
+}
+
 /* quiet: for so long nothing came. */
 static bool is_over(const struct ps_trace *trace, const char *fate,
                     uint64_t quiet)
 {
-    if (quiet < SETTLED_NS)
-        return false;
-    return fate || quiet >= PS_JOIN_WINDOW_NS ||
-           /* There must be room for those that come. */
-           ps_join_candidates(trace->join) > PS_JOIN_CANDIDATES / 4 * 3;
+    return quiet >= SETTLED_NS && (fate || quiet >= patience(trace));
 }
 
 struct recarry {

@@ -249,18 +249,37 @@ def test_drops_only(api, sinks):
     assert ports(packets(api, ident)) == [7003] * 10
 
 
-def test_min_latency(api, sinks):
+@pytest.mark.parametrize('version', [4, 6])
+def test_min_latency(api, version):
     """From its first step to the last: a reader that comes late."""
-    ident = trace(api, filter={'daddr': sinks.addr, 'proto': 'udp',
-                               'min_latency_ns': 200_000_000})
-    sinks(5, 7001, 7002)
-    time.sleep(0.4)
-    for _ in range(5):
-        sinks.slow.recv(1000)
-    ways = decided(api, ident, 5)
-    assert ports(ways) == [7002] * 5
+    addr = api.link.b.addr(version)
+    family = socket.AF_INET6 if version == 6 else socket.AF_INET
+    with api.b.socket(family) as door:
+        door.bind((addr, 0))
+        door.listen(4)
+        ident = trace(api, filter={'daddr': addr, 'proto': 'tcp',
+                                   'min_latency_ns': 200_000_000})
+        late = []
+        for wait in (0, 0.5, 0, 0.5):
+            with api.a.call(socket.create_connection,
+                            door.getsockname()[:2]) as sock:
+                peer, _ = door.accept()
+                with peer:
+                    sock.sendall(b'x' * 100)
+                    time.sleep(wait)
+                    assert len(peer.recv(100)) == 100
+                    if wait:
+                        late.append(sock.getsockname()[1])
+    ways = settled(api, ident, 2)
+    assert sorted(w['tuple']['sport'] for w in ways) == sorted(late)
     for way in ways:
         assert unix_ns(way['last']) - unix_ns(way['first']) >= 200_000_000
+        assert way['fate'] == 'delivered'
+    # The others are decided at the end, if not before.
+    wait_for(lambda: api.client.get(f'traces/{ident}')['filtered'] >= 10, 15,
+             what='the others are left out')
+    check_sums(api, ident)
+    assert len(packets(api, ident)) == 2
 
 
 def test_undecided_at_the_end(api, sinks):
