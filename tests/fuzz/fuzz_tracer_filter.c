@@ -27,6 +27,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         REQUIRE(!(k->mark & ~k->mark_mask));
         REQUIRE(!k->ifname[sizeof(k->ifname) - 1]);
         REQUIRE(filter.expr.n <= PS_TRACER_EXPR_INSNS);
+        REQUIRE(!filter.process.cgroup[PS_CGROUP_PATH - 1]);
+        REQUIRE(!filter.process.cgroup[0] || filter.process.cgroup[0] == '/');
+        REQUIRE(!filter.process.container[PS_CONTAINER_HEX]);
+        REQUIRE(filter.min_latency_ns <= PS_FILTER_MAX_LATENCY_NS);
+        REQUIRE(!ps_filter_is_tuple(&filter) ||
+                !ps_filter_asks_process(&filter));
     }
     ps__trace_filter__free_unpacked(msg, NULL);
     return 0;
