@@ -50,7 +50,8 @@ export function Component() {
       {alert !== '' && (
         <p className="ps-actions">
           <Link className="ps-button" to="/traces">
-            {t('traces.of.alert', { alert })} <span aria-hidden="true">✕</span>
+            {t('traces.of.alert', { alert })}
+            <span aria-hidden="true">✕</span>
           </Link>
         </p>
       )}

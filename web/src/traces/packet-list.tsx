@@ -97,7 +97,7 @@ export function PacketList({
       {
         id: 'fate',
         header: t('traces.fate'),
-        meta: { width: 146, narrow: 112 },
+        meta: { width: 134, narrow: 112 },
         cell: ({ row: { original: packet } }) => <FateOf packet={packet} />,
       },
     ],

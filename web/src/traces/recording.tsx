@@ -39,9 +39,15 @@ export function Recording({ trace }: { trace: Trace }) {
   const list =
     from === undefined ? all : all.filter((p) => hasPassed(p, from, to))
   const picked = params.get('packet')
-  const listed =
-    picked === null ? list[0] : all.find((p) => String(p.id) === picked)
-  const id = picked ?? (listed && String(listed.id))
+  // The newest one at first; those that come later do not push it away.
+  const view = JSON.stringify([trace.id, dropsOnly, from, to])
+  const [first, setFirst] = useState<{ view: string; id: string }>()
+  const newest = list[0] && String(list[0].id)
+  if (first?.view !== view && newest !== undefined) {
+    setFirst({ view, id: newest })
+  }
+  const id = picked ?? (first?.view === view ? first.id : newest)
+  const listed = all.find((p) => String(p.id) === id)
   const payload = id !== undefined && id === payloadOf
   const one = useWay(trace, id ?? '', {
     enabled: id !== undefined && packets !== undefined && (payload || !listed),
@@ -87,7 +93,7 @@ export function Recording({ trace }: { trace: Trace }) {
                   .filter((key) => key !== undefined)
                   .map(nodeText)
                   .join(' → '),
-              })}{' '}
+              })}
               <span aria-hidden="true">✕</span>
             </button>
           )}

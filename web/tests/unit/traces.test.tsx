@@ -141,6 +141,26 @@ describe('a trace', () => {
     expect(table.getAllByText('NETFILTER_DROP').length).toBeGreaterThan(2)
   })
 
+  it('stays at the packet that it shows while others come', async () => {
+    let newest = 40
+    on('GET /traces/t1/packets', (url) => {
+      const list = fixtures.packets(url.searchParams)
+      const packets = list.packets.filter((packet) => packet.id <= newest)
+      return [200, { ...list, packets }]
+    })
+    open('/traces/t1')
+    await screen.findByRole('region', { name: 'Packet 40' })
+    newest = 43
+    expect(
+      await screen.findByRole(
+        'button',
+        { name: 'Packet 43' },
+        { timeout: 4000 },
+      ),
+    ).toBeTruthy()
+    expect(screen.getByRole('region', { name: 'Packet 40' })).toBeTruthy()
+  })
+
   it('calls nothing dropped of which only a copy was', async () => {
     const list = fixtures.packets(new URLSearchParams('sort=-first&limit=1'))
     const [way] = fixtures.packets(new URLSearchParams('packet=2')).packets
