@@ -11,89 +11,51 @@
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/netlink.h>
 
-#define READ_BYTES (64u << 10)
+#include "tracer/nlattr.h"
 
-/* Netlink's alignment; its own macros are of a signed type. */
-#define ALIGN4(n) (((n) + 3u) & ~(size_t)3)
-/* Of an attribute's type; the rest says how it is written. */
-#define TYPE_BITS 0x3fffu
+#define READ_BYTES (64u << 10)
 
 /* ---- attributes --------------------------------------------------------- */
 
-struct span {
-    const uint8_t *data;
-    size_t size;
-};
-
-/* The next attribute of `in`, taken off it. False: there is none. */
-static bool next_attr(struct span *in, uint16_t *ret_type,
-                      struct span *ret_value)
+static void read_addresses(struct ps_nl_span in, struct ps_tracer_tuple *t)
 {
-    struct nlattr attr;
-    size_t whole;
-
-    if (in->size < sizeof(attr))
-        return false;
-    memcpy(&attr, in->data, sizeof(attr));
-    if (attr.nla_len < sizeof(attr) || attr.nla_len > in->size)
-        return false;
-    *ret_type = (uint16_t)(attr.nla_type & TYPE_BITS);
-    *ret_value =
-        (struct span){in->data + sizeof(attr), attr.nla_len - sizeof(attr)};
-    whole = ALIGN4(attr.nla_len);
-    if (whole > in->size)
-        whole = in->size;
-    *in = (struct span){in->data + whole, in->size - whole};
-    return true;
-}
-
-static bool take(const struct span *value, void *to, size_t size)
-{
-    if (value->size < size)
-        return false;
-    memcpy(to, value->data, size);
-    return true;
-}
-
-static void read_addresses(struct span in, struct ps_tracer_tuple *t)
-{
-    struct span value;
+    struct ps_nl_span value;
     uint16_t type;
 
-    while (next_attr(&in, &type, &value)) {
-        if (type == CTA_IP_V4_SRC && take(&value, t->saddr, 4))
+    while (ps_nl_next(&in, &type, &value)) {
+        if (type == CTA_IP_V4_SRC && ps_nl_take(&value, t->saddr, 4))
             t->family = 4;
         else if (type == CTA_IP_V4_DST)
-            take(&value, t->daddr, 4);
-        else if (type == CTA_IP_V6_SRC && take(&value, t->saddr, 16))
+            ps_nl_take(&value, t->daddr, 4);
+        else if (type == CTA_IP_V6_SRC && ps_nl_take(&value, t->saddr, 16))
             t->family = 6;
         else if (type == CTA_IP_V6_DST)
-            take(&value, t->daddr, 16);
+            ps_nl_take(&value, t->daddr, 16);
     }
 }
 
-static void read_ports(struct span in, struct ps_tracer_tuple *t)
+static void read_ports(struct ps_nl_span in, struct ps_tracer_tuple *t)
 {
-    struct span value;
+    struct ps_nl_span value;
     uint16_t type, port;
 
-    while (next_attr(&in, &type, &value)) {
+    while (ps_nl_next(&in, &type, &value)) {
         if (type == CTA_PROTO_NUM)
-            take(&value, &t->proto, 1);
-        else if (type == CTA_PROTO_SRC_PORT && take(&value, &port, 2))
+            ps_nl_take(&value, &t->proto, 1);
+        else if (type == CTA_PROTO_SRC_PORT && ps_nl_take(&value, &port, 2))
             t->sport = ntohs(port);
-        else if (type == CTA_PROTO_DST_PORT && take(&value, &port, 2))
+        else if (type == CTA_PROTO_DST_PORT && ps_nl_take(&value, &port, 2))
             t->dport = ntohs(port);
     }
 }
 
-static void read_tuple(struct span in, struct ps_tracer_tuple *t)
+static void read_tuple(struct ps_nl_span in, struct ps_tracer_tuple *t)
 {
-    struct span value;
+    struct ps_nl_span value;
     uint16_t type;
 
     memset(t, 0, sizeof(*t));
-    while (next_attr(&in, &type, &value)) {
+    while (ps_nl_next(&in, &type, &value)) {
         if (type == CTA_TUPLE_IP)
             read_addresses(value, t);
         else if (type == CTA_TUPLE_PROTO)
@@ -114,20 +76,20 @@ static struct ps_tracer_tuple reversed(const struct ps_tracer_tuple *t)
     return r;
 }
 
-static void read_connection(struct span in, ps_conntrack_fn fn, void *arg)
+static void read_connection(struct ps_nl_span in, ps_conntrack_fn fn, void *arg)
 {
     struct ps_tracer_tuple orig = {0}, reply = {0}, back;
-    struct span value;
+    struct ps_nl_span value;
     uint32_t status = 0;
     uint16_t type;
 
-    while (next_attr(&in, &type, &value)) {
+    while (ps_nl_next(&in, &type, &value)) {
         if (type == CTA_TUPLE_ORIG)
             read_tuple(value, &orig);
         else if (type == CTA_TUPLE_REPLY)
             read_tuple(value, &reply);
         else if (type == CTA_STATUS)
-            take(&value, &status, sizeof(status));
+            ps_nl_take(&value, &status, sizeof(status));
     }
     if (!(ntohl(status) & (IPS_SRC_NAT | IPS_DST_NAT)) || !orig.family ||
         orig.family != reply.family || orig.proto != reply.proto)
@@ -168,10 +130,10 @@ int ps_conntrack_parse(const void *data, size_t size, ps_conntrack_fn fn,
             head.nlmsg_len >= sizeof(head) + sizeof(struct nfgenmsg)) {
             size_t skip = sizeof(head) + sizeof(struct nfgenmsg);
 
-            read_connection((struct span){at + skip, head.nlmsg_len - skip}, fn,
-                            arg);
+            read_connection(
+                (struct ps_nl_span){at + skip, head.nlmsg_len - skip}, fn, arg);
         }
-        whole = ALIGN4(head.nlmsg_len);
+        whole = PS_NL_ALIGN(head.nlmsg_len);
         if (whole > size)
             whole = size;
         at += whole;

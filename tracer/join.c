@@ -151,6 +151,7 @@ enum ps_join_result ps_join_append(struct ps_join *j, uint32_t way,
         .stack = e->stack,
         .cpu = e->cpu,
         .station = e->station,
+        .lost = e->lost,
         .flags = e->flags,
         .inferred = inferred,
     };

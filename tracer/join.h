@@ -62,6 +62,7 @@ struct ps_step {
     uint16_t flags; /* of the event */
     uint16_t rule;  /* that dropped; see rules.h */
     uint8_t station;
+    uint8_t lost; /* of the event */
     bool inferred;
     bool shared; /* its event is a step of other packets too */
     char ifname[16];
@@ -170,6 +171,12 @@ enum ps_join_result ps_join_sight(struct ps_join *join,
 typedef bool (*ps_step_fn)(const void *arg, const struct ps_step *s);
 bool ps_join_rule(struct ps_join *join, const struct ps_tracer_event *event,
                   uint16_t rule, ps_step_fn is_it, const void *arg);
+/* Steps in all; and one rule for those from this number on, before anybody has
+ * looked at them. */
+uint32_t ps_join_n_steps(const struct ps_join *join);
+void ps_join_set_rule(struct ps_join *join, uint32_t from, uint16_t rule);
+/* The step before the newest one, on its way; NULL: it is the first. */
+const struct ps_step *ps_join_previous(const struct ps_join *join);
 /* Whether such a packet is there already. */
 bool ps_join_knows(const struct ps_join *join,
                    const struct ps_tracer_event *event);

@@ -62,3 +62,31 @@ bool ps_join_knows(const struct ps_join *j, const struct ps_tracer_event *e)
 
     return ps_join_find_content(j, e, &way) > 0;
 }
+
+/* ---- of the event that was just added ----------------------------------- */
+
+uint32_t ps_join_n_steps(const struct ps_join *j)
+{
+    return j->n_steps;
+}
+
+void ps_join_set_rule(struct ps_join *j, uint32_t from, uint16_t rule)
+{
+    for (uint32_t i = from; i < j->n_steps; i++)
+        j->steps[i].rule = rule;
+}
+
+const struct ps_step *ps_join_previous(const struct ps_join *j)
+{
+    const struct ps_step *s, *before = NULL;
+
+    if (j->n_steps == 0)
+        return NULL;
+    for (uint32_t i = j->ways[j->last].steps; i != PS_JOIN_NONE; i = s->next) {
+        s = &j->steps[i];
+        if (i == j->n_steps - 1)
+            return before;
+        before = s;
+    }
+    return NULL;
+}

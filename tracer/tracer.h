@@ -14,6 +14,7 @@
 #include "tracer/join.h"
 #include "tracer/keep.h"
 #include "tracer/learn.h"
+#include "tracer/nft.h"
 #include "tracer/oncall.h"
 #include "tracer/ownerprobe.h"
 #include "tracer/probes.h"
@@ -70,7 +71,10 @@ struct ps_trace {
      * were so many. See ps_account_is_quiet(). */
     uint64_t hits, looked, quiet;
     uint64_t started; /* CLOCK_MONOTONIC */
-    uint64_t told;    /* drops that the guarder told of */
+    /* Steps of it were lost; when that was looked at. See drops.c. */
+    bool lossy;
+    uint64_t loss_looked;
+    uint64_t told; /* drops that the guarder told of */
 };
 
 struct tracer {
@@ -87,6 +91,7 @@ struct tracer {
     struct ps_drop_reasons *reasons; /* NULL: the kernel has none */
     struct ps_rules *rules;          /* that dropped */
     struct ps_guard *guard;          /* NULL: before the start */
+    struct ps_nft *nft;
     struct ps_history *history;
     struct ps_trace traces[PS_TRACER_MAX_TRACES];
     struct event *tick;
@@ -149,6 +154,12 @@ size_t ps_traces_running(const struct tracer *t);
 /* trace: NULL where no calls are asked for. */
 void ps_tracer_names(const struct tracer *t, const struct ps_trace *trace,
                      struct ps_names *ret_names);
+
+/* ---- drops.c ------------------------------------------------------------ */
+
+/* Joins the event; where it is a drop by nftables, with its rule. */
+void ps_drops_join(struct tracer *t, struct ps_trace *trace,
+                   const struct ps_tracer_event *event);
 
 /* ---- traces_functions.c -------------------------------------------------- */
 

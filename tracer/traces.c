@@ -115,7 +115,7 @@ static void on_event(void *arg, struct ps_tracer_event *event,
                                                 bytes < trace->wish.snap_bytes
                                                     ? bytes
                                                     : trace->wish.snap_bytes);
-        ps_join_add(trace->join, event, true);
+        ps_drops_join(t, trace, event);
     }
 }
 
@@ -150,6 +150,7 @@ static void advance(struct tracer *t, struct ps_trace *trace, uint64_t now)
 
 void ps_traces_consume(struct tracer *t)
 {
+    ps_nft_tick(t->nft);
     ps_probes_consume(t->probes, on_event, t);
     ps_traces_functions_consume(t);
 }
@@ -171,6 +172,7 @@ void ps_traces_tick(evutil_socket_t fd _unused_, short what _unused_, void *arg)
     if (!ps_traces_running(t)) {
         ps_probes_detach(t->probes);
         ps_account_rest(t);
+        ps_nft_rest(t->nft);
         ps_ownership_end(t);
     }
     if (!any_trace(t)) {
@@ -213,6 +215,7 @@ void ps_traces_end_all(struct tracer *t, const char *reason)
     ps_traces_functions_tick(t);
     ps_probes_detach(t->probes);
     ps_account_rest(t);
+    ps_nft_rest(t->nft);
     ps_ownership_end(t);
     ps_ownership_forget(t);
 }
