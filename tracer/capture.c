@@ -85,6 +85,16 @@ static size_t headers6(const uint8_t *p, size_t len)
     return at_most(at, len);
 }
 
+/* ARP for Ethernet and IPv4 has no payload. */
+static size_t headers_arp(const uint8_t *p, size_t len)
+{
+    static const uint8_t kind[] = {0, 1, 8, 0, 6, 4};
+
+    return len >= sizeof(kind) && !memcmp(p, kind, sizeof(kind))
+               ? at_most(28, len)
+               : 0;
+}
+
 size_t ps_capture_headers(const uint8_t *bytes, size_t len)
 {
     if (len == 0)
@@ -95,7 +105,7 @@ size_t ps_capture_headers(const uint8_t *bytes, size_t len)
     case 6:
         return headers6(bytes, len);
     default:
-        return 0;
+        return headers_arp(bytes, len);
     }
 }
 

@@ -34,8 +34,9 @@ Ps__Tuple *ps_convert_tuple(const struct ps_tracer_tuple *t, bool fragment)
 {
     Ps__Tuple *tuple = NEW(Ps__Tuple, ps__tuple__descriptor);
 
-    if (!tuple)
-        return NULL;
+    /* What is no IP packet has neither addresses nor a protocol. */
+    if (!tuple || !t->family)
+        return tuple;
     tuple->saddr = make_ip(t->family, t->saddr);
     tuple->daddr = make_ip(t->family, t->daddr);
     tuple->proto = ps_ipproto_to_pb(t->proto);

@@ -92,6 +92,13 @@ static void put_ifaces(const struct ps_export *x, struct ps_export_place *place,
     }
 }
 
+/* Interfaces of the file carry IP (LINKTYPE_RAW). */
+static bool is_ip(const Ps__PacketWay *way)
+{
+    return way->has_bytes && way->bytes.len > 0 &&
+           (way->bytes.data[0] >> 4 == 4 || way->bytes.data[0] >> 4 == 6);
+}
+
 /* Owned by the caller. */
 static char *make_comment(const struct ps_export *x, const Ps__PacketWay *way,
                           size_t kept)
@@ -106,6 +113,8 @@ static char *make_comment(const struct ps_export *x, const Ps__PacketWay *way,
     ps_way_text(out, way);
     if (!way->has_bytes || way->bytes.len == 0)
         fputs("No byte of it was captured.\n", out);
+    else if (!is_ip(way))
+        fputs("No IP packet: the file's link type has no room for it.\n", out);
     else if (kept < way->bytes.len && !x->payload)
         fputs("Cut behind its headers: payload was not asked for.\n", out);
     ok = !ferror(out);
@@ -119,7 +128,7 @@ static char *make_comment(const struct ps_export *x, const Ps__PacketWay *way,
 static int put_packet(const struct ps_export *x, const Ps__PacketWay *way,
                       FILE *out)
 {
-    size_t all = way->has_bytes ? way->bytes.len : 0;
+    size_t all = is_ip(way) ? way->bytes.len : 0;
     size_t kept =
         x->payload || all == 0 ? all : ps_capture_headers(way->bytes.data, all);
     _cleanup_free_ char *comment = make_comment(x, way, kept);

@@ -255,6 +255,15 @@ static bool is_origin(const struct ps_tracer_event *e)
            !(e->flags & PS_EF_INNER);
 }
 
+/* Such as ARP, which only expressions take. */
+static bool is_no_ip(const struct ps_tracer_event *e)
+{
+    static const struct ps_tracer_tuple none;
+
+    return !memcmp(&e->tuple, &none, sizeof(none)) &&
+           !(e->flags & (PS_EF_NAT | PS_EF_INNER | PS_EF_RANGE));
+}
+
 static enum ps_join_result place(struct ps_join *j,
                                  const struct ps_tracer_event *e, bool open)
 {
@@ -276,6 +285,9 @@ static enum ps_join_result place(struct ps_join *j,
         way = ps_join_find_identity(j, e);
     if (way != PS_JOIN_NONE)
         return join_one(j, way, e, false);
+    /* Nothing is known of its content. */
+    if (is_no_ip(e))
+        return start_way(j, e, open);
     n = ps_join_find_content(j, e, &way);
     if (n > 1)
         way = ps_join_find_copied(j, e);
@@ -308,9 +320,9 @@ enum ps_join_result ps_join_add(struct ps_join *j,
 {
     enum ps_join_result result = PS_JOIN_NO_PACKET;
 
-    /* What is no IP packet has no addresses to show. */
     if (ps_station_get(event->station) &&
-        (event->tuple.family == 4 || event->tuple.family == 6))
+        (event->tuple.family == 4 || event->tuple.family == 6 ||
+         is_no_ip(event)))
         result = place(j, event, open);
     note_end(j, event, result);
     j->results[result]++;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What a trace follows: each field of a filter; changes while it runs."""
 
+import base64
 import json
 import os
 import re
@@ -118,6 +119,29 @@ def test_mac_addresses_count_where_there_are_any(api, version):
     # Asked at the first hook that has them, and followed from there.
     assert all('netif_receive_skb' in stations(w) for w in ways)
     assert not packets(api, other)
+
+
+def test_what_is_no_ip(api):
+    """ARP: by its buffer, from the sender to the other side."""
+    ident = trace(api, filter={'expr': 'arp'})
+    mac = bytes.fromhex(api.link.a.mac.replace(':', ''))
+    ask = (b'\xff' * 6 + mac + bytes.fromhex('0806000108000604' '0001') + mac +
+           socket.inet_aton(api.link.a.addr(4)) + bytes(6) +
+           socket.inet_aton('198.51.100.9')).ljust(60, b'\0')
+    with api.a.socket(socket.AF_PACKET, socket.SOCK_RAW) as sock:
+        sock.bind((api.link.a.name, 0))
+        for _ in range(3):
+            sock.send(ask)
+    send(api, 4, 7001, count=3)
+    ways = settled(api, ident, 3)
+    assert len(ways) == 3
+    for way in ways:
+        check_way(way)
+        assert way['tuple'] == {}
+        assert {'net_dev_queue', 'netif_receive_skb'} <= set(stations(way))
+        assert not any(s['inferred'] for s in way['steps'])
+        assert base64.b64decode(way['bytes']) == ask[14:42]
+    check_sums(api, ident)
 
 
 @pytest.mark.parametrize('expr, says', [
