@@ -70,7 +70,8 @@ fig ours_first "$begin"
 must 600 all_there
 fig ours_all "$begin"
 sleep 4
-api GET "traces/$ID/packets?limit=1000" >/tmp/packets
+# The newest: the first ones came before most probes.
+api GET "traces/$ID/packets?sort=-first&limit=40" >/tmp/packets
 jq -r '.packets[].steps[] | select(.depth != null) | .station' /tmp/packets |
     sort -u | sed 's/^/PSFN ours /'
 begin=$(now)
