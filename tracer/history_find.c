@@ -9,9 +9,6 @@
 #include "tracer/history_internal.h"
 #include "tracer/way_keys.h"
 
-/* Ways are numbered as their first events came, which CPUs may give in a
- * slightly different order than their clocks. */
-#define DISORDER_NS PS_NS_PER_MS
 /* Looks at the clock, and at the other heads, after so many keys. */
 #define LOOKS 64u
 
@@ -23,7 +20,9 @@ struct item {
 /* Where a trace is looked at. */
 struct head {
     int64_t trace;
-    uint64_t first; /* of the way n, or of the newest one below it */
+    uint64_t first; /* of the way n, or of the next one below it */
+    uint64_t disorder;
+    uint64_t bound; /* no way that was not looked at is newer */
     uint32_t n;     /* numbers above were looked at */
     bool match;     /* n stands under all keys */
 };
@@ -43,9 +42,9 @@ struct search {
     uint64_t reached; /* with partial: all after this time is in items */
 };
 
-static uint64_t later(uint64_t time)
+static uint64_t later(uint64_t time, uint64_t by)
 {
-    return time < UINT64_MAX - DISORDER_NS ? time + DISORDER_NS : UINT64_MAX;
+    return time < UINT64_MAX - by ? time + by : UINT64_MAX;
 }
 
 static bool is_older(const struct ps_history_place *a,
@@ -103,6 +102,7 @@ static int move_head(struct search *s, struct head *head)
     /* A number under the keys whose way is not there is passed over. */
     head->match = agreed == s->n_keys && (at == n || s->n_keys == 0);
     head->n = at;
+    head->bound = later(head->first, head->disorder);
     return 0;
 }
 
@@ -137,7 +137,7 @@ static struct head *newest_head(const struct search *s)
     struct head *newest = NULL;
 
     for (size_t i = 0; i < s->n_heads; i++)
-        if (!newest || s->heads[i].first > newest->first)
+        if (!newest || s->heads[i].bound > newest->bound)
             newest = &s->heads[i];
     return newest;
 }
@@ -145,10 +145,11 @@ static struct head *newest_head(const struct search *s)
 static int add_head(struct search *s, int64_t trace)
 {
     struct head head = {.trace = trace, .n = PS_HISTORY_MAX_WAYS - 1};
-    int r = 0;
+    int r = ps_history_disorder(s->h, trace, &head.disorder);
 
-    if (s->from->first)
-        r = ps_history_seek_time(s->h, trace, later(s->from->first), &head.n);
+    if (r == 0 && s->from->first)
+        r = ps_history_seek_time(s->h, trace,
+                                 later(s->from->first, head.disorder), &head.n);
     if (r == 0)
         r = move_head(s, &head);
     if (r < 0)
@@ -224,8 +225,7 @@ static int add_heads(struct search *s, sqlite3_stmt *stmt, bool *more)
         const struct head *newest = newest_head(s);
         int rc;
 
-        if (newest &&
-            later((uint64_t)sqlite3_column_int64(stmt, 1)) < newest->first)
+        if (newest && (uint64_t)sqlite3_column_int64(stmt, 1) < newest->bound)
             return 0;
         r = add_head(s, sqlite3_column_int64(stmt, 0));
         rc = sqlite3_step(stmt);
@@ -239,13 +239,11 @@ static int add_heads(struct search *s, sqlite3_stmt *stmt, bool *more)
 /* The time is over, and something was done with it. */
 static bool is_late(struct search *s, const struct head *newest)
 {
-    uint64_t reached = later(newest->first);
-
-    if ((s->from->first && reached >= s->from->first) ||
+    if ((s->from->first && newest->bound >= s->from->first) ||
         ps_mono_ns() <= s->deadline)
         return false;
     s->partial = true;
-    s->reached = reached;
+    s->reached = newest->bound;
     return true;
 }
 
@@ -263,7 +261,7 @@ static int search_heads(struct search *s, sqlite3_stmt *stmt)
         newest = newest_head(s);
         if (r < 0 || !newest)
             return r;
-        if (last && later(newest->first) < last->first)
+        if (last && newest->bound < last->first)
             return 0;
         if (looks && is_late(s, newest))
             return 0;

@@ -64,8 +64,11 @@ int ps_history_seek_key(struct ps_history *history, int64_t trace, uint64_t key,
 /* Of a way that is there, and when it was first seen. */
 int ps_history_seek_way(struct ps_history *history, int64_t trace, uint32_t n,
                         uint32_t *ret_n, uint64_t *ret_first);
-/* A number with none above it that was first seen until this time, as far as
- * the ways are in order. */
+/* By how much a way may have been seen first after one of a higher number. */
+int ps_history_disorder(struct ps_history *history, int64_t trace,
+                        uint64_t *ret_ns);
+/* A number with none above it that was first seen until this time, less the
+ * disorder. */
 int ps_history_seek_time(struct ps_history *history, int64_t trace,
                          uint64_t time, uint32_t *ret_n);
 

@@ -1,6 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* The numbers of a trace's ways: under a key, at all, at a time. */
+#include "common/unpack.h"
 #include "tracer/history_internal.h"
+
+/* Ways are numbered as their first events came, which CPUs may give in a
+ * slightly different order than their clocks. Where they are chosen by what
+ * became of them, they are numbered when that is known: few take a minute. */
+#define DISORDER_NS        PS_NS_PER_MS
+#define DISORDER_CHOSEN_NS (60 * PS_NS_PER_S)
 
 int ps_history_seek_key(struct ps_history *h, int64_t trace, uint64_t key,
                         uint32_t n, uint32_t *ret_n)
@@ -81,4 +88,31 @@ int ps_history_seek_time(struct ps_history *h, int64_t trace, uint64_t time,
             low = high;
         middle = low + (high - low) / 2;
     }
+}
+
+int ps_history_disorder(struct ps_history *h, int64_t trace, uint64_t *ret_ns)
+{
+    sqlite3_stmt *stmt =
+        ps_store_stmt(h->store, "SELECT body FROM trace WHERE seq = ?1");
+    Ps__Trace *msg = NULL;
+    int rc;
+
+    if (!stmt)
+        return -EIO;
+    sqlite3_bind_int64(stmt, 1, trace);
+    rc = sqlite3_step(stmt);
+    if (rc == SQLITE_ROW)
+        msg = (Ps__Trace *)ps_message_unpack(
+            &ps__trace__descriptor, sqlite3_column_blob(stmt, 0),
+            (size_t)sqlite3_column_bytes(stmt, 0), PS_UNPACK_MAX);
+    sqlite3_reset(stmt);
+    if (rc != SQLITE_ROW)
+        return rc == SQLITE_DONE ? -ENOENT : ps_store_errno(rc);
+    if (!msg)
+        return -EBADMSG;
+    *ret_ns = msg->filter->has_min_latency_ns || msg->filter->drops_only
+                  ? DISORDER_CHOSEN_NS
+                  : DISORDER_NS;
+    ps__trace__free_unpacked(msg, NULL);
+    return 0;
 }

@@ -97,7 +97,8 @@ static Ps__PacketWay *make_way(uint32_t n, uint64_t at, Ps__Tuple *tuple)
     return w;
 }
 
-static void begin(struct ps_history *h, const char *id, Ps__Trace__State state)
+static void begin_as(struct ps_history *h, const char *id,
+                     Ps__Trace__State state, bool drops_only)
 {
     Ps__Trace *t = (Ps__Trace *)ps_message_new(&ps__trace__descriptor);
 
@@ -105,9 +106,15 @@ static void begin(struct ps_history *h, const char *id, Ps__Trace__State state)
     t->state = state;
     t->filter =
         (Ps__TraceFilter *)ps_message_new(&ps__trace_filter__descriptor);
+    t->filter->has_drops_only = t->filter->drops_only = drops_only;
     t->created = ps_time_to_pb(START);
     assert_int_equal(ps_history_put(h, t), 0);
     ps__trace__free_unpacked(t, NULL);
+}
+
+static void begin(struct ps_history *h, const char *id, Ps__Trace__State state)
+{
+    begin_as(h, id, state, false);
 }
 
 /* Takes the way. */
@@ -369,6 +376,44 @@ static void test_find_late(void **state _unused_)
     ps_history_free(&h);
 }
 
+/* Where ways are chosen by what became of them, the last number is not that
+ * of the newest. */
+static void test_find_chosen(void **state _unused_)
+{
+    struct ps_history *h = open_history(8 * MIB);
+    Ps__FindPacketsRequest *q = question("10.0.0.1", 0, NULL, 0, 0);
+    struct ps_history_place place = {0};
+    uint64_t before = UINT64_MAX;
+    size_t seen = 0;
+    bool more = true;
+
+    begin_as(h, "a", PS__TRACE__STATE__done, true);
+    begin_as(h, "b", PS__TRACE__STATE__done, false);
+    for (uint32_t i = 0; i < 60; i++) {
+        add(h, "a",
+            make_way(i, i * 37 % 60 * 100 * PS_NS_PER_MS,
+                     make_tuple("10.0.0.1", 1, "10.0.0.2", 80)));
+        add(h, "b",
+            make_way(i, i * 100 * PS_NS_PER_MS + 50,
+                     make_tuple("10.0.0.1", 1, "10.0.0.2", 80)));
+    }
+    while (more) {
+        struct ps_history_found found = {0};
+
+        assert_int_equal(ps_history_find(h, q, &place, 7, 1, &found), 0);
+        for (size_t i = 0; i < found.n; i++, seen++) {
+            assert_true(found.ways[i]->first->unix_ns < before);
+            before = found.ways[i]->first->unix_ns;
+        }
+        more = found.more;
+        place = found.next;
+        ps_history_found_clear(&found);
+    }
+    assert_int_equal(seen, 120);
+    ps__find_packets_request__free_unpacked(q, NULL);
+    ps_history_free(&h);
+}
+
 static void test_places(void **state _unused_)
 {
     static const char *const wrong[] = {"",
@@ -427,6 +472,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_by_tuple, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_find_pages, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_find_late, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(test_find_chosen, make_dir, remove_dir),
         cmocka_unit_test(test_places),
         cmocka_unit_test_setup_teardown(test_restart_counts, make_dir,
                                         remove_dir),

@@ -166,6 +166,9 @@ export const enTraces = {
   'traces.cpu.help': 'of the tracer’s programs, and as a share of one core',
   'traces.alert': 'Started by alert',
   'traces.of.alert': 'started by alert {alert}',
+  'traces.full':
+    'It has its packets. What else matches is counted, until nothing does for two seconds or its time is over.',
+  'traces.filtered': 'Left out in the end',
   'traces.throttle': 'At times only one packet of {n} was followed',
   'traces.throttle.help':
     'Following all of them would have cost more CPU than the tracer’s budget. What was left out is counted under “What was seen”.',

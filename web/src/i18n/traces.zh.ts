@@ -156,6 +156,9 @@ export const zhTraces: Record<keyof typeof enTraces, string> = {
   'traces.cpu.help': '追踪器程序所用，及其占单个核心的比例',
   'traces.alert': '由告警启动',
   'traces.of.alert': '由告警 {alert} 启动',
+  'traces.full':
+    '已收满所要的包。其余匹配的包只计数，直到两秒内不再有匹配或时间用完。',
+  'traces.filtered': '最终被排除',
   'traces.throttle': '有时每 {n} 个包只跟踪了一个',
   'traces.throttle.help':
     '全部跟踪会超出追踪器的 CPU 预算。略去的数量见“所见与所失”。',

@@ -68,6 +68,9 @@ export function Summary({ trace }: { trace: Trace }) {
                   all: formatCount(trace.max_packets, locale),
                 }),
           ],
+          trace.filtered === undefined || trace.filtered === 0
+            ? undefined
+            : [t('traces.filtered'), formatCount(trace.filtered, locale)],
           [t('traces.steps'), formatCount(trace.steps, locale)],
           [
             t('common.drops'),
@@ -124,8 +127,12 @@ function Warnings({ trace }: { trace: Trace }) {
   const { throttle } = trace
   // That there were more packets than asked for is said above.
   const lost = trace.losses.filter((loss) => loss.id !== 'packet_limit')
+  const isFull =
+    trace.state === 'running' &&
+    trace.packets >= (trace.max_packets ?? Infinity)
   return (
     <>
+      {isFull && <Notice kind="info">{t('traces.full')}</Notice>}
       {throttle !== undefined && throttle > 1 && (
         <Notice kind="warn" title={t('traces.throttle', { n: throttle })}>
           {t('traces.throttle.help')}

@@ -22,7 +22,7 @@ export function Updated({ at, age: old = 0 }: { at: number; age?: number }) {
       }
     >
       {t('common.updated', { age })}
-      {old > 0 && ' ⧉'}
+      {old > 0 && ' ≈'}
     </span>
   )
 }

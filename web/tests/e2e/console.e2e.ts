@@ -422,6 +422,8 @@ describe('traces', () => {
       body: JSON.stringify({
         filter: { saddr: '127.0.0.1', dport: Number(port()), proto: 'tcp' },
         max_packets: 20,
+        // It goes on counting as long as there are more.
+        duration_ns: 8e9,
       }),
     })
     expect(made.status).toBe(201)
