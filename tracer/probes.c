@@ -208,18 +208,19 @@ bool ps_probes_record(const void *data, size_t size,
     *ret_more = (struct ps_event_more){0};
     left = size - sizeof(*ret_event);
     at += sizeof(*ret_event);
-    if (left == stack || left == stack + PS_TRACER_SNAP_BYTES) {
+    if (left == stack || left == stack + PS_TRACER_SNAP_SHORT ||
+        left == stack + PS_TRACER_SNAP_BYTES) {
         ret_more->stack = (const uint64_t *)(const void *)at;
         at += stack;
         left -= stack;
     }
-    if (left == PS_TRACER_SNAP_BYTES)
+    if (left == PS_TRACER_SNAP_SHORT || left == PS_TRACER_SNAP_BYTES)
         ret_more->bytes = at;
     else if (left)
         return false;
     if (!ret_more->stack || ret_event->stack > PS_TRACER_STACK_FRAMES)
         ret_event->stack = 0;
-    if (!ret_more->bytes || ret_event->bytes > PS_TRACER_SNAP_BYTES)
+    if (!ret_more->bytes || ret_event->bytes > left)
         ret_event->bytes = 0;
     return true;
 }

@@ -62,6 +62,13 @@ static __always_inline bool is_tracked(const struct hook *h)
            (ps_load(h->direct, skb, _nfct) & CT_POINTER);
 }
 
+/* Whether it may be one of those into which the stack cut a buffer of several
+ * before the driver gets them. */
+static __always_inline bool may_be_cut(enum ps_tracer_station station)
+{
+    return station == PS_ST_NET_DEV_START_XMIT && live_used & LIVE_SEVERAL;
+}
+
 enum glance {
     GLANCE_TUPLE, /* its tuple */
     GLANCE_OTHER, /* is not IP */
@@ -206,20 +213,19 @@ static __always_inline __u32 ask(const struct hook *h)
     if (live_used) {
         skb = as_number(h->skb);
         if (is_followed(skb))
-            goto wanted;
+            /* Where the station is a constant, only one of the two is in the
+             * program. */
+            return (__u32)(is_entry(h->station) || h->netfilter
+                               ? look(skb, as_number(h->dev), at)
+                               : look_again(skb, as_number(h->dev), at));
     }
-    if ((!is_entry(h->station) && !is_tracked(h)) ||
+    if ((!is_entry(h->station) && !is_tracked(h) && !may_be_cut(h->station)) ||
         !(h->direct ? may_match_direct(h->skb, h->dev, h->where == PS_SKB_RX)
                     : may_match_raw(h->skb, h->dev, h->where == PS_SKB_RX)))
         return 0;
     if (!skb)
         skb = as_number(h->skb);
-wanted:
-    /* Where the station is a constant, only one of the two is in the program.
-     */
-    return (__u32)(is_entry(h->station) || h->netfilter
-                       ? look(skb, as_number(h->dev), at)
-                       : look_again(skb, as_number(h->dev), at));
+    return (__u32)look(skb, as_number(h->dev), at);
 }
 
 /* ---- at sockets --------------------------------------------------------- */

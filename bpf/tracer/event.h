@@ -85,30 +85,36 @@ static __always_inline void take_bytes(struct room *room,
         room->event.bytes = n;
 }
 
+/* What comes behind the event. */
+static __always_inline __u32 tail_size(const struct room *room)
+{
+    __u32 size = room->with_stack ? PS_TRACER_STACK_FRAMES * 8 : 0;
+
+    if (room->with_bytes)
+        size += room->event.bytes > PS_TRACER_SNAP_SHORT ? PS_TRACER_SNAP_BYTES
+                                                         : PS_TRACER_SNAP_SHORT;
+    return size;
+}
+
 /* Room nr's event into the ring; the room is free after it. */
 __noinline int send(__u32 nr)
 {
-    struct room *room = room_at(nr);
+    struct room *room = room_at(nr), *first = room_at(0);
     struct ps_tracer_event *e;
-    long r;
+    __u32 size;
 
-    if (!room)
+    if (!room || !first)
         return 0;
     e = &room->event;
-    if (room->with_stack && room->with_bytes)
-        r = bpf_ringbuf_output(&events, e, sizeof(*e) + sizeof(room->tail),
-                               BPF_RB_NO_WAKEUP);
-    else if (room->with_stack)
-        r = bpf_ringbuf_output(&events, e,
-                               sizeof(*e) + PS_TRACER_STACK_FRAMES * 8,
-                               BPF_RB_NO_WAKEUP);
-    else if (room->with_bytes)
-        r = bpf_ringbuf_output(&events, e, sizeof(*e) + PS_TRACER_SNAP_BYTES,
-                               BPF_RB_NO_WAKEUP);
-    else
-        r = bpf_ringbuf_output(&events, e, sizeof(*e), BPF_RB_NO_WAKEUP);
-    if (r)
+    e->lost = (__u8)(1 + first->lost % 255);
+    size = tail_size(room);
+    barrier_var(size);
+    if (size > sizeof(room->tail))
+        size = sizeof(room->tail);
+    if (bpf_ringbuf_output(&events, e, sizeof(*e) + size, BPF_RB_NO_WAKEUP)) {
+        first->lost++;
         count_for(e->traces, e->station, RING_FULL);
+    }
     leave_room(room);
     return 0;
 }

@@ -226,7 +226,7 @@ static __always_inline void see_first(struct live_set *set, __u32 way,
     entry->traces = taken ? s->matched : 0;
     entry->refused = s->refused;
     set->skb[i & (LIVE_WAYS - 1)] = skb;
-    live_used = 1;
+    live_note(LIVE_ANY);
 }
 
 /* Gives the traces that it is for. */
@@ -284,6 +284,8 @@ static __always_inline void fill_buffer(struct sk_buff *skb,
 
     ps_skb_lengths(skb, &s->view, s->l3_outer, direct, &s->info);
     e->packets = s->info.packets;
+    if (e->packets > 1)
+        live_note(LIVE_SEVERAL);
     fill_place(skb, dev, number, direct, e);
     fill_sock((__u64)ps_load(direct, skb, sk), e);
     if (bpf_core_field_exists(skb->_nfct)) {

@@ -49,7 +49,10 @@ struct {
 
 /* Filters begin to hold at this time; see ps_probes_set_filter(). */
 volatile __u64 since[PS_TRACER_MAX_TRACES];
-/* Not 0 once a packet is followed. */
+/* What there was since traces run: packets that are followed, and of these
+ * buffers of several packets, of which the stack may make new ones. */
+#define LIVE_ANY     1u
+#define LIVE_SEVERAL 2u
 volatile __u32 live_used;
 /* Packets that gave their place to another one while they may have lived. */
 volatile __u64 live_evicted;
@@ -151,6 +154,12 @@ static __always_inline bool live_taken(void)
 static __always_inline void live_forget(struct live_set *set, __u32 way)
 {
     set->skb[(way - 1) & (LIVE_WAYS - 1)] = 0;
+}
+
+static __always_inline void live_note(__u32 what)
+{
+    if (!(live_used & what))
+        live_used |= what;
 }
 
 #endif

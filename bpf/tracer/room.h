@@ -54,6 +54,7 @@ struct frame_parts {
 
 struct room {
     __u32 busy;
+    __u32 lost; /* of room 0: records that this CPU found no place for */
     bool with_stack, with_bytes; /* what follows the event in its record */
     struct sight sight;
     struct frame_parts parts;

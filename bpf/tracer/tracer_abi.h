@@ -61,9 +61,9 @@ enum ps_tracer_event_flags {
 
 /*
  * A record of the ring is this, and behind it, by its length, room for
- * PS_TRACER_STACK_FRAMES addresses (innermost first), for PS_TRACER_SNAP_BYTES
- * of the packet from its L3 header on, or for both; then `stack` and `bytes`
- * say how much is there.
+ * PS_TRACER_STACK_FRAMES addresses (innermost first), for PS_TRACER_SNAP_SHORT
+ * or PS_TRACER_SNAP_BYTES of the packet from its L3 header on, or for both;
+ * then `stack` and `bytes` say how much is there.
  */
 struct ps_tracer_event {
     unsigned long long time; /* CLOCK_MONOTONIC */
@@ -115,6 +115,8 @@ struct ps_tracer_event {
 /* Addresses of a stack, and bytes of a packet, in one record. */
 #define PS_TRACER_STACK_FRAMES 32
 #define PS_TRACER_SNAP_BYTES   1024
+/* The room for them, where no more are wanted. */
+#define PS_TRACER_SNAP_SHORT 128
 
 /*
  * Per trace and station: hits are what matched or was followed; of these the

@@ -128,6 +128,13 @@ static void test_record(void **state _unused_)
     assert_true(
         ps_probes_record(&r, event + stack + PS_TRACER_SNAP_BYTES, &e, &more));
     assert_true(e.stack == 2 && e.bytes == 3 && more.bytes[0] == 9);
+    r.event.bytes = PS_TRACER_SNAP_SHORT;
+    assert_true(
+        ps_probes_record(&r, event + stack + PS_TRACER_SNAP_SHORT, &e, &more));
+    assert_true(e.stack == 2 && e.bytes == PS_TRACER_SNAP_SHORT);
+    r.event.bytes++; /* more than there is */
+    assert_true(ps_probes_record(&r, event + PS_TRACER_SNAP_SHORT, &e, &more));
+    assert_int_equal(e.bytes, 0);
     r.event.stack = PS_TRACER_STACK_FRAMES + 1;
     assert_true(ps_probes_record(&r, event + stack, &e, &more));
     assert_int_equal(e.stack, 0);
