@@ -133,8 +133,9 @@ def check_whole(api, top, version, proto, ways, want):
 
 def show(way):
     """For a failure's text."""
-    return [(s.get('netns'), s.get('ifname'), s['station'],
-             s['tuple']['saddr'], s['inferred']) for s in way['steps']]
+    return ', '.join(f'{s.get("ifname")} {s["station"]}' +
+                     (' inferred' if s['inferred'] else '')
+                     for s in way['steps'])
 
 
 # ---- each topology -----------------------------------------------------------
