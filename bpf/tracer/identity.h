@@ -258,9 +258,11 @@ static __noinline int alias_put(const struct ps_tracer_tuple *tuple,
 
     if (!tuple)
         return 0;
+    /* Also where it is there since a trace that has ended. */
+    if (!have_aliases)
+        have_aliases = 1;
     alias = bpf_map_lookup_elem(&aliases, tuple);
     if (!alias) {
-        have_aliases = 1;
         if (!bpf_map_update_elem(&aliases, tuple, &fresh, BPF_NOEXIST))
             return 0;
         alias = bpf_map_lookup_elem(&aliases, tuple);

@@ -167,7 +167,7 @@ class Crossed:
     def __init__(self, suite, name, top, guarded):
         self.suite, self.name, self.top = suite, name, top
         self.guarded = guarded
-        self.ways, self.errors = {}, {}
+        self.ways, self.errors, self.lost = {}, {}, {}
         idents = {case: trace(suite, **top.filter(case[0]), proto=case[1])
                   for case in CASES}
         for case in CASES:
@@ -185,7 +185,7 @@ class Crossed:
 
     def _collect(self, case, ident):
         self.ways[case] = ways_of(self.suite, ident, self.want(*case))
-        check_sums(self.suite, ident)
+        self.lost[case] = check_sums(self.suite, ident)
 
     def want(self, _version, proto):
         """How many ways there are: by itself, the answer to a ping goes the
@@ -197,6 +197,7 @@ class Crossed:
         """The ways of one of them, each whole."""
         if (version, proto) in self.errors:
             raise self.errors[version, proto]
+        print(self.lost[version, proto])    # beside a failure
         return check_whole(self.suite, self.top, version, proto,
                            self.ways[version, proto],
                            self.want(version, proto))
@@ -211,9 +212,10 @@ def crossed(request, api):
     with Lab(f'way-{name}') as lab:
         top = make(name, lab)
         guarder = guard(lab, api, top.ends[-1]) if guarded else None
-        yield Crossed(api, name, top, guarded)
+        one = Crossed(api, name, top, guarded)
         if guarder:
             unguard(guarder)
+        yield one
 
 
 @pytest.mark.parametrize('version,proto', CASES)
