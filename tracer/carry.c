@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tracer/carry.h"
 
-#define BUCKETS (2 * PS_CARRY_MAX_STACKS)
+#define BUCKETS ((size_t)2 * PS_CARRY_MAX_STACKS)
 
 struct stack {
     uint32_t n;
@@ -26,24 +26,24 @@ struct ps_carry {
 
 int ps_carry_new(struct ps_carry **ret_carry)
 {
-    struct ps_carry *k = calloc(1, sizeof(*k));
+    struct ps_carry *c = calloc(1, sizeof(*c));
 
-    if (!k)
+    if (!c)
         return -ENOMEM;
-    *ret_carry = k;
+    *ret_carry = c;
     return 0;
 }
 
 void ps_carry_free(struct ps_carry **carry)
 {
-    struct ps_carry *k = *carry;
+    struct ps_carry *c = *carry;
 
-    if (!k)
+    if (!c)
         return;
-    free(k->stacks);
-    free(k->snaps);
-    free(k->bytes);
-    free(k);
+    free(c->stacks);
+    free(c->snaps);
+    free(c->bytes);
+    free(c);
     *carry = NULL;
 }
 
@@ -81,7 +81,7 @@ static uint32_t bucket_of(const uint64_t *frames, uint32_t n)
     return (uint32_t)(hash % BUCKETS);
 }
 
-uint32_t ps_carry_put_stack(struct ps_carry *k, const uint64_t *frames,
+uint32_t ps_carry_put_stack(struct ps_carry *c, const uint64_t *frames,
                             uint32_t n)
 {
     uint32_t bucket, number;
@@ -90,67 +90,67 @@ uint32_t ps_carry_put_stack(struct ps_carry *k, const uint64_t *frames,
     if (!n || n > PS_TRACER_STACK_FRAMES)
         return 0;
     bucket = bucket_of(frames, n);
-    for (number = k->buckets[bucket]; number; number = s->next) {
-        s = &k->stacks[number - 1];
+    for (number = c->buckets[bucket]; number; number = s->next) {
+        s = &c->stacks[number - 1];
         if (s->n == n && !memcmp(s->frames, frames, n * sizeof(*frames)))
             return number;
     }
-    if (!grow((void **)&k->stacks, &k->cap_stacks, k->n_stacks, 1,
-              PS_CARRY_MAX_STACKS, sizeof(*k->stacks))) {
-        k->lost++;
+    if (!grow((void **)&c->stacks, &c->cap_stacks, c->n_stacks, 1,
+              PS_CARRY_MAX_STACKS, sizeof(*c->stacks))) {
+        c->lost++;
         return 0;
     }
-    s = &k->stacks[k->n_stacks++];
-    *s = (struct stack){.n = n, .next = k->buckets[bucket]};
+    s = &c->stacks[c->n_stacks++];
+    *s = (struct stack){.n = n, .next = c->buckets[bucket]};
     memcpy(s->frames, frames, n * sizeof(*frames));
-    k->buckets[bucket] = k->n_stacks;
-    return k->n_stacks;
+    c->buckets[bucket] = c->n_stacks;
+    return c->n_stacks;
 }
 
-uint32_t ps_carry_put_bytes(struct ps_carry *k, const uint8_t *bytes,
+uint32_t ps_carry_put_bytes(struct ps_carry *c, const uint8_t *bytes,
                             uint32_t n)
 {
     if (!n || n > PS_TRACER_SNAP_BYTES)
         return 0;
-    if (!grow((void **)&k->snaps, &k->cap_snaps, k->n_snaps, 1,
-              PS_CARRY_MAX_SNAPS, sizeof(*k->snaps)) ||
-        !grow((void **)&k->bytes, &k->cap_bytes, k->n_bytes, n,
+    if (!grow((void **)&c->snaps, &c->cap_snaps, c->n_snaps, 1,
+              PS_CARRY_MAX_SNAPS, sizeof(*c->snaps)) ||
+        !grow((void **)&c->bytes, &c->cap_bytes, c->n_bytes, n,
               PS_CARRY_MAX_BYTES, 1)) {
-        k->lost++;
+        c->lost++;
         return 0;
     }
-    memcpy(k->bytes + k->n_bytes, bytes, n);
-    k->snaps[k->n_snaps++] = (struct snap){k->n_bytes, n};
-    k->n_bytes += n;
-    return k->n_snaps;
+    memcpy(c->bytes + c->n_bytes, bytes, n);
+    c->snaps[c->n_snaps++] = (struct snap){c->n_bytes, n};
+    c->n_bytes += n;
+    return c->n_snaps;
 }
 
-const uint64_t *ps_carry_stack(const struct ps_carry *k, uint32_t number,
+const uint64_t *ps_carry_stack(const struct ps_carry *c, uint32_t number,
                                uint32_t *ret_n)
 {
     *ret_n = 0;
-    if (!k || !number || number > k->n_stacks)
+    if (!c || !number || number > c->n_stacks)
         return NULL;
-    *ret_n = k->stacks[number - 1].n;
-    return k->stacks[number - 1].frames;
+    *ret_n = c->stacks[number - 1].n;
+    return c->stacks[number - 1].frames;
 }
 
-const uint8_t *ps_carry_bytes(const struct ps_carry *k, uint32_t number,
+const uint8_t *ps_carry_bytes(const struct ps_carry *c, uint32_t number,
                               uint32_t *ret_n)
 {
     *ret_n = 0;
-    if (!k || !number || number > k->n_snaps)
+    if (!c || !number || number > c->n_snaps)
         return NULL;
-    *ret_n = k->snaps[number - 1].n;
-    return k->bytes + k->snaps[number - 1].at;
+    *ret_n = c->snaps[number - 1].n;
+    return c->bytes + c->snaps[number - 1].at;
 }
 
-uint64_t ps_carry_lost(const struct ps_carry *k)
+uint64_t ps_carry_lost(const struct ps_carry *c)
 {
-    return k->lost;
+    return c->lost;
 }
 
-void ps_carry_add_lost(struct ps_carry *k, uint64_t lost)
+void ps_carry_add_lost(struct ps_carry *c, uint64_t lost)
 {
-    k->lost += lost;
+    c->lost += lost;
 }

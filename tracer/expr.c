@@ -36,6 +36,7 @@ static const struct shape {
     {BPF_MISC | BPF_TXA, PS_OP_LDA, PS_SRC_X, 0, 0},
     {BPF_ST, PS_OP_ST, PS_SRC_K, 0, 0},
     {BPF_STX, PS_OP_STX, PS_SRC_K, 0, 0},
+    /* NOLINTNEXTLINE(misc-redundant-expression): both are 0 */
     {BPF_ALU | BPF_ADD | BPF_K, PS_OP_ADD, PS_SRC_K, 0, 0},
     {BPF_ALU | BPF_ADD | BPF_X, PS_OP_ADD, PS_SRC_X, 0, 0},
     {BPF_ALU | BPF_SUB | BPF_K, PS_OP_SUB, PS_SRC_K, 0, 0},

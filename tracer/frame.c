@@ -73,7 +73,7 @@ static bool read_ipv4(struct view *v, size_t at, struct ps_tracer_event *e)
 
     if (!has(v, at, 20) || ip[0] >> 4 != 4)
         return false;
-    head = (ip[0] & 15u) * 4;
+    head = (size_t)(ip[0] & 15u) * 4;
     frag = be16(ip + 6);
     if (head < 20)
         return false;

@@ -42,6 +42,8 @@ static uint32_t *bucket(const struct ps_fn_list *list, const char *name,
         if (list->buckets[at] == NONE)
             return &list->buckets[at];
         other = list->fns[list->buckets[at]].name;
+        /* What a bucket names is set.
+         * NOLINTNEXTLINE(clang-analyzer-core.uninitialized.Branch) */
         if (!strncmp(other, name, len) && !other[len])
             return &list->buckets[at];
     }

@@ -154,7 +154,7 @@ static int add_head(struct search *s, int64_t trace)
         r = move_head(s, &head);
     if (r < 0)
         return r == -ENOENT ? 0 : r;
-    if (s->n_heads == s->room) {
+    if (!s->heads || s->n_heads == s->room) {
         size_t room = s->room ? 2 * s->room : 16;
         struct head *heads = reallocarray(s->heads, room, sizeof(*s->heads));
 

@@ -187,7 +187,8 @@ unsigned int ps_join_find_content(const struct ps_join *j,
             w = &j->ways[i];
             if (scanned++ == PS_JOIN_MAX_SCAN)
                 return 2;
-            if (memcmp(ps_join_tuple(&w->first), names[k], sizeof(*names[k])) ||
+            if (memcmp(ps_join_tuple(&w->first), names[k], sizeof(*names[k])) !=
+                    0 ||
                 !fits(j, w, e))
                 continue;
             *ret_way = i;

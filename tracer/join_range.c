@@ -215,7 +215,8 @@ bool ps_join_part(struct ps_join *j, const struct ps_tracer_event *e,
              i != PS_JOIN_NONE && scanned < PS_JOIN_MAX_SCAN;
              i = w->next_flow, scanned++) {
             w = &j->ways[i];
-            if (memcmp(ps_join_tuple(&w->first), names[k], sizeof(*names[k])) ||
+            if (memcmp(ps_join_tuple(&w->first), names[k], sizeof(*names[k])) !=
+                    0 ||
                 !is_part(j, w, e))
                 continue;
             way = i;
