@@ -111,24 +111,24 @@ void ps_traces_functions_hits(const struct tracer *t,
         ps_functions_counts(t->functions, slot_of(t, trace), ret_count);
 }
 
-int ps_traces_functions_state(const struct tracer *t, Ps__Capability *c)
+int ps_traces_functions_state(const struct tracer *t, Ps__Capability *s)
 {
     size_t found = ps_functions_found(t->functions);
     size_t refused = ps_functions_refused(t->functions);
     size_t attached = ps_functions_attached(t->functions);
 
-    c->available = true;
-    c->id = strdup("functions");
-    c->tier = strdup(ps_functions_tier(t->functions));
-    if (!c->id || !c->tier)
+    s->available = true;
+    s->id = strdup("functions");
+    s->tier = strdup(ps_functions_tier(t->functions));
+    if (!s->id || !s->tier)
         return -ENOMEM;
     if (!ps_functions_pending(t->functions) && attached == found)
         return 0;
-    if (asprintf(&c->reason,
+    if (asprintf(&s->reason,
                  "%zu of %zu functions have a probe, %zu were "
                  "refused",
                  attached, found, refused) < 0) {
-        c->reason = NULL;
+        s->reason = NULL;
         return -ENOMEM;
     }
     return 0;

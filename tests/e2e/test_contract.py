@@ -28,6 +28,7 @@ OUT_OF_REACH = frozenset((
     'guarder.cannot_enforce', 'guarder.not_in_force', 'store.failed',
     'store.full', 'sockets.failed', 'sockets.unavailable', 'trace.start',
     'trace.store', 'trace.unavailable', 'trace.too_many', 'path.too_many',
+    'trace.no_processes',
     'path.unavailable', 'locator.history_failed', 'trace.busy',
     # Known to other tests: whole rulesets, expired tokens, much traffic.
     'rule.too_many', 'ruleset.generation_conflict', 'auth.too_many',
