@@ -5,7 +5,8 @@
     tests/bench/xdp_cost.py [ROUNDS]
 
 The program that a running guarder has attached is run by the kernel itself
-(BPF_PROG_TEST_RUN) on a packet that no rule matches, so that all are asked.
+(BPF_PROG_TEST_RUN) on a packet that no rule matches, so that all are asked;
+and on one that the only rule drops, while nobody watches for drops.
 """
 
 import json
@@ -46,7 +47,8 @@ def run_once(host, prog, path, repeat):
 
 
 def measure(_full=False, rounds=5):
-    """Figures for no rule of the family, and for each count, v4 and v6."""
+    """Figures for no rule of the family, for each count, and for a drop, v4
+    and v6."""
     found = []
     with Lab('xdp_cost') as lab, tempfile.NamedTemporaryFile() as data:
         node, peer = lab.ns('node'), lab.ns('peer')
@@ -59,14 +61,16 @@ def measure(_full=False, rounds=5):
                 data.flush()
                 none = [{'action': 'drop', 'family': 10 - version,
                          'proto': 'udp'}]
-                for count in (0, *COUNTS):
-                    suite.client.put('ruleset', {
-                        'rules': rules(count) or none})
+                sets = {f'{count}_rules': rules(count) or none
+                        for count in (0, *COUNTS)}
+                sets['drop'] = [{'action': 'drop', 'proto': 'tcp'}]
+                for name, ruleset in sets.items():
+                    suite.client.put('ruleset', {'rules': ruleset})
                     prog = node.ip('-j', '-d', 'link', 'show', 'dev',
                                    link.a.name)[0]['xdp']['prog']['id']
                     got = [run_once(lab.host, prog, data.name, REPEAT)
                            for _ in range(rounds)]
-                    found.append(Figure(f'xdp_v{version}_{count}_rules_ns',
+                    found.append(Figure(f'xdp_v{version}_{name}_ns',
                                         statistics.median(got), 'ns', got))
     return found
 
