@@ -118,7 +118,8 @@ static bool read_ipv6(struct view *v, size_t at, struct ps_tracer_event *e)
             return false;
         next = ext[0];
         if (this != IPPROTO_FRAGMENT) {
-            at += this == IPPROTO_AH ? (ext[1] + 2u) * 4 : (ext[1] + 1u) * 8;
+            at += this == IPPROTO_AH ? (ext[1] + (size_t)2) * 4
+                                     : (ext[1] + (size_t)1) * 8;
             continue;
         }
         e->flags |= PS_EF_FRAGMENT;

@@ -111,7 +111,7 @@ enum ps_nft_outcome {
  * PS_NFT_NAME bytes: where it jumps or goes. expressions:
  * NFTA_RULE_EXPRESSIONS.
  */
-unsigned int ps_nft_eval(struct ps_nl_span expressions,
+unsigned int ps_nft_eval(struct ps_nl_span in,
                          const struct ps_nft_packet *packet,
                          const struct ps_nft_rules *rules, char *chain);
 

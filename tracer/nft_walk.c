@@ -16,7 +16,7 @@ struct walk {
     bool many; /* more than one can have done it, or not all were seen */
 };
 
-static void found(struct walk *w, enum ps_nft_found what, uint32_t which)
+static void note(struct walk *w, enum ps_nft_found what, uint32_t which)
 {
     w->many |= w->found != PS_NFT_NONE &&
                (w->found != what || w->which != which);
@@ -76,7 +76,7 @@ static unsigned int walk_chain(struct walk *w, const struct ps_nft_chain *c,
         does = ps_nft_eval(in, w->packet, w->rules, name);
         w->many |= does & PS_NFT_ANYTHING;
         if (does & PS_NFT_DROPS)
-            found(w, PS_NFT_RULE, i);
+            note(w, PS_NFT_RULE, i);
         if (does & PS_NFT_JUMPS)
             does |= enter(w, c, name, depth);
         if (does & PS_NFT_GOES)
@@ -130,7 +130,7 @@ static bool walk_priority(struct walk *w, int64_t priority)
             continue;
         does = walk_chain(w, c, 0);
         if (does & PS_NFT_PASSES && c->policy_drop)
-            found(w, PS_NFT_POLICY, i);
+            note(w, PS_NFT_POLICY, i);
         on &= c->nat || does & PS_NFT_ACCEPTS ||
               (does & PS_NFT_PASSES && !c->policy_drop);
     }
@@ -162,12 +162,12 @@ static const char *family_name(uint8_t family)
                                     : "inet";
 }
 
-void ps_nft_rules_id(const struct ps_nft_rules *r, enum ps_nft_found what,
+void ps_nft_rules_id(const struct ps_nft_rules *rules, enum ps_nft_found found,
                      uint32_t which, char *id)
 {
-    const struct ps_nft_rule *rule = what == PS_NFT_RULE ? &r->rules[which]
-                                                         : NULL;
-    const struct ps_nft_chain *c = &r->chains[rule ? rule->chain : which];
+    const struct ps_nft_rule *rule = found == PS_NFT_RULE ? &rules->rules[which]
+                                                          : NULL;
+    const struct ps_nft_chain *c = &rules->chains[rule ? rule->chain : which];
     char end[32] = "policy";
 
     if (rule)
@@ -177,14 +177,15 @@ void ps_nft_rules_id(const struct ps_nft_rules *r, enum ps_nft_found what,
              c->name, end);
 }
 
-void ps_nft_rules_comment(const struct ps_nft_rules *r, uint32_t rule,
+void ps_nft_rules_comment(const struct ps_nft_rules *rules, uint32_t rule,
                           char *text)
 {
-    const struct ps_nft_rule *of = &r->rules[rule];
-    size_t n = strnlen((const char *)r->bytes + of->comment, of->comment_size);
+    const struct ps_nft_rule *of = &rules->rules[rule];
+    size_t n =
+        strnlen((const char *)rules->bytes + of->comment, of->comment_size);
 
     if (n >= PS_NFT_COMMENT)
         n = PS_NFT_COMMENT - 1;
-    memcpy(text, r->bytes + of->comment, n);
+    memcpy(text, rules->bytes + of->comment, n);
     text[n] = '\0';
 }

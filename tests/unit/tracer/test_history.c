@@ -208,6 +208,93 @@ static void test_pages_of_a_station(void **state _unused_)
     ps_history_free(&h);
 }
 
+/* The first version's tables. */
+static const char *const first_tables[] = {
+    "CREATE TABLE trace ("
+    " seq INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " id TEXT NOT NULL UNIQUE,"
+    " state INTEGER NOT NULL,"
+    " body BLOB NOT NULL);"
+    "CREATE TABLE packet ("
+    " trace TEXT NOT NULL,"
+    " n INTEGER NOT NULL,"
+    " body BLOB NOT NULL,"
+    " PRIMARY KEY (trace, n)) WITHOUT ROWID;",
+    NULL,
+};
+
+static void insert_old(struct ps_store *store, const char *sql, const char *id,
+                       int n, const ProtobufCMessage *msg)
+{
+    uint8_t *body = malloc(protobuf_c_message_get_packed_size(msg));
+    sqlite3_stmt *stmt = ps_store_stmt(store, sql);
+
+    assert_non_null(stmt);
+    sqlite3_bind_text(stmt, 1, id, -1, SQLITE_STATIC);
+    sqlite3_bind_int(stmt, 2, n);
+    sqlite3_bind_blob(stmt, 3, body, (int)protobuf_c_message_pack(msg, body),
+                      SQLITE_STATIC);
+    assert_int_equal(sqlite3_step(stmt), SQLITE_DONE);
+    sqlite3_reset(stmt);
+    free(body);
+}
+
+static void make_old(void)
+{
+    Ps__Trace *t = make_trace("a", PS__TRACE__STATE__done);
+    struct ps_store *store = NULL;
+    char *error = NULL;
+
+    assert_int_equal(
+        ps_store_open(dir, "tracer", first_tables, 8 * MIB, &store, &error), 0);
+    insert_old(store, "INSERT INTO trace (id, state, body) VALUES (?1, ?2, ?3)",
+               "a", PS__TRACE__STATE__done, &t->base);
+    for (uint32_t i = 0; i < 3; i++) {
+        Ps__PacketWay *w = make_packet(i, 100);
+
+        insert_old(store,
+                   "INSERT INTO packet (trace, n, body) VALUES (?1, ?2, ?3)",
+                   "a", (int)i, &w->base);
+        ps__packet_way__free_unpacked(w, NULL);
+    }
+    ps__trace__free_unpacked(t, NULL);
+    ps_store_free(&store);
+}
+
+/* What an older version kept is there, can be added to, and leaves. */
+static void test_store_of_an_older_version(void **state _unused_)
+{
+    Ps__PacketWay *more = make_packet(3, 100), *again = make_packet(1, 50);
+    Ps__PacketWay *const ways[] = {more, again};
+    const struct ps_history_want all = {.limit = 10};
+    struct ps_history_page p = {0};
+    Ps__Trace *t = NULL;
+    struct ps_history *h;
+    size_t done = 0;
+
+    make_old();
+    /* Twice: what was taken over stays so. */
+    for (int i = 0; i < 2; i++) {
+        h = open_history(8 * MIB);
+        assert_int_equal(ps_history_get(h, "a", &t), 0);
+        ps__trace__free_unpacked(t, NULL);
+        page(h, &all, "0 1 2 >0");
+        ps_history_free(&h);
+    }
+    h = open_history(8 * MIB);
+    assert_int_equal(ps_history_add(h, "a", ways, 2, &done), 0);
+    assert_int_equal(ps_history_ways(h, "a", &all, &p), 0);
+    assert_int_equal(p.n, 4);
+    assert_int_equal(strlen(p.ways[0]->fate), 100);
+    assert_int_equal(strlen(p.ways[1]->fate), 50);
+    ps_history_page_clear(&p);
+    assert_int_equal(ps_history_delete(h, "a"), 0);
+    assert_int_equal(ps_history_get(h, "a", &t), -ENOENT);
+    ps_history_free(&h);
+    ps__packet_way__free_unpacked(more, NULL);
+    ps__packet_way__free_unpacked(again, NULL);
+}
+
 static void test_oldest_leave_first(void **state _unused_)
 {
     struct ps_history *h = open_history(3 * MIB);
@@ -301,6 +388,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_pages, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_pages_of_a_station, make_dir,
                                         remove_dir),
+        cmocka_unit_test_setup_teardown(test_store_of_an_older_version,
+                                        make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_oldest_leave_first, make_dir,
                                         remove_dir),
         cmocka_unit_test_setup_teardown(test_restart, make_dir, remove_dir),
