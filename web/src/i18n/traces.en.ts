@@ -44,6 +44,8 @@ export const enTraces = {
   'traces.time': 'Time',
   'traces.total': 'In all',
   'traces.inferred': 'inferred',
+  'traces.rule.inferred.help':
+    'The only rule that can have dropped it, as the rules were read.',
   'traces.inferred.help':
     'Joined by the packet’s content, not by the kernel’s identity of the buffer.',
   'traces.dropped': 'dropped: {reason}',

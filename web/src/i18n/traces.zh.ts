@@ -43,6 +43,7 @@ export const zhTraces: Record<keyof typeof enTraces, string> = {
   'traces.time': '时间',
   'traces.total': '总计',
   'traces.inferred': '推断',
+  'traces.rule.inferred.help': '按读取到的规则，唯一可能丢弃该包的规则。',
   'traces.inferred.help': '按包内容关联，而非按内核的缓冲区标识。',
   'traces.dropped': '丢弃：{reason}',
   'traces.dropped.at': '于 {function}',

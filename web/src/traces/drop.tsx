@@ -44,6 +44,11 @@ export function DropRuleLine({ drop }: { drop: Drop }) {
     <p className="ps-rule-line">
       {t('traces.rule', { kind: rule.kind })}{' '}
       {rule.kind === 'guarder' ? <Link to="/rules">{id}</Link> : id}
+      {rule.inferred === true && (
+        <span className="ps-tag" title={t('traces.rule.inferred.help')}>
+          {t('traces.inferred')}
+        </span>
+      )}
       {rule.text !== undefined && (
         <code className="ps-mono ps-rule-text">{rule.text}</code>
       )}
