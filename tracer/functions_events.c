@@ -24,7 +24,9 @@
 #define MORE_GROUP  256u
 /* Of returns, each of which takes long. */
 #define RETURNS_GROUP 3u
-#define MAX_GROUPS    (PS_FN_MAX / MORE_GROUP + PS_FN_TIMED / RETURNS_GROUP + 4)
+/* Longer than this for one of them, and there are none. */
+#define RETURNS_NS (200 * PS_NS_PER_MS)
+#define MAX_GROUPS (PS_FN_MAX / MORE_GROUP + PS_FN_TIMED / RETURNS_GROUP + 4)
 /* Events of others that are taken away in one start. */
 #define MAX_LEFT 1024u
 
@@ -114,6 +116,19 @@ static void undefine(const struct ps_fn_events *e, const char *name)
 
     snprintf(line, sizeof(line), "-:" GROUP "/%s\n", name);
     say(e, line);
+}
+
+/* The groups from this one on are taken away. */
+static void drop_groups(struct ps_fn_events *e, size_t from)
+{
+    char name[32];
+
+    for (size_t i = from; i < e->n; i++) {
+        name_of(name, i);
+        if (e->groups[i].n)
+            undefine(e, name);
+    }
+    e->n = from;
 }
 
 /* ---- what others left --------------------------------------------------- */
@@ -270,18 +285,14 @@ int ps_fn_events_init(struct ps_functions *f)
 void ps_fn_events_exit(struct ps_functions *f)
 {
     struct ps_fn_events *e = f->events;
-    char name[32];
 
     if (!e)
         return;
     ps_fn_events_off(f);
     if (f->expedite)
         ps_expedite_begin(f->expedite);
-    for (size_t i = 0; e->fd >= 0 && i < e->n; i++) {
-        name_of(name, i);
-        if (e->groups[i].n)
-            undefine(e, name);
-    }
+    if (e->fd >= 0)
+        drop_groups(e, 0);
     if (f->expedite)
         ps_expedite_end(f->expedite);
     if (e->fd >= 0)
@@ -309,11 +320,43 @@ static int switch_on(struct ps_functions *f, struct group *g)
     return 0;
 }
 
+static void switch_off(const struct ps_functions *f, struct group *g)
+{
+    if (g->fd < 0)
+        return;
+    close(g->fd);
+    g->fd = -1;
+    for (size_t i = g->from; g->ret && i < g->to; i++)
+        ps_fn_say_returns(f, i, false);
+}
+
+/* A return's probe goes through ftrace, which on old kernels walks over all
+ * functions of the kernel and waits. */
+static bool is_cheap(struct ps_functions *f, struct group *g)
+{
+    for (int i = 0; i < 2; i++) {
+        uint64_t begin = ps_mono_ns();
+
+        if (switch_on(f, g) < 0)
+            return false;
+        switch_off(f, g);
+        if (ps_mono_ns() - begin < RETURNS_NS)
+            return true;
+    }
+    return false;
+}
+
 int ps_fn_events_try(struct ps_functions *f)
 {
-    int r = switch_on(f, &f->events->groups[0]);
+    struct ps_fn_events *e = f->events;
+    size_t returns = 0;
+    int r = switch_on(f, &e->groups[0]);
 
     f->attached = r == 0;
+    while (returns < e->n && !e->groups[returns].ret)
+        returns++;
+    if (r == 0 && returns < e->n && !is_cheap(f, &e->groups[returns]))
+        drop_groups(e, returns);
     return r;
 }
 
@@ -366,15 +409,7 @@ void ps_fn_events_off(struct ps_functions *f)
 
     if (!e)
         return;
-    for (size_t i = 0; i < e->n; i++) {
-        struct group *g = &e->groups[i];
-
-        if (g->fd < 0)
-            continue;
-        close(g->fd);
-        g->fd = -1;
-        for (size_t k = g->from; g->ret && k < g->to; k++)
-            ps_fn_say_returns(f, k, false);
-    }
+    for (size_t i = 0; i < e->n; i++)
+        switch_off(f, &e->groups[i]);
     e->at = 0;
 }

@@ -59,6 +59,9 @@ all_there() { # every function has its probe
 
 # ---- the same packets, seen by both -----------------------------------------
 
+# Or some packets wake the neighbour up, and others do not.
+ip neigh replace 10.9.0.2 lladdr "$(ip netns exec peer cat /sys/class/net/v1/address)" dev v0 nud permanent
+ip netns exec peer ip neigh replace 10.9.0.1 lladdr "$(cat /sys/class/net/v0/address)" dev v1 nud permanent
 ping -i 0.2 10.9.0.2 >/dev/null &
 PING=$!
 sleep 1
