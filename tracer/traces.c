@@ -349,6 +349,7 @@ int ps_traces_start(struct tracer *t, Ps__Trace *msg,
             ps_history_delete(t->history, msg->id);
     }
     if (r < 0) {
+        ps_learn_stop(t, trace);
         ps_traces_functions_clear(t, trace);
         ps_traces_free(trace);
         ps_traces_functions_tick(t);

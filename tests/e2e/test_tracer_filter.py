@@ -413,6 +413,38 @@ def test_changes_one_after_the_other(api):
     assert ports(ways) == list(range(7001, 7021))
 
 
+@pytest.mark.parametrize('version', [4, 6])
+def test_change_to_each_field(api, lab, version):
+    """One after the other: of two streams each takes the one that it should."""
+    c = lab.ns('c')
+    link = lab.veth(api.a, c)
+    family = socket.AF_INET6 if version == 6 else socket.AF_INET
+    with api.a.socket(family, socket.SOCK_DGRAM) as marked, \
+            c.socket(family, socket.SOCK_DGRAM) as foreign:
+        marked.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, 7)
+        ident = trace(api, filter={'dport': 7000, 'proto': 'udp'})
+        seen = []
+        for filter_, want in [
+                ({'mark': 7, 'proto': 'udp'}, [7001]),
+                ({'netns': inum(c), 'proto': 'udp'}, [7003]),
+                ({'ifname': link.a.name, 'proto': 'udp'}, [7002, 7003]),
+                ({'expr': 'udp dst port 7001 or udp dst port 7003'},
+                 [7001, 7003]),
+                ({'daddr': link.b.addr(version), 'proto': 'udp'}, [7002]),
+                ({'dport': 7002, 'proto': 'udp', 'sample': 1}, [7002]),
+                ({'mark': 0, 'ifname': link.a.name, 'proto': 'udp'},
+                 [7002, 7003])]:
+            change(api, ident, **filter_)
+            marked.sendto(b'1', (api.link.b.addr(version), 7001))
+            with api.a.socket(family, socket.SOCK_DGRAM) as plain:
+                plain.sendto(b'2', (link.b.addr(version), 7002))
+            foreign.sendto(b'3', (link.a.addr(version), 7003))
+            seen += want
+            assert ports(settled(api, ident, len(seen))) == sorted(seen), \
+                filter_
+    check_sums(api, ident)
+
+
 def test_bad_change_changes_nothing(api):
     ident = trace(api, filter={'dport': 7001, 'proto': 'udp'})
     for body, field in [({'expr': 'tcp port'}, 'expr'),
