@@ -61,17 +61,33 @@ static void check(const struct ps_join *join, uint64_t events)
     }
 }
 
+/* Of one that is not listed yet, where there is any. */
+static void decide(struct ps_join *join, bool wanted)
+{
+    uint32_t place = ps_join_candidate(join, 0);
+
+    if ((place == PS_JOIN_NONE) != (ps_join_candidates(join) == 0))
+        abort();
+    if (place != PS_JOIN_NONE)
+        ps_join_want(join, place, wanted);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct ps_join *join = NULL;
     uint64_t events = 0;
 
-    if (size < 1 || ps_join_new(PACKETS, data[0] & 1, &join) < 0)
+    if (size < 1 || ps_join_new(PACKETS, data[0] & 1, &join) < 0 ||
+        ps_join_select(join, data[0] & 2) < 0) {
+        ps_join_free(&join);
         return 0;
+    }
     for (size_t at = 1; at + 8 <= size; at += 8, events++) {
         struct ps_tracer_event e = make_event(data + at);
 
         ps_join_add(join, &e, true);
+        if (data[at + 4] & 1)
+            decide(join, data[at + 5] & 1);
     }
     check(join, events);
     ps_join_free(&join);
