@@ -430,7 +430,7 @@ def test_change_to_each_field(api, lab, version):
                 ({'ifname': link.a.name, 'proto': 'udp'}, [7002, 7003]),
                 ({'expr': 'udp dst port 7001 or udp dst port 7003'},
                  [7001, 7003]),
-                ({'daddr': link.b.addr(version), 'proto': 'udp'}, [7002]),
+                ({'daddr': api.link.b.addr(version), 'proto': 'udp'}, [7001]),
                 ({'dport': 7002, 'proto': 'udp', 'sample': 1}, [7002]),
                 ({'mark': 0, 'ifname': link.a.name, 'proto': 'udp'},
                  [7002, 7003])]:
