@@ -210,7 +210,7 @@ bool ps_probes_record(const void *data, size_t size,
     at += sizeof(*ret_event);
     if (left == stack || left == stack + PS_TRACER_SNAP_SHORT ||
         left == stack + PS_TRACER_SNAP_BYTES) {
-        ret_more->stack = (const uint64_t *)(const void *)at;
+        ret_more->stack = (const uint64_t *)data + sizeof(*ret_event) / 8;
         at += stack;
         left -= stack;
     }
