@@ -215,7 +215,8 @@ static __always_inline __u32 ask(const struct hook *h)
         if (is_followed(skb))
             /* Where the station is a constant, only one of the two is in the
              * program. */
-            return (__u32)(is_entry(h->station) || h->netfilter
+            return (__u32)(is_entry(h->station) || h->netfilter ||
+                                   may_be_cut(h->station)
                                ? look(skb, as_number(h->dev), at)
                                : look_again(skb, as_number(h->dev), at));
     }
