@@ -74,7 +74,8 @@ static void test_rows(void **state _unused_)
         bool reads = r->method == PS_HTTP_GET;
         char name[64];
 
-        assert_true((r->service != NULL) != (r->local != NULL));
+        /* Both: a handler of its own asks the daemon, part by part. */
+        assert_true(r->service || r->local);
         assert_true(!r->service == !r->bus_method);
         /* The gateway's own changes take no Idempotency-Key. */
         assert_true(r->change == (!reads && r->service));
