@@ -90,15 +90,19 @@ static __always_inline __u64 is_less(__u64 a, __u64 b)
     return less;
 }
 
-/* Where a new one goes: a free place, or the one not seen for longest. */
+/* Where a new one goes: a free place, or the one not seen for longest. Each
+ * CPU begins with another, so that two seldom take the same at once. */
 static __always_inline __u32 live_victim(const struct live_set *set, __u64 now)
 {
     __u64 oldest = 1ull << 62, way = 0, at, less;
+    __u32 first = bpf_get_smp_processor_id();
 
     for (__u32 i = 0; i < LIVE_WAYS; i++) {
-        at = set->entry[i].time * nonzero(set->skb[i]);
+        __u32 k = (first + i) & (LIVE_WAYS - 1);
+
+        at = set->entry[k].time * nonzero(set->skb[k]);
         less = is_less(at, oldest);
-        way += (i - way) * less;
+        way += (k - way) * less;
         oldest += (at - oldest) * less;
     }
     if (oldest && now - oldest < LIVE_NS)

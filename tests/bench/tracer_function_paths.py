@@ -19,7 +19,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / 'vm')]
 
 from figures import Figure, table  # noqa: E402  (after the path)
 from lab import Lab  # noqa: E402
-from lab.topology import inum  # noqa: E402
+from lab.tracing import inum  # noqa: E402
 from tracing import Bench  # noqa: E402
 import tracer_paths  # noqa: E402
 

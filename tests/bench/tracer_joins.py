@@ -20,7 +20,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 from figures import Figure, table  # noqa: E402  (after the path)
 from lab import Lab, traffic  # noqa: E402
-from lab.topology import inum  # noqa: E402
+from lab.tracing import inum  # noqa: E402
 from tracing import Bench, lost, require  # noqa: E402
 
 FLOWS, EACH = 20, 500

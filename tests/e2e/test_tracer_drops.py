@@ -10,7 +10,8 @@ import time
 
 import pytest
 
-from lab import ApiError, Suite, bpfprog, packet, traffic, wait_for
+from lab import Suite, bpfprog, packet, traffic, wait_for
+from lab.tracing import answers
 
 pytestmark = pytest.mark.daemons('tracer', 'gateway')
 
@@ -85,14 +86,6 @@ def plant(lab, request):
         made.suite = suite
         wait_for(lambda: answers(suite), 15, what='the tracer answers')
         yield made
-
-
-def answers(suite):
-    """Does the tracer?"""
-    try:
-        return suite.client.get('traces') is not None
-    except ApiError:
-        return False
 
 
 def kernel_has(reason):

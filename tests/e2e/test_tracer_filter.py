@@ -2,7 +2,6 @@
 """What a trace follows: each field of a filter; changes while it runs."""
 
 import base64
-import json
 import os
 import re
 import socket
@@ -12,8 +11,8 @@ from datetime import datetime
 
 import pytest
 
-from lab import ApiError, Suite, packet, traffic, wait_for
-from test_tracer import (answers, check_sums, check_way, inum, packets,
+from lab import ApiError, traffic, wait_for
+from lab.tracing import (check_sums, check_way, inum, linked, packets,
                          settled, stations, trace)
 
 pytestmark = pytest.mark.daemons('tracer', 'gateway')
@@ -22,12 +21,7 @@ pytestmark = pytest.mark.daemons('tracer', 'gateway')
 @pytest.fixture
 def api(lab):
     """A tracer and a gateway on the host, and two linked namespaces."""
-    a, b = lab.ns('a'), lab.ns('b')
-    link = lab.veth(a, b)
-    with Suite(lab, ns=lab.host, daemons=('tracer', 'gateway'),
-               args={'tracer': ['--cpu-budget', '100']}) as suite:
-        wait_for(lambda: answers(suite), 15, what='the tracer answers')
-        suite.a, suite.b, suite.link = a, b, link
+    with linked(lab, args=['--cpu-budget', '100']) as suite:
         yield suite
 
 

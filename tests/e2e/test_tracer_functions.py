@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from lab import ApiError, Suite, traffic, wait_for
+from lab import ApiError, traffic, wait_for
+from lab.tracing import linked
 
 pytestmark = pytest.mark.daemons('tracer', 'gateway')
 
@@ -19,19 +20,8 @@ FAMILIES = pytest.mark.parametrize('family', [4, 6])
 @pytest.fixture
 def api(lab):
     """A tracer and a gateway on the host, and two linked namespaces."""
-    a, b = lab.ns('a'), lab.ns('b')
-    link = lab.veth(a, b)
-    with Suite(lab, ns=lab.host, daemons=('tracer', 'gateway')) as suite:
-        wait_for(lambda: answers(suite), 60, what='the tracer answers')
-        suite.a, suite.b, suite.link = a, b, link
+    with linked(lab, seconds=60) as suite:
         yield suite
-
-
-def answers(suite):
-    try:
-        return suite.client.get('traces') is not None
-    except ApiError:
-        return False
 
 
 def functions(suite):

@@ -10,9 +10,9 @@ import uuid
 
 import pytest
 
-from lab import ApiError, Suite, stale, wait_for
-from test_tracer import (answers, check_sums, check_way, inum, packets,
-                         settled, stations, trace)
+from lab import ApiError, stale
+from lab.tracing import (check_sums, check_way, inum, linked, settled,
+                         stations, trace)
 
 pytestmark = pytest.mark.daemons('tracer', 'gateway')
 
@@ -81,15 +81,11 @@ class Agent:
 @pytest.fixture(params=[4, 6])
 def world(lab, request):
     """A tracer, two linked namespaces, and two processes in the first."""
-    a, b = lab.ns('a'), lab.ns('b')
-    link = lab.veth(a, b)
-    with Suite(lab, ns=lab.host, daemons=('tracer', 'gateway'),
-               args={'tracer': ['--cpu-budget', '100']}) as suite:
-        wait_for(lambda: answers(suite), 15, what='the tracer answers')
-        suite.a, suite.b, suite.link = a, b, link
-        suite.version, suite.addr = request.param, link.b.addr(request.param)
+    with linked(lab, args=['--cpu-budget', '100']) as suite:
+        suite.version = request.param
+        suite.addr = suite.link.b.addr(request.param)
         suite.agent = lambda space: Agent(space, request.param)
-        suite.it, suite.other = suite.agent(a), suite.agent(a)
+        suite.it, suite.other = suite.agent(suite.a), suite.agent(suite.a)
         yield suite
 
 

@@ -5,8 +5,9 @@ it is asked for."""
 import pytest
 
 from lab import ApiError, Lab, Suite, missing as not_built, wait_for
-from lab.topology import (RARE, TOPOLOGIES, guard, inum, missing, unguard,
+from lab.topology import (RARE, TOPOLOGIES, guard, missing, unguard,
                           vxlan)
+from lab.tracing import answers, has, inum
 
 pytestmark = pytest.mark.daemons('tracer', 'gateway')
 
@@ -32,21 +33,6 @@ def nothing_left(api):
     for one in api.client.get('traces')['traces']:
         if one['state'] == 'running':
             api.client.delete(f'traces/{one["id"]}')
-
-
-def answers(suite):
-    try:
-        return suite.client.get('traces') is not None
-    except ApiError:
-        return False
-
-
-def has(suite, capability):
-    """Does the tracer say that this kernel gives it?"""
-    (me,) = [s for s in suite.client.get('services')['services']
-             if s['name'] == 'tracer']
-    return next((c['available'] for c in me['capabilities']
-                 if c['id'] == capability), False)
 
 
 def there(suite, path):

@@ -6,7 +6,6 @@
     top.path(4, 'udp')      # [(namespace, interface or None, station), …]
 """
 
-import os
 import socket
 import struct
 import threading
@@ -15,6 +14,7 @@ from dataclasses import dataclass, field
 from . import traffic
 from .net import Iface
 from .suite import Daemon
+from .tracing import inum
 from .wait import SLOW, wait_for
 
 OUTPUT = ['netfilter:output', 'netfilter:postrouting', 'cgroup_skb:egress']
@@ -23,11 +23,6 @@ COMES = ['netif_receive_skb', 'netfilter:prerouting', 'netfilter:input']
 FORWARD = ['netif_receive_skb', 'netfilter:prerouting', 'netfilter:forward',
            'netfilter:postrouting']
 VNI, VXLAN_PORT, VLAN = 42, 4789, 7
-
-
-def inum(ns):
-    """Inode number of a namespace, as steps show it."""
-    return ns.call(lambda: os.stat('/proc/thread-self/ns/net').st_ino)
 
 
 @dataclass

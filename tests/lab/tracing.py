@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: MIT
+"""A tracer to ask, its traces and their ways."""
+
+import contextlib
+import os
+import time
+
+from .api import ApiError
+from .suite import Suite
+from .wait import wait_for
+
+
+@contextlib.contextmanager
+def linked(lab, daemons=('tracer', 'gateway'), args=None, seconds=15):
+    """A tracer and a gateway on the host that answer, and two linked
+    namespaces: suite.a, suite.b, suite.link. args: of the tracer."""
+    a, b = lab.ns('a'), lab.ns('b')
+    link = lab.veth(a, b)
+    with Suite(lab, ns=lab.host, daemons=daemons,
+               args={'tracer': args} if args else None) as suite:
+        wait_for(lambda: answers(suite), seconds, what='the tracer answers')
+        suite.a, suite.b, suite.link = a, b, link
+        yield suite
+
+
+def answers(suite):
+    """Does the tracer?"""
+    try:
+        return suite.client.get('traces') is not None
+    except ApiError:
+        return False
+
+
+def has(suite, capability):
+    """Does the tracer say that this kernel gives it?"""
+    (me,) = [s for s in suite.client.get('services')['services']
+             if s['name'] == 'tracer']
+    return next((c['available'] for c in me['capabilities']
+                 if c['id'] == capability), False)
+
+
+def inum(ns):
+    """Inode number of a namespace."""
+    return ns.call(lambda: os.stat('/proc/thread-self/ns/net').st_ino)
+
+
+def trace(suite, **fields):
+    """Id of a new trace."""
+    body = {'filter': fields.pop('filter'), 'duration_ns': 30 * 10**9,
+            **fields}
+    return suite.client.post('traces', body)['id']
+
+
+def packets(suite, ident):
+    """All ways of a trace."""
+    return list(suite.client.pages(f'traces/{ident}/packets', 'packets',
+                                   limit=1000))
+
+
+def settled(suite, ident, want, seconds=5):
+    """The packets, once there are so many and nothing is in flight."""
+    def done():
+        state = suite.client.get(f'traces/{ident}')
+        if state['packets'] < want or any(
+                x['id'] == 'in_flight' for x in state['losses']):
+            return None
+        return state
+    wait_for(done, seconds, what=f'{want} packets of {ident}')
+    time.sleep(0.1)
+    return packets(suite, ident)
+
+
+def stations(way, ns=None):
+    """Where a packet was; ns: only in that namespace."""
+    return [s['station'] for s in way['steps']
+            if ns is None or s.get('netns') == ns]
+
+
+def check_way(way):
+    """Times and deltas agree and do not go back."""
+    times = [s['time'] for s in way['steps']]
+    assert times == sorted(times)
+    assert way['first'] == times[0] and way['last'] == times[-1]
+    assert 'delta_ns' not in way['steps'][0]
+    assert all(s['delta_ns'] >= 0 for s in way['steps'][1:])
+
+
+def check_sums(suite, ident):
+    """hits = steps + the named losses of steps; the trace."""
+    state = suite.client.get(f'traces/{ident}')
+    assert state['hits'] == state['steps'] + sum(
+        x['count'] for x in state['losses'] if x['unit'] == 'steps')
+    return state
+
+
+def in_order(seen, wanted):
+    """Each of wanted stands in seen, in this order."""
+    rest = iter(seen)
+    return all(name in rest for name in wanted)
