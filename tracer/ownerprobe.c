@@ -160,6 +160,7 @@ uint64_t ps_ownerprobe_lost(const struct ps_ownerprobe *p)
 
 /* ---- processes that are asked for --------------------------------------- */
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): it is stored to */
 static void set_bits(unsigned int *word, uint32_t bits, bool on)
 {
     __atomic_store_n(word, on ? *word | bits : *word & ~bits, __ATOMIC_SEQ_CST);

@@ -179,7 +179,7 @@ void ps_traces_functions_hits(const struct tracer *t,
                               const struct ps_trace *trace,
                               struct ps_fn_count *ret_count);
 /* The tier among a trace's stations, as it is now. */
-int ps_traces_functions_state(const struct tracer *t, Ps__Capability *c);
+int ps_traces_functions_state(const struct tracer *t, Ps__Capability *s);
 unsigned int ps_trace_slot(const struct tracer *t,
                            const struct ps_trace *trace);
 

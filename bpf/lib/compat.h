@@ -9,6 +9,9 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
+/* A parameter that only others need. */
+#define PS_UNUSED __attribute__((unused))
+
 #define ETH_P_IP     0x0800
 #define ETH_P_ARP    0x0806
 #define ETH_P_8021Q  0x8100

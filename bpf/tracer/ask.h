@@ -183,14 +183,14 @@ may_match(struct sk_buff *skb, struct net_device *dev, bool rx, bool direct)
 
 /* Whether a filter may take it. Functions of their own, for the stack is
  * short: what they need is free when look() is called. */
-static __noinline __attribute__((unused)) bool
+static __noinline PS_UNUSED bool
 may_match_direct(struct sk_buff *skb, struct net_device *dev, bool rx)
 {
     return may_match(skb, dev, rx, true);
 }
 
-static __noinline __attribute__((unused)) bool
-may_match_raw(struct sk_buff *skb, struct net_device *dev, bool rx)
+static __noinline PS_UNUSED bool may_match_raw(struct sk_buff *skb,
+                                               struct net_device *dev, bool rx)
 {
     return may_match(skb, dev, rx, false);
 }

@@ -63,9 +63,9 @@ static __always_inline __u32 packet_end(const unsigned char *head,
  * Sequence numbers, ids and payload's length: what stays the same while a
  * packet passes through a host. Checksums do not: offloads fill them late.
  */
-static __noinline __attribute__((unused)) void
-read_content(const struct ps_skb_view *v, const struct ps_skb_info *info,
-             struct ps_content *c)
+static __noinline PS_UNUSED void read_content(const struct ps_skb_view *v,
+                                              const struct ps_skb_info *info,
+                                              struct ps_content *c)
 {
     const unsigned char *head = v->head;
     __u32 end = v->data_off + v->len; /* of all of it, from head */

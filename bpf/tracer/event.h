@@ -79,7 +79,7 @@ static __always_inline void take_bytes(struct room *room,
     if (n > PS_TRACER_SNAP_BYTES)
         n = PS_TRACER_SNAP_BYTES;
     if (room->with_stack)
-        to += PS_TRACER_STACK_FRAMES * 8;
+        to += sizeof(__u64[PS_TRACER_STACK_FRAMES]);
     barrier_var(n);
     if (n && n <= PS_TRACER_SNAP_BYTES && !bpf_probe_read_kernel(to, n, from))
         room->event.bytes = n;

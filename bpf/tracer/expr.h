@@ -98,7 +98,7 @@ struct expr_ctx {
     struct ps_pcap_vm *vm;
 };
 
-static long expr_step(__u64 i, void *ctx)
+static long expr_step(__u64 i PS_UNUSED, void *ctx)
 {
     return ps_pcap_step(((struct expr_ctx *)ctx)->vm, tracing.insns);
 }
@@ -132,8 +132,9 @@ static __always_inline __u64 expr_inner(__u64 at, __u16 l3, __u8 family)
     return at | (__u64)(family == 6) << 48 | (__u64)l3 << 32;
 }
 
-static __noinline __attribute__((unused)) __u32 match_exprs(
-    struct room *room, struct sk_buff *skb, __u64 word, __u32 asked, __u64 at)
+static __noinline PS_UNUSED __u32 match_exprs(struct room *room,
+                                              struct sk_buff *skb, __u64 word,
+                                              __u32 asked, __u64 at)
 {
     struct frame_parts *parts = &room->parts;
     __u16 inner_l3 = (__u16)(at >> 32);

@@ -268,7 +268,7 @@ __noinline int look_follow(__u32 nr, __u64 skb, __u32 at)
     /* It ends, or its buffer was freed unseen, and is now another packet's. */
     if (way && (end || !s->traces))
         live_forget(set, way);
-    return s->traces & ~(__u32)s->refused & 0xff;
+    return s->traces & ~s->refused;
 }
 
 /* ---- its event ---------------------------------------------------------- */

@@ -86,7 +86,7 @@ static __always_inline bool may_be_learned(__u64 word,
  * packet's socket. From then on they know its tuple too. sk: the packet's
  * socket, dev: where it is, as numbers, or 0.
  */
-static __noinline __attribute__((unused)) __u32 match_learned(
+static __noinline PS_UNUSED __u32 match_learned(
     __u64 word, const struct ps_tracer_tuple *tuple, __u64 sk, __u64 dev)
 {
     __u32 asked = traces_on(word) & slots_of(word, PS_FW_LEARNED);

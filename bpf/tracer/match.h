@@ -25,9 +25,10 @@ static __noinline __u32 match_here(struct sk_buff *skb, struct net_device *dev,
 
 /* Of the traces whose tuple fits, those that take it. dev: where it is, or
  * NULL; at: see expr_at(). */
-static __noinline __attribute__((unused)) __u32
-match_more(struct room *room, struct sk_buff *skb, struct net_device *dev,
-           __u32 traces, __u64 at)
+static __noinline PS_UNUSED __u32 match_more(struct room *room,
+                                             struct sk_buff *skb,
+                                             struct net_device *dev,
+                                             __u32 traces, __u64 at)
 {
     __u64 word = room->sight.word;
     __u32 asked = traces & slots_of(word, PS_FW_MORE), ask;

@@ -72,8 +72,8 @@ static __always_inline int at_dequeue(void *ctx, struct sk_buff *skb,
     DEVICE_STATION(kind, prefix, is_direct, net_dev_queue,                   \
                    PS_ST_NET_DEV_QUEUE, PS_SKB_TX, struct sk_buff *skb)      \
     DEVICE_STATION(kind, prefix, is_direct, qdisc_enqueue,                   \
-                   PS_ST_QDISC_ENQUEUE, PS_SKB_TX, void *q, void *txq,       \
-                   struct sk_buff *skb)                                      \
+                   PS_ST_QDISC_ENQUEUE, PS_SKB_TX, void *q PS_UNUSED,        \
+                   void *txq PS_UNUSED, struct sk_buff *skb)                 \
     DEVICE_STATION(kind, prefix, is_direct, netif_rx, PS_ST_NETIF_RX,        \
                    PS_SKB_RX, struct sk_buff *skb)                           \
     DEVICE_STATION(kind, prefix, is_direct, napi_gro_receive_entry,          \
@@ -84,8 +84,8 @@ static __always_inline int at_dequeue(void *ctx, struct sk_buff *skb,
     CALL_STATION(kind, prefix, is_direct, sock_recv_length, PS_ST_SOCK_RECV) \
                                                                              \
     SEC(kind "/qdisc_dequeue")                                               \
-    int BPF_PROG(prefix##_qdisc_dequeue, void *q, void *txq, int n,          \
-                 struct sk_buff *skb)                                        \
+    int BPF_PROG(prefix##_qdisc_dequeue, void *q PS_UNUSED,                  \
+                 void *txq PS_UNUSED, int n PS_UNUSED, struct sk_buff *skb)  \
     {                                                                        \
         /* Nothing was in it. */                                             \
         if (!skb)                                                            \

@@ -22,7 +22,7 @@ __u64 lost;
 
 /* False: it was known, as for most: a socket is used by one process again and
  * again. */
-static __always_inline bool bind(__u64 key, __u16 lport, __u16 rport)
+static __always_inline bool note_owner(__u64 key, __u16 lport, __u16 rport)
 {
     __u32 pid = (__u32)(bpf_get_current_pid_tgid() >> 32);
     struct ps_tracer_owner owner = {}, *known;
@@ -48,7 +48,7 @@ static __always_inline void bind_cookie(__u64 cookie)
 {
     __u32 slots = slots_of_task();
 
-    bind(cookie, 0, 0);
+    note_owner(cookie, 0, 0);
     if (slots)
         learn_sock(cookie, slots);
 }
@@ -67,8 +67,8 @@ static __always_inline int use(struct sock *sk)
         return 0;
     /* As a number: the verifier lets nobody reckon with a typed pointer. */
     bpf_probe_read_kernel(&addr, sizeof(addr), &at);
-    if (bind(PS_TRACER_OWNER_KEY(addr, lport, rport), lport, rport))
-        bind(bpf_get_socket_cookie(sk), 0, 0);
+    if (note_owner(PS_TRACER_OWNER_KEY(addr, lport, rport), lport, rport))
+        note_owner(bpf_get_socket_cookie(sk), 0, 0);
     slots = slots_of_task();
     if (slots)
         learn_sock(bpf_get_socket_cookie(sk), slots);
@@ -99,13 +99,13 @@ USE(sendmsg6)
 
 /* From 6.3 on: each call that sends or receives, by way of any socket. */
 SEC("tp_btf/sock_send_length")
-int BPF_PROG(sends, struct sock *sk, int ret, int flags)
+int BPF_PROG(sends, struct sock *sk, int ret PS_UNUSED, int flags PS_UNUSED)
 {
     return use(sk);
 }
 
 SEC("tp_btf/sock_recv_length")
-int BPF_PROG(receives, struct sock *sk, int ret, int flags)
+int BPF_PROG(receives, struct sock *sk, int ret PS_UNUSED, int flags PS_UNUSED)
 {
     return use(sk);
 }
