@@ -177,6 +177,8 @@ may_match(struct sk_buff *skb, struct net_device *dev, bool rx, bool direct)
     if (match_tuple(word, &tuple) ||
         (have_aliases && (alias_of(&tuple) & traces_on(word))))
         return true;
+    if (!(traces_on(word) & slots_of(word, PS_FW_LEARNED)))
+        return false;
     return may_be_learned(word, &tuple, (__u64)BPF_CORE_READ(skb, sk),
                           as_number(dev));
 }
