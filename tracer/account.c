@@ -229,6 +229,7 @@ void ps_account_add_up(struct tracer *t, const struct ps_trace *trace)
         t->hits += counts[i].count.hits;
     }
     t->carry_lost += ps_carry_lost(trace->carry);
+    t->returns_lost += calls.returns_lost;
     t->steps += count_results(t, trace, PS_JOIN_STEP);
     for (size_t i = 0; i < PS_JOIN_RESULTS; i++)
         t->lost[i] += count_results(t, trace, (enum ps_join_result)i);
@@ -381,4 +382,5 @@ void ps_account_sample(struct tracer *t)
     ps_loss(t->daemon, "live_evicted", "packets",
             t->probes ? ps_probes_evicted(t->probes) : 0);
     ps_loss(t->daemon, "carry_full", "steps", t->carry_lost);
+    ps_loss(t->daemon, "returns_lost", "returns", t->returns_lost);
 }

@@ -102,7 +102,7 @@ struct tracer {
     /* By station; of the counts recursion_missed is in hits too. */
     struct ps_probe_count probed[PS_ST_MAX];
     uint64_t delivered[PS_ST_MAX];
-    uint64_t carry_lost;
+    uint64_t carry_lost, returns_lost;
     struct ps_budget budget; /* while a trace runs */
     int stats_fd;            /* the kernel counts while it is open; or -1 */
     uint64_t lost[PS_JOIN_RESULTS];
