@@ -13,7 +13,8 @@ LEFT_OUT = shutil.ignore_patterns(
     'ensurepip', 'distutils', 'tkinter', 'turtledemo', 'venv', '_tkinter*',
     'sitecustomize.py', '*.a')
 PACKAGES = ('pytest', '_pytest', 'pluggy', 'iniconfig', 'packaging', 'attr',
-            'attrs', 'py', 'pytest_timeout', 'exceptiongroup', 'tomli')
+            'attrs', 'py', 'pytest_timeout', 'exceptiongroup', 'tomli',
+            'jsonschema', 'pyrsistent', '_pyrsistent_version')
 
 
 def add_python(image):
