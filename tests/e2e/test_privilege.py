@@ -340,10 +340,10 @@ def test_one_is_missing(lab, tmp_path, name, missing):
     named = [part[i][1] for i in gone]
     if missing == 'SYS_PTRACE':     # there all the same, but less
         named.append(part['tracer.namespaces'][1])
-    # An old kernel may have nothing that this one is for.
     own = MISSED[name, missing]
-    assert not {i for i in own if whole[i][0]} and own or any(
-        f'CAP_{missing}' in reason for reason in named), named
+    if own and not any(whole[i][0] for i in own):
+        pytest.skip(f'skip: this kernel has nothing that {missing} is for')
+    assert any(f'CAP_{missing}' in reason for reason in named), named
 
 
 @pytest.mark.parametrize('name', sorted(STARTS))
