@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT
 """What every thread of the running suite may do, against docs/privileges.md."""
 
+import contextlib
 import ctypes
 import os
 import pwd
 import re
+import resource
 import signal
 import struct
 from pathlib import Path
@@ -58,6 +60,7 @@ def _threads(pid):
     return out
 
 
+@pytest.mark.host_only('it reads the sources')
 def test_table_is_what_the_sources_keep():
     for name, path in SOURCES.items():
         text = (ROOT / path).read_text('utf-8')
@@ -67,6 +70,7 @@ def test_table_is_what_the_sources_keep():
         assert ('.keep_caps' in text) == bool(kept), name
 
 
+@pytest.mark.host_only('it reads the sources')
 def test_features_are_capabilities_that_exist():
     """Each id in the table is one that a daemon says, and each of the tracing
     and enforcing ones is in the table."""
@@ -308,6 +312,11 @@ class Poor(Daemon):
 
 
 def _selftest(lab, name, caps, base):
+    # Before 5.11 maps are locked memory; see docs/operations.md. It may be
+    # refused where it is not needed.
+    with contextlib.suppress(ValueError):
+        resource.setrlimit(resource.RLIMIT_MEMLOCK,
+                           (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     res = lab.host.run(
         *_with_only(caps, bin_path(name)), '--selftest', '--user', 'root',
         '--run-dir', base / 'run', '--state-dir', base / 'state',
@@ -333,6 +342,9 @@ def test_one_is_missing(lab, tmp_path, name, missing):
     named = [part[i][1] for i in gone]
     if missing == 'SYS_PTRACE':     # there all the same, but less
         named.append(part['tracer.namespaces'][1])
+    own = MISSED[name, missing]
+    if own and not any(whole[i][0] for i in own):
+        pytest.skip(f'skip: this kernel has nothing that {missing} is for')
     assert any(f'CAP_{missing}' in reason for reason in named), named
 
 
