@@ -18,7 +18,7 @@ struct ps_probe {
     struct ps_map flows, ifaces, drops, flow_drops;
     size_t cpus;
     bool has_reasons;
-    uint64_t release_from, release_to; /* skb_release_data(), or 0 */
+    struct ps_places places;
 };
 
 static const char *const tier_names[TIERS] = {"tp_btf", "raw_tp"};
@@ -70,8 +70,8 @@ static int load(struct ps_probe *probe, const struct ps_probe_sizes *sizes,
         return -errno;
     probe->skel = skel;
     skel->rodata->kfree_skb_args = (uint32_t)kfree_args;
-    skel->rodata->release_from = probe->release_from;
-    skel->rodata->release_to = probe->release_to;
+    memcpy((void *)&skel->rodata->places, &probe->places,
+           sizeof(probe->places));
     r = set_sizes(skel, sizes);
     for (int hook = 0; hook < PS_PROBE_HOOKS && r == 0; hook++) {
         for (int t = 0; t < TIERS && r == 0; t++) {
@@ -137,8 +137,7 @@ static int open_tier(const struct ps_probe_sizes *sizes, enum tier tier,
     probe->has_reasons = args > 2;
     /* Not known: parts of a freed buffer are told as drops. */
     if (probe->has_reasons)
-        ps_ksyms_range("skb_release_data", &probe->release_from,
-                       &probe->release_to);
+        ps_ksyms_places(&probe->places);
     r = load(probe, sizes, tier, args);
     if (r < 0)
         return r;

@@ -10,6 +10,7 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
+#include "bpf/lib/place_abi.h"
 #include "common/util.h"
 
 /* libbpf's messages go to the log, at debug; raises RLIMIT_MEMLOCK where the
@@ -64,11 +65,10 @@ void ps_ksyms_free(struct ps_ksyms **syms);
 const char *ps_ksyms_find(struct ps_ksyms *syms, uint64_t addr,
                           uint32_t *ret_offset);
 /*
- * First and first following address of a function of the kernel, also where
- * the compiler wrote its name with a suffix (".isra.0"). Reads /proc/kallsyms
- * up to it. -ENOENT: not there, or hidden.
+ * What programs must know of the kernel's code; 0: not there, or hidden. Reads
+ * /proc/kallsyms once. -errno: it cannot be read.
  */
-int ps_ksyms_range(const char *name, uint64_t *ret_start, uint64_t *ret_end);
+int ps_ksyms_places(struct ps_places *ret_places);
 
 /* ---- drop reasons ------------------------------------------------------- */
 

@@ -130,29 +130,58 @@ static bool is_named(const char *symbol, const char *name)
            !strstr(symbol + len, ".cold");
 }
 
-int ps_ksyms_range(const char *name, uint64_t *ret_start, uint64_t *ret_end)
+/* "ffffffff81000000 T name", of the kernel itself. */
+static bool split(char *line, uint64_t *ret_addr, char *ret_type,
+                  const char **ret_name)
 {
-    FILE *file = fopen("/proc/kallsyms", "re");
-    unsigned long long addr, start = 0, end = 0;
-    char line[512], symbol[256], type;
+    char *end;
+
+    *ret_addr = strtoull(line, &end, 16);
+    if (end == line || end[0] != ' ' || !end[1] || end[2] != ' ')
+        return false;
+    *ret_type = end[1];
+    *ret_name = end + 3;
+    end[3 + strcspn(end + 3, "\t \n")] = '\0';
+    return true;
+}
+
+/* Symbols come in the order of their addresses: a place ends where the next
+ * one begins. */
+int ps_ksyms_places(struct ps_places *ret_places)
+{
+    struct ps_places p = {0};
+    const struct {
+        const char *name;
+        unsigned long long *start;
+    } wanted[] = {
+        {"skb_release_data", &p.release_from},
+        {"arch_rethook_trampoline", &p.rethook},
+        {"return_to_handler", &p.trampolines[0]},
+        {"__kretprobe_trampoline", &p.trampolines[1]},
+        {"kretprobe_trampoline", &p.trampolines[1]}, /* until 5.15 */
+    };
+    _cleanup_fclose_ FILE *file = fopen("/proc/kallsyms", "re");
+    char line[512];
 
     if (!file)
         return -errno;
-    /* The kernel's own symbols come in the order of their addresses. */
-    while (end == 0 && fgets(line, sizeof(line), file)) {
-        if (sscanf(line, "%llx %c %255s", &addr, &type, symbol) != 3)
+    while (fgets(line, sizeof(line), file)) {
+        const char *name;
+        uint64_t addr;
+        char type;
+
+        if (strchr(line, '['))
+            break;
+        if (!split(line, &addr, &type, &name))
             continue;
-        if (start == 0 && (type == 't' || type == 'T') &&
-            is_named(symbol, name))
-            start = addr;
-        else if (start != 0 && addr > start)
-            end = addr;
+        if (p.release_from && !p.release_to && addr > p.release_from)
+            p.release_to = addr;
+        for (size_t i = 0; i < ARRAY_SIZE(wanted); i++)
+            if ((type == 't' || type == 'T') && !*wanted[i].start &&
+                is_named(name, wanted[i].name))
+                *wanted[i].start = addr;
     }
-    fclose(file);
-    if (end == 0)
-        return -ENOENT;
-    *ret_start = start;
-    *ret_end = end;
+    *ret_places = p;
     return 0;
 }
 

@@ -25,7 +25,8 @@ static int fill_place(Ps__Step *step, const struct ps_call_place *place)
         if (!step->tuple)
             return -ENOMEM;
     }
-    step->has_len = step->has_packets = step->has_mark = 1;
+    step->has_len = step->has_mark = 1;
+    step->has_packets = place->packets != 0;
     step->len = place->len;
     step->packets = place->packets;
     step->mark = place->mark;
@@ -82,6 +83,19 @@ static size_t take_steps(Ps__PacketWay *msg, const struct ps_join *join,
     return n;
 }
 
+/* Was this call the first sight of a buffer that was joined by content? Asked
+ * in the order of time: sight goes along. */
+static bool is_inferred(const struct ps_join *join, const struct ps_call *call,
+                        const struct ps_step **sight)
+{
+    const struct ps_step *s = *sight;
+
+    while (s && (s->time < call->time || s->station != PS_ST_FUNCTION))
+        s = ps_join_step(join, s->next);
+    *sight = s;
+    return s && s->time == call->time && s->inferred;
+}
+
 static void put_step(Ps__PacketWay *msg, const struct timed *t,
                      uint64_t *before)
 {
@@ -97,6 +111,7 @@ int ps_convert_calls(Ps__PacketWay *msg, const struct ps_join *join,
     uint32_t index = ps_join_index(join, way);
     const struct ps_call *call = ps_calls_first(names->calls, index);
     size_t calls = ps_calls_of(names->calls, index), n, i = 0;
+    const struct ps_step *sight = ps_join_step(join, way->steps);
     _cleanup_free_ struct timed *steps = NULL;
     uint64_t before = 0;
     Ps__Step **all;
@@ -117,9 +132,13 @@ int ps_convert_calls(Ps__PacketWay *msg, const struct ps_join *join,
 
         while (i < n && steps[i].time <= call->time)
             put_step(msg, &steps[i++], &before);
-        r = t.step ? fill_call(t.step, call, names) : -ENOMEM;
-        if (t.step)
-            put_step(msg, &t, &before);
+        if (!t.step) {
+            r = -ENOMEM;
+            break;
+        }
+        r = fill_call(t.step, call, names);
+        t.step->inferred = is_inferred(join, call, &sight);
+        put_step(msg, &t, &before);
     }
     while (i < n)
         put_step(msg, &steps[i++], &before);

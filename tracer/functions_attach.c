@@ -64,7 +64,7 @@ static int attach_fprobe(struct ps_functions *f, size_t n)
         return -ENOMEM;
     for (size_t i = 0; i < n; i++) {
         addrs[i] = f->list.fns[i].addr;
-        cookies[i] = ps_fn_cookie(&f->list.fns[i], true);
+        cookies[i] = ps_fn_cookie(&f->list.fns[i], !f->list.fns[i].one_way);
     }
     /* Returns first: a call that is seen has its return. */
     if (f->rung == PS_FN_MULTI) {

@@ -259,6 +259,15 @@ static int add_modules(struct ps_fn_list *list, const struct btf *kernel)
     return r;
 }
 
+/* From 6.14 on fprobe leaves what it takes the place of elsewhere. */
+static void mark_one_way(struct ps_fn_list *list, const struct btf *kernel)
+{
+    bool walked = !ps_bpf_has_type(kernel, "fprobe_hlist_node");
+
+    for (size_t i = 0; i < list->n; i++)
+        list->fns[i].one_way = ps_fn_one_way(list->fns[i].name, walked);
+}
+
 static FILE *open_available(void)
 {
     FILE *file = NULL;
@@ -282,6 +291,7 @@ static int find_all(struct ps_fn_list *list, const struct btf *kernel,
         return r;
     ps_fn_add_available(list, available);
     ps_fn_finish(list);
+    mark_one_way(list, kernel);
     return list->n ? 0 : -ENOENT;
 }
 

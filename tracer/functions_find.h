@@ -19,6 +19,7 @@ struct ps_fn {
     uint8_t how;      /* enum ps_fn_how */
     bool probed;      /* the kernel lets it be traced */
     bool timed;       /* see ps_fn_timed() */
+    bool one_way;     /* its return is left alone: see ps_fn_one_way() */
     char name[PS_FN_NAME];
 };
 
@@ -58,6 +59,12 @@ int ps_fn_find(const struct btf *kernel, struct ps_fn_list *ret_list,
 uint16_t ps_fn_rank(const char *name);
 /* enum ps_fn_how of a function. */
 uint8_t ps_fn_how(const char *name);
+/*
+ * May its return not be watched? It says in a tracepoint where it goes back to,
+ * and would say another place then. walked: the place behind can be found
+ * (bpf/lib/place.h), but not through the tracepoint's own function.
+ */
+bool ps_fn_one_way(const char *name, bool walked);
 /* Whether its return is told where each one costs: it holds most of the
  * others. */
 bool ps_fn_timed(const char *name);

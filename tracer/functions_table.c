@@ -202,10 +202,10 @@ static const struct {
     {"skb_free_head", PS_FN_END},
     {"skb_pp_recycle", PS_FN_END},
     {"skb_kfree_head", PS_FN_END},
-    {"kfree_skbmem", PS_FN_END},
+    {"kfree_skbmem", PS_FN_END | PS_FN_AFTER},
     {"skb_release_all", PS_FN_END},
     {"skb_release_head_state", PS_FN_END},
-    {"napi_skb_cache_put", PS_FN_END},
+    {"napi_skb_cache_put", PS_FN_END | PS_FN_AFTER},
     {"sock_wfree", PS_FN_END},
     {"__sock_wfree", PS_FN_END},
     {"sock_rfree", PS_FN_END},
@@ -221,6 +221,33 @@ uint8_t ps_fn_how(const char *name)
         if (!strcmp(special[i].name, name))
             return special[i].how;
     return 0;
+}
+
+/* kfree_skb and consume_skb are told of by these, or by what these jump to. */
+static const char *const tellers[] = {
+    "kfree_skb",
+    "kfree_skb_reason",
+    "kfree_skb_list_reason",
+    "sk_skb_reason_drop",
+    "consume_skb",
+    "__consume_stateless_skb",
+    "napi_consume_skb",
+    "dev_kfree_skb_any_reason",
+    "skb_free_datagram",
+    "skb_consume_udp",
+    "tcp_drop_reason",
+};
+
+bool ps_fn_one_way(const char *name, bool walked)
+{
+    static const char iterator[] = "__traceiter_";
+
+    if (!strncmp(name, iterator, strlen(iterator)))
+        return true;
+    for (size_t i = 0; i < ARRAY_SIZE(tellers) && !walked; i++)
+        if (!strcmp(tellers[i], name))
+            return true;
+    return false;
 }
 
 /* The first prefix that fits counts. */

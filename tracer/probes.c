@@ -78,11 +78,10 @@ static void choose_points(struct ps_probes *p, const struct rung *rung,
 }
 
 /* Both skeletons have the same variables. */
-#define SET_CONSTANTS(rodata, p, rung)                \
-    do {                                              \
-        (rodata)->release_from = (p)->release_from;   \
-        (rodata)->release_to = (p)->release_to;       \
-        (rodata)->without_hooks = !(rung)->netfilter; \
+#define SET_CONSTANTS(rodata, p, rung)                                        \
+    do {                                                                      \
+        memcpy((void *)&(rodata)->places, &(p)->places, sizeof((p)->places)); \
+        (rodata)->without_hooks = !(rung)->netfilter;                         \
     } while (0)
 
 static int open_object(struct ps_probes *p, const struct rung *rung)
@@ -276,7 +275,7 @@ int ps_probes_open(const struct btf *kernel, uint32_t ring_bytes,
     p->exprs = ps_bpf_has_helper(kernel, "BPF_FUNC_loop");
     raise_files();
     /* Not known: parts of a freed buffer are told as drops. */
-    ps_ksyms_range("skb_release_data", &p->release_from, &p->release_to);
+    ps_ksyms_places(&p->places);
     r = climb(p, kernel);
     if (r < 0) {
         snprintf(reason, reason_size, "%s", ps_bpf_reason(r));

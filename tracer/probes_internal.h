@@ -56,7 +56,7 @@ struct ps_probes {
     ps_probes_fn fn;
     void *arg;
     bool exprs;
-    uint64_t release_from, release_to; /* skb_release_data(), or 0 */
+    struct ps_places places;
     struct ps_probe_wish wishes[PS_TRACER_MAX_TRACES];
     /* Of each point when the slot's filter was set. */
     uint64_t missed_before[PS_TRACER_MAX_TRACES][PS_PROBES_MAX];

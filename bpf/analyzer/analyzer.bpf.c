@@ -9,6 +9,7 @@
  * a packet that netconsole sends from a hard interrupt. Nothing is allocated
  * here: a full map is counted.
  */
+#include "bpf/lib/place.h"
 #include "bpf/lib/skb.h"
 
 #include "bpf/analyzer/analyzer_abi.h"
@@ -54,9 +55,7 @@ struct {
 
 /* Arguments of the tracepoint kfree_skb: 2, 3 (reason), 4 (rx_sk). */
 const volatile __u32 kfree_skb_args = 2;
-/* Where skb_release_data() is: ps_skb_freed_as_part(). */
-const volatile __u64 release_from = 0;
-const volatile __u64 release_to = 0;
+const volatile struct ps_places places = {};
 
 static __always_inline struct ps_analyzer_losses *get_losses(void)
 {
@@ -367,15 +366,16 @@ static __always_inline bool not_dropped(__u32 reason)
            reason == bpf_core_enum_value(enum skb_drop_reason, SKB_CONSUMED);
 }
 
-static __always_inline void count_drops(struct sk_buff *skb, __u64 location,
+static __always_inline void count_drops(struct sk_buff *skb, __u64 address,
                                         __u32 reason, struct sock *rx_sk)
 {
+    __u64 location = ps_place(address, &places);
     struct ps_flow_drop_key key = {.location = location, .reason = reason};
     struct ps_drop_key total = {.location = location, .reason = reason};
     struct ps_skb_info info;
 
     if ((kfree_skb_args > 2 && not_dropped(reason)) ||
-        ps_skb_freed_as_part(location, reason, release_from, release_to))
+        ps_place_is_part(location, reason, &places))
         return;
     if (!drop_identity(skb, rx_sk, &info, &key.flow))
         return;

@@ -8,6 +8,8 @@
 
 #ifndef __bpf__
 #include <linux/types.h>
+
+#include "bpf/lib/place_abi.h"
 #endif
 
 #define PS_FLOWS_MAX_DEFAULT      65536

@@ -421,24 +421,4 @@ static __always_inline void ps_skb_parse(struct sk_buff *skb,
     ps_skb_parse_dev(skb, ps_load(direct, skb, dev), where, direct, info);
 }
 
-/*
- * A buffer that was put together of others (fragments, GRO) takes these along
- * when it is freed, through kfree_skb with its own reason. Without a reason of
- * its own it was not dropped, and neither were they; before 5.17, where there
- * are no reasons, the place alone tells. from and to: skb_release_data(), 0
- * where its address is not known. Some kernels name kfree_skb_list() as the
- * place, as they do for what a queue drops.
- */
-static __always_inline bool ps_skb_freed_as_part(__u64 location, __u32 reason,
-                                                 __u64 from, __u64 to)
-{
-    if (location <= from || location > to)
-        return false;
-    if (!bpf_core_enum_value_exists(enum skb_drop_reason,
-                                    SKB_DROP_REASON_NOT_SPECIFIED))
-        return true;
-    return reason == bpf_core_enum_value(enum skb_drop_reason,
-                                         SKB_DROP_REASON_NOT_SPECIFIED);
-}
-
 #endif

@@ -97,7 +97,7 @@ static __always_inline int on_entry(struct pt_regs *ctx, __u64 cookie)
         return 1;
     id = enter(addr, how, bpf_get_func_ip(ctx), PT_REGS_SP(ctx), true);
     /* 1: the return is not wanted. */
-    if (!id)
+    if (!id || !(how & PS_FN_RETURNS))
         return 1;
     word = bpf_session_cookie();
     if (how & PS_FN_EXPAND) {

@@ -29,6 +29,7 @@ enum ps_fn_how {
     PS_FN_RELEASE = 1 << 1, /* gives the buffer back */
     PS_FN_EXPAND = 1 << 2,  /* replaces the buffer */
     PS_FN_RETURNS = 1 << 3, /* its return is told */
+    PS_FN_AFTER = 1 << 4,   /* called when the buffer was given back */
 };
 #define PS_FN_HOW_SHIFT 8
 
@@ -49,11 +50,11 @@ struct ps_fn_call {
     unsigned long long sp;     /* of the return address */
     unsigned long long skb;
     unsigned long long head;
-    struct ps_tracer_tuple tuple; /* family 0: no header yet */
+    struct ps_tracer_tuple tuple; /* family 0: no header yet, or no more */
     unsigned int netns;
     unsigned int ifindex;
     unsigned int len;
-    unsigned int packets;
+    unsigned int packets; /* 0: not known, the buffer was given back */
     unsigned int mark;
     unsigned int seq; /* content, as in struct ps_tracer_event */
     unsigned int ack;

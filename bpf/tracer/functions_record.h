@@ -201,10 +201,14 @@ __noinline int fn_record(__u64 addr, __u64 id, __u64 ip, __u64 sp, __u32 how)
     enum ps_skb_where where =
         l3 && !BPF_CORE_READ(skb, network_header) ? PS_SKB_RX : PS_SKB_ANY;
 
-    fn_parse(addr, where);
-    fn_content(addr);
     if (!room)
         return 0;
+    if (how & PS_FN_AFTER) {
+        __builtin_memset(room, 0, sizeof(*room));
+    } else {
+        fn_parse(addr, where);
+        fn_content(addr);
+    }
     /* Nothing in it, and no header: it was made just now. */
     if (slot && !(how & PS_FN_END) &&
         (room->info.family ? is_other(slot, &room->info, &room->content)

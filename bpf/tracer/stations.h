@@ -6,6 +6,7 @@
 #ifndef PS_BPF_TRACER_STATIONS_H
 #define PS_BPF_TRACER_STATIONS_H
 
+#include "bpf/lib/place.h"
 #include "bpf/tracer/ask.h"
 
 #define NETNS_INUM_MIN 0xE0000000u
@@ -25,9 +26,7 @@ struct {
     __type(value, struct xmit_stack);
 } xmits SEC(".maps");
 
-/* Where skb_release_data() is: ps_skb_freed_as_part(). */
-const volatile __u64 release_from = 0;
-const volatile __u64 release_to = 0;
+const volatile struct ps_places places = {};
 
 static __always_inline int at_device(void *ctx, const struct hook *h)
 {
@@ -309,28 +308,40 @@ __noinline int fill_free(__u32 nr, __u64 skb_number, __u64 location,
     return 0;
 }
 
-static __always_inline int at_free(void *ctx, const struct hook *h,
-                                   void *location, bool has_reason,
-                                   __u32 reason)
+static __always_inline int freed(void *ctx, const struct hook *h, __u64 place,
+                                 bool has_reason, __u32 reason)
 {
     __u32 room = ask(h);
 
     if (!room)
         return 0;
-    fill_free(room - 1, as_number(h->skb), as_number(location), has_reason,
-              reason);
+    fill_free(room - 1, as_number(h->skb), place, has_reason, reason);
     return finish(ctx, room - 1);
+}
+
+__noinline __u64 place_of(__u64 location)
+{
+    return ps_place(location, &places);
+}
+
+static __always_inline int at_consume(void *ctx, const struct hook *h,
+                                      void *location)
+{
+    if (!traces_on(filters_now()))
+        return 0;
+    return freed(ctx, h, location ? place_of(as_number(location)) : 0, false,
+                 0);
 }
 
 /* What goes with the buffer that it is a part of is no drop. */
 static __always_inline int at_kfree(void *ctx, struct hook *h, void *location,
                                     bool has_reason, __u32 reason)
 {
-    bool part =
-        ps_skb_freed_as_part((__u64)location, reason, release_from, release_to);
+    __u64 place = place_of(as_number(location));
+    bool part = ps_place_is_part(place, reason, &places);
 
     h->station = part ? PS_ST_CONSUME_SKB : PS_ST_KFREE_SKB;
-    return at_free(ctx, h, location, has_reason && !part, reason);
+    return freed(ctx, h, place, has_reason && !part, reason);
 }
 
 #endif

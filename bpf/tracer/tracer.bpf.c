@@ -127,9 +127,9 @@ static __always_inline int at_dequeue(void *ctx, struct sk_buff *skb,
                  at_kfree(ctx, &h, location, true, reason),                  \
                  struct sk_buff *skb, void *location, __u32 reason)          \
     FREE_STATION(kind, prefix, is_direct, consume_skb, consume_skb1,         \
-                 at_free(ctx, &h, NULL, false, 0), struct sk_buff *skb)      \
+                 at_consume(ctx, &h, NULL), struct sk_buff *skb)             \
     FREE_STATION(kind, prefix, is_direct, consume_skb, consume_skb2,         \
-                 at_free(ctx, &h, location, false, 0), struct sk_buff *skb,  \
+                 at_consume(ctx, &h, location), struct sk_buff *skb,         \
                  void *location)
 
 STATIONS("tp_btf", btf, true)

@@ -6,6 +6,7 @@
 #ifndef PS_BPF_TRACER_ABI_H
 #define PS_BPF_TRACER_ABI_H
 
+#include "bpf/lib/place_abi.h"
 #include "bpf/tracer/tracer_filter_abi.h"
 
 #define PS_TRACER_RING_BYTES (4u << 20)

@@ -2,17 +2,22 @@
 """One packet is one way, whatever it crosses and by whichever of its tuples
 it is asked for."""
 
+import os
+
 import pytest
 
 from lab import ApiError, Lab, Suite, missing as not_built, wait_for
-from lab.topology import (RARE, TOPOLOGIES, guard, missing, unguard,
-                          vxlan)
+from lab.topology import (RARE, TOPOLOGIES, guard, loopback, missing,
+                          unguard, vxlan)
 from lab.tracing import answers, has, inum
 
 pytestmark = pytest.mark.daemons('tracer', 'gateway')
 
 COUNT = 12
 PROTOS = {4: ('udp', 'tcp', 'icmp'), 6: ('udp', 'tcp', 'icmpv6')}
+# Functions can be probed in the machines of tests/vm.
+TIERS = ['core', 'function'] if os.environ.get('PACKETSCOPE_TEST_VM') \
+    else ['core']
 CASES = [(version, proto) for version in (4, 6) for proto in PROTOS[version]]
 
 
@@ -44,9 +49,21 @@ def there(suite, path):
             (cgroup or not at[2].startswith('cgroup_skb'))]
 
 
-def trace(suite, **fields):
+def trace(suite, tier='core', **fields):
     return suite.client.post('traces', {
-        'filter': fields, 'duration_ns': 60 * 10**9})['id']
+        'tier': tier, 'filter': fields, 'duration_ns': 600 * 10**9})['id']
+
+
+def need_functions(suite):
+    """Skips where there are none, or not all from a packet's first sight on."""
+    (me,) = [s for s in suite.client.get('services')['services']
+             if s['name'] == 'tracer']
+    state = next(c for c in me['capabilities'] if c['id'] == 'tracer.functions')
+    if not state['available']:
+        pytest.skip(f'no functions: {state["reason"]}')
+    if state['tier'] == 'kprobe':
+        pytest.skip('each function has a probe of its own here: thousands '
+                    'that come one by one (test_tracer_functions.py)')
 
 
 def ways_of(suite, ident, want):
@@ -126,8 +143,10 @@ def show(way):
 
 # ---- each topology -----------------------------------------------------------
 
-def make(name, lab):
+def make(name, lab, tier):
     """The topology; a skip where this kernel lacks its devices."""
+    if name == 'loopback':      # functions are not filtered by namespace
+        return loopback(lab, own=tier == 'function')
     if name in TOPOLOGIES:
         return TOPOLOGIES[name](lab)
     try:
@@ -140,21 +159,24 @@ def make(name, lab):
 
 
 def kinds(names):
-    """(topology, with the guarder), one group of cases each."""
-    return [pytest.param((name, guarded),
-                         id=name + ('-guarded' if guarded else ''))
-            for name in names for guarded in (False, True)]
+    """(topology, with the guarder, tier), one group of cases each."""
+    return [pytest.param((name, guarded, tier),
+                         id=name + ('-guarded' if guarded else '') +
+                         ('' if tier == 'core' else '-functions'))
+            for name in names for guarded in (False, True)
+            for tier in TIERS]
 
 
 class Crossed:
     """Everything that was sent through one topology: each protocol of each
     version in a trace of its own, all at the same time."""
 
-    def __init__(self, suite, name, top, guarded):
+    def __init__(self, suite, name, top, guarded, tier):
         self.suite, self.name, self.top = suite, name, top
-        self.guarded = guarded
+        self.guarded, self.tier = guarded, tier
         self.ways, self.errors, self.lost = {}, {}, {}
-        idents = {case: trace(suite, **top.filter(case[0]), proto=case[1])
+        idents = {case: trace(suite, tier, **top.filter(case[0]),
+                              proto=case[1])
                   for case in CASES}
         for case in CASES:
             self._try(case, exchange, top, *case)
@@ -192,22 +214,41 @@ class Crossed:
 @pytest.fixture(scope='module', params=kinds((*TOPOLOGIES, *RARE)))
 def crossed(request, api):
     """Of one topology, with or without the guarder's XDP at its end."""
-    name, guarded = request.param
+    name, guarded, tier = request.param
     if guarded and not_built('guarder'):
         pytest.skip('not built: ps-guarder')
+    if tier == 'function':
+        need_functions(api)
     with Lab(f'way-{name}') as lab:
-        top = make(name, lab)
+        top = make(name, lab, tier)
         guarder = guard(lab, api, top.ends[-1]) if guarded else None
-        one = Crossed(api, name, top, guarded)
+        one = Crossed(api, name, top, guarded, tier)
         if guarder:
             unguard(guarder)
         yield one
+
+
+def check_calls(top, version, ways):
+    """The functions that every such packet passes, at both ends."""
+    receive = 'ip_rcv' if version == 4 else 'ipv6_rcv'
+    for way in ways:
+        calls = {(s['station'], s.get('netns')): s
+                 for s in way['steps'] if 'depth' in s}
+        sent = calls.get(('dev_hard_start_xmit', inum(top.src)))
+        assert sent and sent['duration_ns'] > 0, show(way)
+        assert sent['depth'] > 0, show(way)
+        assert (receive, inum(top.dst)) in calls, show(way)
+        # Of a buffer that was given back nothing is told.
+        assert not any('tuple' in s for (name, _), s in calls.items()
+                       if name == 'kfree_skbmem')
 
 
 @pytest.mark.parametrize('version,proto', CASES)
 def test_whole_way(crossed, version, proto):
     """Asked by what the sender sends to: from there to the receiver."""
     ways = crossed.check(version, proto)
+    if crossed.tier == 'function':
+        check_calls(crossed.top, version, ways)
     if crossed.guarded and crossed.name != 'loopback':
         # Native XDP makes a new buffer of each packet, and the join is told:
         # the receiver's first step.

@@ -53,7 +53,8 @@ came_up() {
     return 1
 }
 start guarder --interfaces v0
-start tracer
+# An emulated core is slow: what is measured there is no cost.
+start tracer --cpu-budget 100
 start analyzer
 start locator
 start gateway --http 127.0.0.1:8080
@@ -110,7 +111,8 @@ trace() { # ADDRESS PROTO PING
     until_ok 15 says "traces/$id/packets" '.packets |
         map(select(.steps | length >= 4)) | length >= 3' &&
         echo "$id" >"/tmp/trace.$2" && return
-    api GET "traces/$id/packets" | jq -c '.packets[] | [.id, .tuple.daddr,
+    api GET "traces/$id" | jq -c '[.state, .throttle, .losses]'
+    api GET "traces/$id/packets" | jq -c '.packets[]? | [.id, .tuple.daddr,
         .fate, (.steps | map(.station + "@" + (.ifname // "-")))]'
     return 1
 }
@@ -123,9 +125,11 @@ t tracer-trace6 trace6
 fate() {
     local id
     id=$(cat "/tmp/trace.$1") || return 1
-    says "traces/$id/packets" 'all(.packets[]; .fate != "dropped")' && return
+    until_ok 10 says "traces/$id/packets" '.packets |
+        all(.fate != "dropped")' && api DELETE "traces/$id" && return
     api GET "traces/$id/packets" | jq -c '.packets[] |
-        select(.fate == "dropped") | [.id, .tuple.daddr, .steps[-1]]'
+        select(.fate == "dropped") | [.id, .tuple.daddr, (.steps[] |
+        select(.drop) | [.layer, .drop])]'
     return 1
 }
 fate4() { fate icmp; }

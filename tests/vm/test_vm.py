@@ -35,7 +35,8 @@ NO_HOOKS = {
 }
 MISSING = {
     '5.10': NO_HOOKS | {'analyzer analyzer.drop_reasons',
-                        'tracer tracer.drop_reasons'},
+                        'tracer tracer.drop_reasons',
+                        'tracer tracer.station.qdisc_enqueue'},
     '6.1': NO_HOOKS,
     '6.12': set(),
 }

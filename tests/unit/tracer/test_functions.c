@@ -139,6 +139,12 @@ static void test_table(void **state _unused_)
     assert_int_equal(ps_fn_rank("ip_rcv_cor"), UINT16_MAX);
     assert_int_equal(ps_fn_how("ip_rcv"), 0);
     assert_int_equal(ps_fn_how("pskb_expand_head"), PS_FN_EXPAND);
+    /* Nothing is read of a buffer that was given back. */
+    assert_int_equal(ps_fn_how("kfree_skbmem"), PS_FN_END | PS_FN_AFTER);
+    assert_true(ps_fn_one_way("__traceiter_kfree_skb", true));
+    assert_true(ps_fn_one_way("sk_skb_reason_drop", false));
+    assert_false(ps_fn_one_way("sk_skb_reason_drop", true));
+    assert_false(ps_fn_one_way("kfree_skbmem", false));
     assert_string_equal(ps_fn_layer("tcp_v4_rcv"), "transport");
     assert_string_equal(ps_fn_layer("ip6_input"), "network");
     assert_string_equal(ps_fn_layer("ip_tunnel_rcv"), "tunnel");
