@@ -12,6 +12,8 @@
 #include <sched.h>
 #include <sys/socket.h>
 
+#include "bpf/lib/place_abi.h"
+
 #include "analyzer.skel.h"
 #include "analyzer/probe.h"
 #include "common/bpf.h"
