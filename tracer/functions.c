@@ -25,12 +25,12 @@ static const char *const rung_names[PS_FN_RUNGS] = {
 static const struct {
     enum ps_fn_rung rung;
     bool cast;
-    const char *call, *ret;
+    const char *call, *ret, *first;
 } ladder[] = {
-    {PS_FN_SESSION, true, "session", NULL},
-    {PS_FN_MULTI, true, "multi_cast", "multi_return"},
-    {PS_FN_MULTI, false, "multi_read", "multi_return"},
-    {PS_FN_SINGLE, false, "single", "single_return"},
+    {PS_FN_SESSION, true, "session", NULL, "first"},
+    {PS_FN_MULTI, true, "multi_cast", "multi_return", NULL},
+    {PS_FN_MULTI, false, "multi_read", "multi_return", NULL},
+    {PS_FN_SINGLE, false, "single", "single_return", NULL},
 };
 
 static void choose(struct functions_bpf *skel, size_t rung)
@@ -40,9 +40,11 @@ static void choose(struct functions_bpf *skel, size_t rung)
     bpf_object__for_each_program(prog, skel->obj) {
         const char *name = bpf_program__name(prog);
 
-        bpf_program__set_autoload(prog, ps_streq(name, ladder[rung].call) ||
-                                            ps_streq(name, ladder[rung].ret) ||
-                                            ps_streq(name, "read_text"));
+        bpf_program__set_autoload(prog,
+                                  ps_streq(name, ladder[rung].call) ||
+                                      ps_streq(name, ladder[rung].ret) ||
+                                      ps_streq(name, ladder[rung].first) ||
+                                      ps_streq(name, "read_text"));
     }
     bpf_program__set_expected_attach_type(skel->progs.session,
                                           (enum bpf_attach_type)KPROBE_SESSION);
@@ -74,10 +76,14 @@ static int load(struct ps_functions *f, size_t rung, uint32_t ring_bytes)
     f->progs = (struct ps_fn_progs){
         .call = fd_of(f, ladder[rung].call),
         .ret = fd_of(f, ladder[rung].ret),
+        .first = fd_of(f, ladder[rung].first),
         .text = fd_of(f, "read_text"),
         .probed = bpf_map__fd(f->skel->maps.probed),
     };
     f->text = f->skel->bss->text;
+    f->known = f->skel->bss->known;
+    f->following = &f->skel->bss->following;
+    f->sessions = &f->skel->bss->sessions;
     return 0;
 }
 
@@ -225,6 +231,23 @@ uint64_t ps_functions_memory(const struct ps_functions *f)
 
 /* ---- filters and records ------------------------------------------------ */
 
+/* Adds the slot to the protocols that the filter takes, or leaves only these.
+ */
+static void set_protocols(struct ps_functions *f, unsigned int slot,
+                          const struct ps_filter *filter, bool only)
+{
+    uint8_t bit = (uint8_t)(1u << slot);
+
+    for (unsigned int i = 0; i < ARRAY_SIZE(f->skel->bss->protocols); i++) {
+        uint8_t *protocol = &f->skel->bss->protocols[i];
+
+        if (!filter->kernel.mask.proto || filter->kernel.value.proto == i)
+            __atomic_or_fetch(protocol, bit, __ATOMIC_RELAXED);
+        else if (only)
+            __atomic_and_fetch(protocol, (uint8_t)~bit, __ATOMIC_RELAXED);
+    }
+}
+
 int ps_functions_set_filter(struct ps_functions *f, unsigned int slot,
                             const struct ps_filter *filter)
 {
@@ -242,6 +265,9 @@ int ps_functions_set_filter(struct ps_functions *f, unsigned int slot,
     if (bpf_map_update_elem(bpf_map__fd(f->skel->maps.fn_counts), &key, zero,
                             BPF_ANY) < 0)
         return -errno;
+    if (!f->skel->bss->active)
+        f->skel->bss->following = 0;
+    set_protocols(f, slot, filter, true);
     ps_filter_install(&f->skel->bss->tracing, slot, filter);
     f->skel->bss->since[slot] = ps_mono_ns();
     __atomic_or_fetch(&f->skel->bss->active, 1u << slot, __ATOMIC_SEQ_CST);
@@ -251,7 +277,9 @@ int ps_functions_set_filter(struct ps_functions *f, unsigned int slot,
 void ps_functions_change_filter(struct ps_functions *f, unsigned int slot,
                                 const struct ps_filter *filter)
 {
+    set_protocols(f, slot, filter, false);
     ps_filter_install(&f->skel->bss->tracing, slot, filter);
+    set_protocols(f, slot, filter, true);
 }
 
 void ps_functions_clear_filter(struct ps_functions *f, unsigned int slot)

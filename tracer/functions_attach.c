@@ -35,6 +35,12 @@ struct multi {
     uint32_t n;
 };
 
+static void free_multi(struct multi *m)
+{
+    free(m->addrs);
+    free(m->cookies);
+}
+
 /* Not bpf_link_create(): it does not know sessions everywhere. */
 static int link_multi(int prog, unsigned int type, uint32_t flags,
                       const struct multi *m)
@@ -53,33 +59,84 @@ static int link_multi(int prog, unsigned int type, uint32_t flags,
     return fd < 0 ? -errno : (int)fd;
 }
 
-static int attach_fprobe(struct ps_functions *f, size_t n)
+/* Who finds no place is asked of the kernel. */
+static void know(struct ps_fn_known *known, uint64_t addr, uint64_t cookie)
 {
-    _cleanup_free_ uint64_t *addrs = calloc(n, sizeof(*addrs));
-    _cleanup_free_ uint64_t *cookies = calloc(n, sizeof(*cookies));
-    struct multi m = {addrs, cookies, (uint32_t)n};
-    int fd;
+    unsigned int at = ps_fn_known_at((uint32_t)addr);
 
-    if (!addrs || !cookies)
+    for (unsigned int i = 0; i < PS_FN_KNOWN_NEAR; i++) {
+        struct ps_fn_known *k = &known[(at + i) & (PS_FN_KNOWN - 1)];
+
+        if (k->cookie && k->ip != (uint32_t)addr)
+            continue;
+        *k = (struct ps_fn_known){(uint32_t)addr, (uint32_t)cookie};
+        return;
+    }
+}
+
+/* The first n of the list; freed with free_multi(). */
+static int make_multi(struct ps_functions *f, size_t n, struct multi *ret_multi)
+{
+    struct multi m = {.n = (uint32_t)n};
+
+    m.addrs = calloc(n, sizeof(*m.addrs));
+    m.cookies = calloc(n, sizeof(*m.cookies));
+    if (!m.addrs || !m.cookies) {
+        free_multi(&m);
         return -ENOMEM;
+    }
     for (size_t i = 0; i < n; i++) {
-        addrs[i] = f->list.fns[i].addr;
-        cookies[i] = ps_fn_cookie(&f->list.fns[i], !f->list.fns[i].one_way);
+        m.addrs[i] = f->list.fns[i].addr;
+        m.cookies[i] = ps_fn_cookie(&f->list.fns[i], !f->list.fns[i].one_way);
+        know(f->known, m.addrs[i], m.cookies[i]);
     }
-    /* Returns first: a call that is seen has its return. */
-    if (f->rung == PS_FN_MULTI) {
-        fd = link_multi(f->progs.ret, MULTI, MULTI_RETURN, &m);
-        if (fd < 0)
-            return fd;
-        f->links[1] = fd;
-    }
-    fd = link_multi(f->progs.call, f->rung == PS_FN_MULTI ? MULTI : SESSION, 0,
-                    &m);
+    *ret_multi = m;
+    return 0;
+}
+
+/* Into a free place of the links. */
+static int put_link(struct ps_functions *f, size_t place, int prog,
+                    uint32_t flags, const struct multi *m)
+{
+    unsigned int type =
+        prog == f->progs.call && f->rung == PS_FN_SESSION ? SESSION : MULTI;
+    int fd = link_multi(prog, type, flags, m);
+
     if (fd < 0)
         return fd;
-    f->links[0] = fd;
-    f->attached = n;
+    f->links[place] = fd;
     return 0;
+}
+
+static int attach_fprobe(struct ps_functions *f, size_t n)
+{
+    _cleanup_(free_multi) struct multi m = {0};
+    int r = make_multi(f, n, &m);
+
+    /* Returns first: a call that is seen has its return. */
+    if (r == 0 && f->progs.first >= 0)
+        r = put_link(f, 1, f->progs.first, 0, &m);
+    else if (r == 0)
+        r = put_link(f, 1, f->progs.ret, MULTI_RETURN, &m);
+    if (r == 0 && f->progs.first < 0)
+        r = put_link(f, 0, f->progs.call, 0, &m);
+    if (r == 0)
+        f->attached = n;
+    return r;
+}
+
+/* From the first wanted packet on, calls that tell of their returns take the
+ * place of those that do not; without them, these stay. */
+static void tell_returns(struct ps_functions *f, size_t n)
+{
+    _cleanup_(free_multi) struct multi m = {0};
+
+    f->asked_returns = true;
+    if (make_multi(f, n, &m) < 0 || put_link(f, 0, f->progs.call, 0, &m) < 0)
+        return;
+    *f->sessions = 1;
+    close(f->links[1]);
+    f->links[1] = -1;
 }
 
 bool ps_fn_offers(const struct ps_functions *f, enum ps_fn_rung rung)
@@ -112,6 +169,10 @@ int ps_fn_try(struct ps_functions *f)
 
     if (f->rung != PS_FN_SINGLE) {
         r = attach_fprobe(f, 1);
+        if (r == 0 && f->progs.first >= 0) {
+            tell_returns(f, 1);
+            r = f->links[0] < 0 ? -EOPNOTSUPP : 0;
+        }
     } else {
         /* Without leave to write to tracefs there is the slow way. */
         r = ps_fn_events_init(f);
@@ -158,6 +219,9 @@ bool ps_functions_pending(const struct ps_functions *f)
 
 bool ps_functions_step(struct ps_functions *f, uint64_t budget_ns)
 {
+    if (f->attached && f->progs.first >= 0 && !f->asked_returns &&
+        *f->following)
+        tell_returns(f, f->attached);
     if (!ps_functions_pending(f))
         return false;
     attach_single(f, budget_ns);
@@ -179,5 +243,7 @@ void ps_functions_detach(struct ps_functions *f)
         ps_fn_single_off(f);
         ps_expedite_end(f->expedite);
     }
+    *f->sessions = 0;
+    f->asked_returns = false;
     f->attached = 0;
 }

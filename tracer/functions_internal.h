@@ -21,6 +21,7 @@ enum ps_fn_rung {
 
 struct ps_fn_progs {
     int call, ret; /* descriptors; ret -1: the calls' program does both */
+    int first;     /* of calls until a packet was wanted; -1: there is none */
     int text;      /* read_text() */
     int probed;    /* the map */
 };
@@ -35,7 +36,7 @@ struct ps_functions {
     enum ps_fn_rung rung;
     struct ps_fn_list list;
     struct ps_fn_progs progs;
-    int links[PS_FN_LINKS];             /* fprobe */
+    int links[PS_FN_LINKS];             /* fprobe: calls; returns, or first */
     size_t timed[PS_FN_TIMED], n_timed; /* of the list */
     struct ps_fn_events *events;        /* single; NULL: by `probes` */
     int *probes; /* of the list, then of `timed`; -1: none */
@@ -44,6 +45,11 @@ struct ps_functions {
     int pmu; /* type of the kprobe PMU */
     struct ps_expedite *expedite;
     const uint8_t *text; /* what read_text() read */
+    struct ps_fn_known *known;
+    /* Whether a packet was wanted; whether sessions tell of calls. */
+    const volatile uint32_t *following;
+    volatile uint32_t *sessions;
+    bool asked_returns; /* since the last attach */
     ps_functions_fn fn;
     void *arg;
 };

@@ -183,7 +183,7 @@ uint16_t ps_fn_rank(const char *name)
     return UINT16_MAX;
 }
 
-/* Called for a packet that is at its end. */
+/* Called for a packet that is at its end, or that has no header yet. */
 static const struct {
     const char *name;
     uint8_t how;
@@ -213,6 +213,8 @@ static const struct {
     {"sock_ofree", PS_FN_END},
     {"tcp_wfree", PS_FN_END},
     {"pskb_expand_head", PS_FN_EXPAND},
+    {"udp_send_skb", PS_FN_UNMADE},
+    {"udp_v6_send_skb", PS_FN_UNMADE},
 };
 
 uint8_t ps_fn_how(const char *name)

@@ -72,30 +72,58 @@ static __always_inline void expanded(__u64 addr, __u64 id, bool direct)
         slot_put(head, id & ~(PS_FN_NEW | PS_FN_GONE));
 }
 
-/* All are read: the context is no place to be reached into with a variable. */
+/* All are read: the context is no place to be reached into with a variable,
+ * which the compiler would make of one load for each. */
 static __always_inline __u64 arg_of(struct pt_regs *ctx, __u32 position)
 {
-    volatile __u64 args[PS_FN_ARGS] = {
-        PT_REGS_PARM1(ctx), PT_REGS_PARM2(ctx), PT_REGS_PARM3(ctx),
-        PT_REGS_PARM4(ctx), PT_REGS_PARM5(ctx),
-    };
-    __u32 i = position - 1;
+    __u64 a = PT_REGS_PARM1(ctx), b = PT_REGS_PARM2(ctx);
+    __u64 c = PT_REGS_PARM3(ctx), d = PT_REGS_PARM4(ctx);
+    __u64 e = PT_REGS_PARM5(ctx);
 
-    return i < PS_FN_ARGS ? args[i] : 0;
+    barrier_var(a);
+    barrier_var(b);
+    barrier_var(c);
+    barrier_var(d);
+    barrier_var(e);
+    if (position == 1)
+        return a;
+    if (position == 2)
+        return b;
+    if (position == 3)
+        return c;
+    if (position == 4)
+        return d;
+    return position == PS_FN_ARGS ? e : 0;
 }
 
 /* ---- fprobe: all functions at once -------------------------------------- */
 
+struct ps_fn_known known[PS_FN_KNOWN];
+
+static __always_inline __u64 cookie_of(struct pt_regs *ctx, __u64 ip)
+{
+    __u32 at = ps_fn_known_at((__u32)ip);
+
+    for (__u32 i = 0; i < PS_FN_KNOWN_NEAR; i++) {
+        const struct ps_fn_known *k = &known[(at + i) & (PS_FN_KNOWN - 1)];
+
+        if (k->ip == (__u32)ip)
+            return k->cookie;
+    }
+    return bpf_get_attach_cookie(ctx);
+}
+
 /* At the entry the session's word becomes the packet's number; of
  * pskb_expand_head(skb) the skb, under which the number is kept meanwhile. */
-static __always_inline int on_entry(struct pt_regs *ctx, __u64 cookie)
+static __always_inline int on_entry(struct pt_regs *ctx)
 {
+    __u64 ip = bpf_get_func_ip(ctx), cookie = cookie_of(ctx, ip);
     __u64 addr = arg_of(ctx, cookie & 0xff), *word, id;
     __u32 how = cookie >> PS_FN_HOW_SHIFT;
 
     if (!addr)
         return 1;
-    id = enter(addr, how, bpf_get_func_ip(ctx), PT_REGS_SP(ctx), true);
+    id = enter(addr, how, ip, PT_REGS_SP(ctx), true);
     /* 1: the return is not wanted. */
     if (!id || !(how & PS_FN_RETURNS))
         return 1;
@@ -108,9 +136,10 @@ static __always_inline int on_entry(struct pt_regs *ctx, __u64 cookie)
     return 0;
 }
 
-static __always_inline int on_return(struct pt_regs *ctx, __u64 cookie)
+static __always_inline int on_return(struct pt_regs *ctx)
 {
     __u64 word = *bpf_session_cookie(), ip = bpf_get_func_ip(ctx);
+    __u64 cookie = cookie_of(ctx, ip);
     struct ps_fn_slot *slot;
 
     if (!(cookie >> PS_FN_HOW_SHIFT & PS_FN_EXPAND)) {
@@ -126,13 +155,33 @@ static __always_inline int on_return(struct pt_regs *ctx, __u64 cookie)
     return 0;
 }
 
+/* Whether sessions tell of calls, and not first(). */
+volatile __u32 sessions;
+
 SEC("kprobe.multi")
 int session(struct pt_regs *ctx)
 {
-    if (!active)
+    if (!active || !sessions)
         return 1;
-    return bpf_session_is_return() ? on_return(ctx, bpf_get_attach_cookie(ctx))
-                                   : on_entry(ctx, bpf_get_attach_cookie(ctx));
+    return bpf_session_is_return() ? on_return(ctx) : on_entry(ctx);
+}
+
+/* Until a packet was wanted: a call whose return may be asked for costs a third
+ * more than one whose return may not. */
+SEC("kprobe.multi")
+int first(struct pt_regs *ctx)
+{
+    __u64 ip, cookie, addr;
+
+    if (!active || sessions)
+        return 0;
+    ip = bpf_get_func_ip(ctx);
+    cookie = cookie_of(ctx, ip);
+    addr = arg_of(ctx, cookie & 0xff);
+    if (addr && (following || may_match(addr)))
+        enter(addr, (cookie >> PS_FN_HOW_SHIFT) & ~(__u64)PS_FN_RETURNS, ip,
+              PT_REGS_SP(ctx), true);
+    return 0;
 }
 
 /* ---- fprobe without sessions: calls and returns by two links ------------ */
@@ -168,16 +217,17 @@ static __always_inline void return_at(struct pt_regs *ctx, __u64 ip)
     slot_set(slot, sp, 0);
 }
 
-#define MULTI(name, direct)                                                   \
-    SEC("kprobe.multi")                                                       \
-    int multi_##name(struct pt_regs *ctx)                                     \
-    {                                                                         \
-        __u64 cookie = active ? bpf_get_attach_cookie(ctx) : 0;               \
-                                                                              \
-        if (cookie)                                                           \
-            call_at(ctx, arg_of(ctx, cookie & 0xff),                          \
-                    cookie >> PS_FN_HOW_SHIFT, bpf_get_func_ip(ctx), direct); \
-        return 0;                                                             \
+#define MULTI(name, direct)                                 \
+    SEC("kprobe.multi")                                     \
+    int multi_##name(struct pt_regs *ctx)                   \
+    {                                                       \
+        __u64 ip = active ? bpf_get_func_ip(ctx) : 0;       \
+        __u64 cookie = ip ? cookie_of(ctx, ip) : 0;         \
+                                                            \
+        if (cookie)                                         \
+            call_at(ctx, arg_of(ctx, cookie & 0xff),        \
+                    cookie >> PS_FN_HOW_SHIFT, ip, direct); \
+        return 0;                                           \
     }
 
 MULTI(read, false)

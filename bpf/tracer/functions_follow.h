@@ -18,6 +18,9 @@ volatile __u64 evicted;
 /* When each trace began: what was followed before is not for it. */
 volatile __u64 since[PS_TRACER_MAX_TRACES];
 volatile __u32 active;
+/* Whether any packet was followed since a trace first ran: before, no place
+ * needs to be looked at. */
+volatile __u32 following;
 
 static __always_inline __u32 slot_of(__u64 key)
 {

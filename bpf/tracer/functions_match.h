@@ -75,17 +75,48 @@ static __always_inline bool quick_tuple(const unsigned char *at, bool direct,
     return true;
 }
 
+/* Traces that take packets of a protocol; set by user space. */
+__u8 protocols[256];
+
+/* Nearly all that nobody asks for ends here. */
+static __always_inline __u32 by_protocol(const unsigned char *at, __u32 want)
+{
+    const struct ipv6hdr *v6 = bpf_core_cast(at, struct ipv6hdr);
+    const struct iphdr *v4 = bpf_core_cast(at, struct iphdr);
+
+    if (*(const __u8 *)v4 >> 4 == 6)
+        return want & protocols[v6->nexthdr];
+    return want & protocols[v4->protocol];
+}
+
+/* The same before any packet was wanted: nothing else needs to be known then,
+ * and no function of our own to be called. */
+static __always_inline bool may_match(__u64 addr)
+{
+    struct sk_buff *skb = skb_at(addr, true);
+    __u64 head = head_of(skb, true);
+    __u32 l3 = l3_of(skb, head, true);
+
+    return l3 && by_protocol((const unsigned char *)head + l3, active);
+}
+
 static __always_inline __u32 matching(struct sk_buff *skb, __u64 head,
                                       __u32 want, bool direct)
 {
     struct ps_tracer_tuple tuple = {};
     __u32 l3 = l3_of(skb, head, direct);
-    __u16 proto = ps_load(direct, skb, protocol);
+    __u16 proto;
 
-    if (!l3 || (proto && proto != bpf_htons(ETH_P_IP) &&
-                proto != bpf_htons(ETH_P_IPV6)))
+    if (!l3)
         return 0;
-    if (!quick_tuple((const unsigned char *)head + l3, direct, &tuple))
+    if (ps_can_cast(direct))
+        want = by_protocol((const unsigned char *)head + l3, want);
+    if (!want)
+        return 0;
+    proto = ps_load(direct, skb, protocol);
+    if (proto && proto != bpf_htons(ETH_P_IP) && proto != bpf_htons(ETH_P_IPV6))
+        return 0;
+    if (!want || !quick_tuple((const unsigned char *)head + l3, direct, &tuple))
         return 0;
     return match_slots(filters_now(), want, &tuple);
 }
@@ -129,9 +160,14 @@ static __always_inline __u64 follow(__u64 addr, __u32 how, __u32 sp,
 {
     struct sk_buff *skb = skb_at(addr, direct);
     __u64 head = head_of(skb, direct), id;
-    struct ps_fn_slot *slot = slot_find(head);
+    struct ps_fn_slot *slot = following ? slot_find(head) : NULL;
     __u32 traces = 0, want;
 
+    if (how & PS_FN_UNMADE) {
+        if (slot)
+            slot_set(slot, head, 0);
+        return 0;
+    }
     id = followed(slot, head, how, sp);
     if (id)
         traces = traces_of(id);
@@ -145,6 +181,7 @@ static __always_inline __u64 follow(__u64 addr, __u32 how, __u32 sp,
         id |= (__u64)want << PS_FN_TRACES_SHIFT;
     else
         id = new_id(want);
+    following = 1;
     slot_put(head, id);
     return id;
 }

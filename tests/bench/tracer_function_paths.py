@@ -9,15 +9,14 @@ of a way counts against it, whatever the reason.
 
 import argparse
 import re
-import shutil
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
-sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / 'vm')]
+sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 from figures import Figure, table  # noqa: E402  (after the path)
+from function_vm import run_here  # noqa: E402
 from lab import Lab  # noqa: E402
 from lab.tracing import inum  # noqa: E402
 from tracing import Bench  # noqa: E402
@@ -26,7 +25,6 @@ import tracer_paths  # noqa: E402
 KERNEL = '6.12'
 TOPOLOGIES = ('plain', 'snat', 'vxlan')
 KINDS = ('udp', 'tcp', 'icmp')
-BIN = ROOT / 'build/release/bin'
 # What a packet passes at its ends, by IP version; {4: ..., 6: ...} of each.
 SENT = {4: ['ip_output', '__dev_queue_xmit', 'dev_hard_start_xmit'],
         6: ['ip6_output', '__dev_queue_xmit', 'dev_hard_start_xmit']}
@@ -34,12 +32,6 @@ COMES = {4: ['ip_rcv', 'ip_local_deliver'], 6: ['ipv6_rcv', 'ip6_input']}
 UP = {('udp', 4): 'udp_rcv', ('udp', 6): 'udpv6_rcv',
       ('tcp', 4): 'tcp_v4_rcv', ('tcp', 6): 'tcp_v6_rcv',
       ('icmp', 4): 'icmp_rcv', ('icmp', 6): 'icmpv6_rcv'}
-SCRIPT = '''
-cd {root} || exit 1
-export PACKETSCOPE_TEST_VM=1 PACKETSCOPE_TEST_SLOW=6
-export PYTHONDONTWRITEBYTECODE=1
-{python} {me} --here --count {count} {topologies} 2>&1
-'''
 
 
 # ---- inside the machine ------------------------------------------------------
@@ -47,11 +39,13 @@ export PYTHONDONTWRITEBYTECODE=1
 def calls_of(top, version, proto):
     """Functions that the way must show, in order: (namespace or None, name).
 
-    The receiver's stack knows no device any more behind its IP layer.
+    The receiver's stack knows no device any more behind its IP layer. What
+    comes out of a tunnel comes as a list, without ip_rcv and ipv6_rcv.
     """
     src, dst = inum(top.src), inum(top.dst)
+    comes = COMES[version][1:] if top.tunnel else COMES[version]
     return [(src, name) for name in SENT[version]] + \
-        [(dst, name) for name in COMES[version]] + \
+        [(dst, name) for name in comes] + \
         [(None, UP[proto, version])]
 
 
@@ -96,31 +90,14 @@ def inside(topologies, count):
 
 # ---- outside -----------------------------------------------------------------
 
-def fill(image):
-    """What the image has beyond the programs."""
-    from python import add_python
-    add_python(image)
-    for folder in ('tests/bench', 'tests/lab'):
-        image.add_tree(ROOT / folder, shutil.ignore_patterns('__pycache__'))
-    for name in ('tracer', 'gateway'):
-        image.add(BIN / f'ps-{name}', str(BIN / f'ps-{name}'))
-
-
 def run(topologies, count):
     """[(topology, kind, whole, sent, the rest)] from one boot."""
-    from python import PYTHON
-    from vm import TOOLS, Vm
-    script = SCRIPT.format(root=ROOT, python=PYTHON, count=count,
-                           me=Path(__file__).resolve(),
-                           topologies=' '.join(topologies))
-    done = Vm(KERNEL).run(
-        script, tools=TOOLS + ['ping', 'unshare', 'nsenter', 'sysctl'],
-        fill=fill, memory=3072, timeout=2400)
+    log = run_here(KERNEL, Path(__file__).resolve(),
+                   ['--count', count, *topologies], 2400)
     rows = [(m[1], m[2], int(m[3]), int(m[4]), m[5].strip()) for m in
-            re.finditer(r'^PSPATH (\S+) (\S+) (\d+) (\d+)(.*)$', done.log,
-                        re.M)]
-    if done.code != 0 or len(rows) != 6 * len(topologies):
-        raise RuntimeError('\n'.join(done.log.splitlines()[-30:]))
+            re.finditer(r'^PSPATH (\S+) (\S+) (\d+) (\d+)(.*)$', log, re.M)]
+    if len(rows) != 6 * len(topologies):
+        raise RuntimeError('\n'.join(log.splitlines()[-30:]))
     return rows
 
 

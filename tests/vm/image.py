@@ -85,10 +85,14 @@ pair() {
 '''
 
 
-def libraries(program):
-    """Files that `ldd` names for a program; none for a static one."""
+def libraries(program, search=None):
+    """Files that `ldd` names for a program; none for a static one.
+
+    search: a folder with libraries that are not installed.
+    """
+    env = os.environ | ({'LD_LIBRARY_PATH': str(search)} if search else {})
     res = subprocess.run(['ldd', program], capture_output=True, text=True,
-                         check=False)
+                         check=False, env=env)
     out = []
     for line in res.stdout.splitlines():
         if 'not found' in line:
@@ -144,9 +148,9 @@ class Image:
         if runs:
             self.add_libraries(source)
 
-    def add_libraries(self, program):
+    def add_libraries(self, program, search=None):
         """Copies what a program or a library of its own needs."""
-        for lib in libraries(program):
+        for lib in libraries(program, search):
             self._library(lib)
 
     def add_tree(self, source, ignore=None):

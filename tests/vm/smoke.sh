@@ -137,6 +137,29 @@ fate6() { fate icmpv6; }
 t tracer-fate4 fate4
 t tracer-fate6 fate6
 
+# The packets' functions, as a tree. Where all are probed at once, most calls
+# say how long they took, some packets after the first one.
+CALLS='[.packets[].steps[] | select(.depth != null)]'
+calls_path() { echo "traces/$(cat "/tmp/trace.$1")/packets?sort=-first&limit=2"; }
+tree() { # ADDRESS PROTO PING
+    ping "$3" -c 1 "$1" >/dev/null && says "$(calls_path "$2")" "$CALLS |
+        (map(.station) | contains([\"__dev_queue_xmit\",
+            \"dev_hard_start_xmit\"])) and (map(.depth) | max >= 1) and
+        (.[0].hook == \"kprobe\" or
+            2 * (map(select(.duration_ns > 0)) | length) > length)"
+}
+calls() {
+    until_ok 20 tree "$@" && return
+    tree "$@"
+    api GET "$(calls_path "$2")" | jq -c "$CALLS | .[] | [.station, .hook,
+        .depth, .duration_ns]"
+    return 1
+}
+calls4() { calls 10.9.0.2 icmp -4; }
+calls6() { calls fd09::2 icmpv6 -6; }
+t tracer-calls4 calls4
+t tracer-calls6 calls6
+
 # ---- analyzer -------------------------------------------------------------------
 
 flows() { # ADDRESS PING PROTO

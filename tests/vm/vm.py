@@ -25,6 +25,9 @@ from image import MODULES, Image
 QEMU = ['qemu-system-x86_64', '-M', 'pc', '-cpu', 'max,cx16=off', '-smp', '1',
         '-accel', 'tcg', '-no-reboot', '-nographic',
         '-nic', 'none']
+# Time by instructions, not by the host's clock: other load changes no figure,
+# and a machine that waits does not wait.
+STEADY = ['-icount', 'shift=1,sleep=off']
 APPEND = 'console=ttyS0 quiet panic=-1 mitigations=off'
 TOOLS = ['bash', 'ip', 'tc', 'nft', 'curl', 'ss', 'ethtool', 'jq', 'bpftool']
 VERDICTS = ('ok', 'fail', 'skip')
@@ -69,11 +72,12 @@ class Vm:
         self.kernel = kernels.get(kernel)
 
     def run(self, script, files=(), *, tools=TOOLS, modules=MODULES,
-            timeout=180, echo=None, fill=None, memory=2048):
+            timeout=180, echo=None, fill=None, memory=2048, steady=False):
         """Boots, runs the shell script, powers off.
 
         files: paths, or (path, path inside). echo: a file that the console
-        is copied to. fill(image) adds more; memory is in MiB.
+        is copied to. fill(image) adds more; memory is in MiB. steady: see
+        STEADY.
         Returns a Run; a time-out is a Run that has not ended.
         """
         with tempfile.TemporaryDirectory(prefix='ps-vm-') as tmp:
@@ -97,6 +101,7 @@ class Vm:
             shutil.rmtree(Path(tmp) / 'tree')
             argv = [*QEMU, '-m', str(memory), '-kernel', self.kernel.vmlinuz,
                     '-initrd', f'{tmp}/initrd', '-append', APPEND]
+            argv += STEADY if steady else []
             return _boot(argv, timeout, echo)
 
 

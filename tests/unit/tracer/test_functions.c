@@ -145,6 +145,7 @@ static void test_table(void **state _unused_)
     assert_true(ps_fn_one_way("sk_skb_reason_drop", false));
     assert_false(ps_fn_one_way("sk_skb_reason_drop", true));
     assert_false(ps_fn_one_way("kfree_skbmem", false));
+    assert_int_equal(ps_fn_how("udp_send_skb"), PS_FN_UNMADE);
     assert_string_equal(ps_fn_layer("tcp_v4_rcv"), "transport");
     assert_string_equal(ps_fn_layer("ip6_input"), "network");
     assert_string_equal(ps_fn_layer("ip_tunnel_rcv"), "tunnel");
