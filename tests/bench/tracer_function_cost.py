@@ -33,7 +33,7 @@ def add_bpftrace(image):
     program = TREE / 'usr/bin/bpftrace'
     image.add_tree(program)
     image.add_libraries(program, LIBRARIES)
-    image.text('/usr/sbin/bpftrace', f"""#!/bin/bash
+    image.text('/usr/sbin/bpftrace', f"""#!/bin/sh
 export LD_LIBRARY_PATH={LIBRARIES}
 exec {program} "$@"
 """, 0o755)
