@@ -127,7 +127,8 @@ int ps_bus_listener_start(struct ps_bus *bus, nng_socket socket,
     return 0;
 }
 
-int ps_bus_dial(struct ps_bus *bus, nng_socket socket, const char *url)
+int ps_bus_dialer_start(struct ps_bus *bus, nng_socket socket, const char *url,
+                        nng_dialer *ret_dialer)
 {
     nng_tls_config *config = NULL;
     nng_dialer dialer;
@@ -150,7 +151,10 @@ int ps_bus_dial(struct ps_bus *bus, nng_socket socket, const char *url)
     }
     if (rc == 0)
         rc = nng_dialer_start(dialer, NNG_FLAG_NONBLOCK);
-    if (rc)
+    if (rc) {
         nng_dialer_close(dialer);
-    return ps_bus_errno(rc);
+        return ps_bus_errno(rc);
+    }
+    *ret_dialer = dialer;
+    return 0;
 }

@@ -10,6 +10,11 @@
  * its peers, who connect again by themselves, lose a moment. The connection is
  * a plain socket: closing one of NNG's may wait for a connection that is never
  * taken. tls+tcp:// is not checked, since only a whole handshake counts there.
+ *
+ * The same EPIPE ends a dialer for good: a listener's backlog took it, and the
+ * process died before it could be greeted. So a dialer without a connection
+ * whose failed attempts have grown in number is made anew. It may be one that
+ * goes on trying by itself; then it only tries sooner.
  */
 #include "common/bus_internal.h"
 
@@ -45,17 +50,22 @@ static uint64_t child_value(nng_stat *scope, const char *name)
 }
 
 /* nng_stat_find_listener() of 1.5 gives the first listener for any. */
-static nng_stat *find_stats(nng_stat *stats, nng_listener listener)
+static nng_stat *find_stats(nng_stat *stats, const char *kind, int id)
 {
-    uint64_t id = (uint64_t)nng_listener_id(listener);
-
     for (nng_stat *s = nng_stat_child(stats); s; s = nng_stat_next(s)) {
-        if (ps_streq(nng_stat_name(s), "listener") &&
-            child_value(s, "id") == id)
+        if (ps_streq(nng_stat_name(s), kind) &&
+            child_value(s, "id") == (uint64_t)id)
             return s;
     }
     return NULL;
 }
+
+static uint64_t count_failed(nng_stat *scope)
+{
+    return child_value(scope, "other") + child_value(scope, "canceled");
+}
+
+/* ---- listeners ---------------------------------------------------------- */
 
 static void end_check(struct ps_listener *l)
 {
@@ -168,11 +178,11 @@ static void watch(struct ps_bus *bus, struct ps_listener *l, nng_stat *stats)
         restart(bus, l);
         return;
     }
-    scope = find_stats(stats, l->nng);
+    scope = find_stats(stats, "listener", nng_listener_id(l->nng));
     if (!scope)
         return;
     accepted = child_value(scope, "accept");
-    failed = child_value(scope, "other") + child_value(scope, "canceled");
+    failed = count_failed(scope);
     if (l->check_fd >= 0) {
         bool alive = accepted != l->accepted;
 
@@ -193,10 +203,60 @@ static void watch(struct ps_bus *bus, struct ps_listener *l, nng_stat *stats)
     }
 }
 
+/* ---- dialers ------------------------------------------------------------ */
+
+static void on_pipe(nng_pipe pipe, nng_pipe_ev ev, void *arg)
+{
+    struct ps_dialer *dialer = arg;
+    int id = nng_pipe_id(pipe);
+
+    /* A peer of another protocol goes without ever having come. */
+    if (ev != NNG_PIPE_EV_ADD_POST) {
+        atomic_compare_exchange_strong(&dialer->pipe, &id, 0);
+        return;
+    }
+    atomic_store(&dialer->pipe, id);
+    if (dialer->on_connect)
+        dialer->on_connect(dialer);
+}
+
+static int dial(struct ps_bus *bus, struct ps_dialer *dialer)
+{
+    int r = ps_bus_dialer_start(bus, dialer->socket, dialer->url, &dialer->nng);
+
+    dialer->started = r == 0;
+    dialer->failed = 0;
+    return r;
+}
+
+static void watch_dialer(struct ps_bus *bus, struct ps_dialer *dialer,
+                         nng_stat *stats)
+{
+    nng_stat *scope = NULL;
+    uint64_t failed = 0;
+    int r;
+
+    if (dialer->started) {
+        scope = find_stats(stats, "dialer", nng_dialer_id(dialer->nng));
+        failed = scope ? count_failed(scope) : dialer->failed;
+        if (failed == dialer->failed || ps_bus_dial_connected(dialer)) {
+            dialer->failed = failed;
+            return;
+        }
+        nng_dialer_close(dialer->nng);
+    }
+    r = dial(bus, dialer);
+    ps_debug("bus_dialer_restarted", "url=" PS_Q " result=" PS_Q, dialer->url,
+             r < 0 ? strerror(-r) : "ok");
+}
+
+/* ---- both --------------------------------------------------------------- */
+
 static void on_watch(evutil_socket_t fd _unused_, short what _unused_,
                      void *arg)
 {
     struct ps_bus *bus = arg;
+    struct ps_dialer *dialer;
     nng_stat *stats;
 
     if (nng_stats_get(&stats) != 0)
@@ -205,6 +265,8 @@ static void on_watch(evutil_socket_t fd _unused_, short what _unused_,
         if (bus->listeners[i].url)
             watch(bus, &bus->listeners[i], stats);
     }
+    LIST_FOREACH(dialer, &bus->dialers, link)
+    watch_dialer(bus, dialer, stats);
     nng_stats_free(stats);
 }
 
@@ -245,6 +307,40 @@ int ps_bus_listen(struct ps_bus *bus, nng_socket socket, const char *url,
         l->url = NULL;
     }
     return r;
+}
+
+int ps_bus_dial(struct ps_bus *bus, struct ps_dialer *dialer, nng_socket socket,
+                const char *url)
+{
+    int r = start_watching(bus);
+
+    if (r < 0)
+        return r;
+    dialer->url = strdup(url);
+    if (!dialer->url)
+        return -ENOMEM;
+    dialer->socket = socket;
+    LIST_INSERT_HEAD(&bus->dialers, dialer, link);
+    nng_pipe_notify(socket, NNG_PIPE_EV_ADD_POST, on_pipe, dialer);
+    nng_pipe_notify(socket, NNG_PIPE_EV_REM_POST, on_pipe, dialer);
+    r = dial(bus, dialer);
+    if (r < 0)
+        ps_bus_dial_end(dialer);
+    return r;
+}
+
+void ps_bus_dial_end(struct ps_dialer *dialer)
+{
+    if (!dialer->url)
+        return;
+    LIST_REMOVE(dialer, link);
+    free(dialer->url);
+    dialer->url = NULL;
+}
+
+bool ps_bus_dial_connected(const struct ps_dialer *dialer)
+{
+    return atomic_load(&dialer->pipe) != 0;
 }
 
 void ps_bus_watch_free(struct ps_bus *bus)
