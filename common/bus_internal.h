@@ -15,6 +15,8 @@
 #define PS_BUS_MAX_LISTENERS 4
 /* nng_aio_set_timeout takes milliseconds in an int32. */
 #define PS_BUS_MAX_TIMEOUT_MS 3600000
+/* Longest between two attempts to connect; shorter than a tick of the watch. */
+#define PS_BUS_RECONNECT_MAX_MS 200
 
 /*
  * One thing that NNG may finish on its own thread. op_done() puts it on the
@@ -94,8 +96,10 @@ struct ps_dialer {
     nng_socket socket;
     nng_dialer nng;
     bool started;
-    uint64_t failed; /* NNG's count of failed attempts, as known */
-    atomic_int pipe; /* 0: none */
+    uint64_t failed;   /* NNG's counts at the last look */
+    uint64_t attempts; /* failed and good ones */
+    bool suspect;      /* a failure came then, after which NNG may give up */
+    atomic_int pipe;   /* 0: none */
     void (*on_connect)(
         struct ps_dialer *dialer); /* NNG's thread; may be NULL */
 };

@@ -5,7 +5,6 @@
 #include <nng/supplemental/tls/tls.h>
 
 #define RECONNECT_MIN 100 /* ms */
-#define RECONNECT_MAX 400
 
 int ps_bus_errno(int rc)
 {
@@ -138,7 +137,7 @@ int ps_bus_dialer_start(struct ps_bus *bus, nng_socket socket, const char *url,
     if (rc)
         return ps_bus_errno(rc);
     nng_dialer_set_ms(dialer, NNG_OPT_RECONNMINT, RECONNECT_MIN);
-    nng_dialer_set_ms(dialer, NNG_OPT_RECONNMAXT, RECONNECT_MAX);
+    nng_dialer_set_ms(dialer, NNG_OPT_RECONNMAXT, PS_BUS_RECONNECT_MAX_MS);
     if (is_tls(url)) {
         int r = tls_config(bus, url, NNG_TLS_MODE_CLIENT, &config);
 

@@ -12,9 +12,10 @@
  * taken. tls+tcp:// is not checked, since only a whole handshake counts there.
  *
  * The same EPIPE ends a dialer for good: a listener's backlog took it, and the
- * process died before it could be greeted. So a dialer without a connection
- * whose failed attempts have grown in number is made anew. It may be one that
- * goes on trying by itself; then it only tries sooner.
+ * process died before it could be greeted. One that goes on trying does so
+ * within PS_BUS_RECONNECT_MAX_MS, and NNG counts each attempt. So a dialer is
+ * made anew that has no connection, whose failures have grown, and that has
+ * then stood still from one tick to the next.
  */
 #include "common/bus_internal.h"
 
@@ -24,8 +25,8 @@
 
 #include "common/log.h"
 
-#define TICK_NS     (500 * PS_NS_PER_MS)
-#define CHECK_TICKS 4
+#define TICK_NS     (250 * PS_NS_PER_MS)
+#define CHECK_TICKS 8
 
 #if __has_feature(address_sanitizer)
 /*
@@ -60,6 +61,7 @@ static nng_stat *find_stats(nng_stat *stats, const char *kind, int id)
     return NULL;
 }
 
+/* Those after which NNG may have given up are among these. */
 static uint64_t count_failed(nng_stat *scope)
 {
     return child_value(scope, "other") + child_value(scope, "canceled");
@@ -225,24 +227,49 @@ static int dial(struct ps_bus *bus, struct ps_dialer *dialer)
     int r = ps_bus_dialer_start(bus, dialer->socket, dialer->url, &dialer->nng);
 
     dialer->started = r == 0;
-    dialer->failed = 0;
+    dialer->failed = dialer->attempts = 0;
+    dialer->suspect = false;
     return r;
+}
+
+static uint64_t count_attempts(nng_stat *scope)
+{
+    static const char *const outcomes[] = {
+        "connect", "refused", "disconnect", "canceled", "other",
+        "timeout", "proto",   "auth",       "oom",      "reject",
+    };
+    uint64_t n = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(outcomes); i++)
+        n += child_value(scope, outcomes[i]);
+    return n;
+}
+
+static bool stands_still(struct ps_dialer *dialer, nng_stat *stats)
+{
+    nng_stat *scope = find_stats(stats, "dialer", nng_dialer_id(dialer->nng));
+    uint64_t failed = scope ? count_failed(scope) : 0;
+    uint64_t attempts = scope ? count_attempts(scope) : 0;
+
+    if (ps_bus_dial_connected(dialer))
+        dialer->suspect = false;
+    else if (attempts != dialer->attempts)
+        dialer->suspect = failed != dialer->failed;
+    else if (dialer->suspect)
+        return true;
+    dialer->failed = failed;
+    dialer->attempts = attempts;
+    return false;
 }
 
 static void watch_dialer(struct ps_bus *bus, struct ps_dialer *dialer,
                          nng_stat *stats)
 {
-    nng_stat *scope = NULL;
-    uint64_t failed = 0;
     int r;
 
     if (dialer->started) {
-        scope = find_stats(stats, "dialer", nng_dialer_id(dialer->nng));
-        failed = scope ? count_failed(scope) : dialer->failed;
-        if (failed == dialer->failed || ps_bus_dial_connected(dialer)) {
-            dialer->failed = failed;
+        if (!stands_still(dialer, stats))
             return;
-        }
         nng_dialer_close(dialer->nng);
     }
     r = dial(bus, dialer);
