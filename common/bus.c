@@ -185,6 +185,7 @@ int ps_bus_new(struct event_base *base, const struct ps_bus_identity *id,
     TAILQ_INIT(&bus->done);
     LIST_INIT(&bus->clients);
     LIST_INIT(&bus->subs);
+    LIST_INIT(&bus->dialers);
     pthread_mutex_init(&bus->lock, NULL);
 
     r = read_tls(bus, tls);

@@ -4,7 +4,6 @@
 #include "common/unpack.h"
 
 #include <nng/protocol/reqrep0/req.h>
-#include <stdatomic.h>
 
 /*
  * NNG sends a request again after this long without an answer; also at once
@@ -30,24 +29,11 @@ struct ps_client {
     LIST_ENTRY(ps_client) link;
     struct ps_bus *bus;
     nng_socket socket;
-    atomic_int pipe; /* 0: none */
+    struct ps_dialer dialer;
     struct pending_list pending;
     size_t n_pending;
     bool closing;
 };
-
-static void on_pipe(nng_pipe pipe, nng_pipe_ev ev, void *arg)
-{
-    struct ps_client *client = arg;
-
-    int id = nng_pipe_id(pipe);
-
-    /* A peer of another protocol goes without ever having come. */
-    if (ev == NNG_PIPE_EV_ADD_POST)
-        atomic_store(&client->pipe, id);
-    else
-        atomic_compare_exchange_strong(&client->pipe, &id, 0);
-}
 
 int ps_client_new(struct ps_bus *bus, const char *url,
                   struct ps_client **ret_client)
@@ -67,9 +53,7 @@ int ps_client_new(struct ps_bus *bus, const char *url,
     LIST_INSERT_HEAD(&bus->clients, client, link);
     nng_socket_set_ms(client->socket, NNG_OPT_REQ_RESENDTIME, RESEND_MS);
     nng_socket_set_size(client->socket, NNG_OPT_RECVMAXSZ, PS_BUS_MAX_MESSAGE);
-    nng_pipe_notify(client->socket, NNG_PIPE_EV_ADD_POST, on_pipe, client);
-    nng_pipe_notify(client->socket, NNG_PIPE_EV_REM_POST, on_pipe, client);
-    r = ps_bus_dial(bus, client->socket, url);
+    r = ps_bus_dial(bus, &client->dialer, client->socket, url);
     if (r < 0) {
         ps_client_free(&client);
         return r;
@@ -80,7 +64,7 @@ int ps_client_new(struct ps_bus *bus, const char *url,
 
 bool ps_client_connected(const struct ps_client *client)
 {
-    return atomic_load(&client->pipe) != 0;
+    return ps_bus_dial_connected(&client->dialer);
 }
 
 /* ---- one call ----------------------------------------------------------- */
@@ -278,6 +262,7 @@ void ps_client_free(struct ps_client **clientp)
     while (!LIST_EMPTY(&client->pending))
         end(LIST_FIRST(&client->pending), -ECANCELED, NULL, NULL);
     nng_close(client->socket);
+    ps_bus_dial_end(&client->dialer);
     LIST_REMOVE(client, link);
     free(client);
 }

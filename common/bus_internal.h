@@ -6,6 +6,7 @@
 #include <jansson.h>
 #include <nng/nng.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/queue.h>
 
 #include "common/audit.h"
@@ -14,6 +15,8 @@
 #define PS_BUS_MAX_LISTENERS 4
 /* nng_aio_set_timeout takes milliseconds in an int32. */
 #define PS_BUS_MAX_TIMEOUT_MS 3600000
+/* Longest between two attempts to connect; shorter than a tick of the watch. */
+#define PS_BUS_RECONNECT_MAX_MS 200
 
 /*
  * One thing that NNG may finish on its own thread. op_done() puts it on the
@@ -86,8 +89,24 @@ struct ps_listener {
     unsigned int ticks_left;
 };
 
+/* A connection that NNG makes again whenever it is lost; see bus_watch.c. */
+struct ps_dialer {
+    LIST_ENTRY(ps_dialer) link;
+    char *url; /* NULL: not dialed */
+    nng_socket socket;
+    nng_dialer nng;
+    bool started;
+    uint64_t failed;   /* NNG's counts at the last look */
+    uint64_t attempts; /* failed and good ones */
+    bool suspect;      /* a failure came then, after which NNG may give up */
+    atomic_int pipe;   /* 0: none */
+    void (*on_connect)(
+        struct ps_dialer *dialer); /* NNG's thread; may be NULL */
+};
+
 struct ps_idem;
 
+LIST_HEAD(ps_dialer_list, ps_dialer);
 LIST_HEAD(ps_client_list, ps_client);
 LIST_HEAD(ps_sub_list, ps_sub);
 
@@ -119,6 +138,7 @@ struct ps_bus {
     bool audited;
 
     struct ps_listener listeners[PS_BUS_MAX_LISTENERS];
+    struct ps_dialer_list dialers;
     struct event *watch_event;
 
     struct ps_client_list clients;
@@ -132,12 +152,22 @@ struct ps_bus {
  */
 int ps_bus_listen(struct ps_bus *bus, nng_socket socket, const char *url,
                   uint16_t peer);
+/*
+ * Connects a socket, without waiting, and watches that it goes on trying.
+ * on_connect is set by the caller before.
+ */
+int ps_bus_dial(struct ps_bus *bus, struct ps_dialer *dialer, nng_socket socket,
+                const char *url);
+/* Before its memory goes, after its socket was closed. */
+void ps_bus_dial_end(struct ps_dialer *dialer);
+bool ps_bus_dial_connected(const struct ps_dialer *dialer);
 void ps_bus_watch_free(struct ps_bus *bus);
 
 int ps_bus_listener_start(struct ps_bus *bus, nng_socket socket,
                           const char *url, nng_listener *ret_listener);
 /* Starts a non-blocking, reconnecting dialer of a socket. */
-int ps_bus_dial(struct ps_bus *bus, nng_socket socket, const char *url);
+int ps_bus_dialer_start(struct ps_bus *bus, nng_socket socket, const char *url,
+                        nng_dialer *ret_dialer);
 /* NNG's error as -errno. */
 int ps_bus_errno(int nng_rc);
 

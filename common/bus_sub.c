@@ -4,7 +4,6 @@
 #include "common/unpack.h"
 
 #include <nng/protocol/pubsub0/sub.h>
-#include <stdatomic.h>
 
 #define SUB_QUEUE           4096
 #define MAX_LIVES           8
@@ -39,8 +38,8 @@ struct ps_sub {
     struct ps_client *snapshot;
     ps_message_fn fn;
     void *arg;
-    atomic_int pipe; /* 0: none */
-    bool asking;     /* a snapshot is on its way */
+    struct ps_dialer dialer;
+    bool asking; /* a snapshot is on its way */
     bool ask_again;
     char topics[PS_BUS_MAX_TOPICS][32]; /* asked for; none: all */
     size_t n_topics;
@@ -312,19 +311,12 @@ static void on_notify(struct ps_op *op)
     ask_snapshot(sub);
 }
 
-static void on_pipe(nng_pipe pipe, nng_pipe_ev ev, void *arg)
+static void on_connect(struct ps_dialer *dialer)
 {
-    struct ps_sub *sub = arg;
+    struct ps_sub *sub =
+        (struct ps_sub *)((char *)dialer - offsetof(struct ps_sub, dialer));
 
-    int id = nng_pipe_id(pipe);
-
-    /* A peer of another protocol goes without ever having come. */
-    if (ev == NNG_PIPE_EV_ADD_POST)
-        atomic_store(&sub->pipe, id);
-    else
-        atomic_compare_exchange_strong(&sub->pipe, &id, 0);
-    if (ev == NNG_PIPE_EV_ADD_POST)
-        ps_op_post(&sub->notify);
+    ps_op_post(&sub->notify);
 }
 
 static int subscribe(struct ps_sub *sub, const char *const *topics)
@@ -373,11 +365,9 @@ int ps_sub_new(struct ps_bus *bus, const char *url, const char *const *topics,
         r = ps_op_init(&sub->recv, bus, on_recv, true);
     if (r == 0)
         r = subscribe(sub, topics);
-    if (r == 0) {
-        nng_pipe_notify(sub->socket, NNG_PIPE_EV_ADD_POST, on_pipe, sub);
-        nng_pipe_notify(sub->socket, NNG_PIPE_EV_REM_POST, on_pipe, sub);
-        r = ps_bus_dial(bus, sub->socket, url);
-    }
+    sub->dialer.on_connect = on_connect;
+    if (r == 0)
+        r = ps_bus_dial(bus, &sub->dialer, sub->socket, url);
     if (r < 0) {
         ps_sub_free(&sub);
         return r;
@@ -396,6 +386,7 @@ void ps_sub_free(struct ps_sub **subp)
     if (!sub)
         return;
     nng_close(sub->socket);
+    ps_bus_dial_end(&sub->dialer);
     if (sub->recv.aio) {
         nng_aio_stop(sub->recv.aio);
         msg = nng_aio_get_msg(sub->recv.aio);
@@ -435,5 +426,5 @@ uint64_t ps_sub_malformed(const struct ps_sub *sub)
 
 bool ps_sub_connected(const struct ps_sub *sub)
 {
-    return atomic_load(&sub->pipe) != 0;
+    return ps_bus_dial_connected(&sub->dialer);
 }

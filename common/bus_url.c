@@ -5,7 +5,6 @@
 #include <nng/supplemental/tls/tls.h>
 
 #define RECONNECT_MIN 100 /* ms */
-#define RECONNECT_MAX 400
 
 int ps_bus_errno(int rc)
 {
@@ -127,7 +126,8 @@ int ps_bus_listener_start(struct ps_bus *bus, nng_socket socket,
     return 0;
 }
 
-int ps_bus_dial(struct ps_bus *bus, nng_socket socket, const char *url)
+int ps_bus_dialer_start(struct ps_bus *bus, nng_socket socket, const char *url,
+                        nng_dialer *ret_dialer)
 {
     nng_tls_config *config = NULL;
     nng_dialer dialer;
@@ -137,7 +137,7 @@ int ps_bus_dial(struct ps_bus *bus, nng_socket socket, const char *url)
     if (rc)
         return ps_bus_errno(rc);
     nng_dialer_set_ms(dialer, NNG_OPT_RECONNMINT, RECONNECT_MIN);
-    nng_dialer_set_ms(dialer, NNG_OPT_RECONNMAXT, RECONNECT_MAX);
+    nng_dialer_set_ms(dialer, NNG_OPT_RECONNMAXT, PS_BUS_RECONNECT_MAX_MS);
     if (is_tls(url)) {
         int r = tls_config(bus, url, NNG_TLS_MODE_CLIENT, &config);
 
@@ -150,7 +150,10 @@ int ps_bus_dial(struct ps_bus *bus, nng_socket socket, const char *url)
     }
     if (rc == 0)
         rc = nng_dialer_start(dialer, NNG_FLAG_NONBLOCK);
-    if (rc)
+    if (rc) {
         nng_dialer_close(dialer);
-    return ps_bus_errno(rc);
+        return ps_bus_errno(rc);
+    }
+    *ret_dialer = dialer;
+    return 0;
 }

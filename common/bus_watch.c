@@ -10,6 +10,12 @@
  * its peers, who connect again by themselves, lose a moment. The connection is
  * a plain socket: closing one of NNG's may wait for a connection that is never
  * taken. tls+tcp:// is not checked, since only a whole handshake counts there.
+ *
+ * The same EPIPE ends a dialer for good: a listener's backlog took it, and the
+ * process died before it could be greeted. One that goes on trying does so
+ * within PS_BUS_RECONNECT_MAX_MS, and NNG counts each attempt. So a dialer is
+ * made anew that has no connection, whose failures have grown, and that has
+ * then stood still from one tick to the next.
  */
 #include "common/bus_internal.h"
 
@@ -19,8 +25,8 @@
 
 #include "common/log.h"
 
-#define TICK_NS     (500 * PS_NS_PER_MS)
-#define CHECK_TICKS 4
+#define TICK_NS     (250 * PS_NS_PER_MS)
+#define CHECK_TICKS 8
 
 #if __has_feature(address_sanitizer)
 /*
@@ -45,17 +51,23 @@ static uint64_t child_value(nng_stat *scope, const char *name)
 }
 
 /* nng_stat_find_listener() of 1.5 gives the first listener for any. */
-static nng_stat *find_stats(nng_stat *stats, nng_listener listener)
+static nng_stat *find_stats(nng_stat *stats, const char *kind, int id)
 {
-    uint64_t id = (uint64_t)nng_listener_id(listener);
-
     for (nng_stat *s = nng_stat_child(stats); s; s = nng_stat_next(s)) {
-        if (ps_streq(nng_stat_name(s), "listener") &&
-            child_value(s, "id") == id)
+        if (ps_streq(nng_stat_name(s), kind) &&
+            child_value(s, "id") == (uint64_t)id)
             return s;
     }
     return NULL;
 }
+
+/* Those after which NNG may have given up are among these. */
+static uint64_t count_failed(nng_stat *scope)
+{
+    return child_value(scope, "other") + child_value(scope, "canceled");
+}
+
+/* ---- listeners ---------------------------------------------------------- */
 
 static void end_check(struct ps_listener *l)
 {
@@ -168,11 +180,11 @@ static void watch(struct ps_bus *bus, struct ps_listener *l, nng_stat *stats)
         restart(bus, l);
         return;
     }
-    scope = find_stats(stats, l->nng);
+    scope = find_stats(stats, "listener", nng_listener_id(l->nng));
     if (!scope)
         return;
     accepted = child_value(scope, "accept");
-    failed = child_value(scope, "other") + child_value(scope, "canceled");
+    failed = count_failed(scope);
     if (l->check_fd >= 0) {
         bool alive = accepted != l->accepted;
 
@@ -193,10 +205,85 @@ static void watch(struct ps_bus *bus, struct ps_listener *l, nng_stat *stats)
     }
 }
 
+/* ---- dialers ------------------------------------------------------------ */
+
+static void on_pipe(nng_pipe pipe, nng_pipe_ev ev, void *arg)
+{
+    struct ps_dialer *dialer = arg;
+    int id = nng_pipe_id(pipe);
+
+    /* A peer of another protocol goes without ever having come. */
+    if (ev != NNG_PIPE_EV_ADD_POST) {
+        atomic_compare_exchange_strong(&dialer->pipe, &id, 0);
+        return;
+    }
+    atomic_store(&dialer->pipe, id);
+    if (dialer->on_connect)
+        dialer->on_connect(dialer);
+}
+
+static int dial(struct ps_bus *bus, struct ps_dialer *dialer)
+{
+    int r = ps_bus_dialer_start(bus, dialer->socket, dialer->url, &dialer->nng);
+
+    dialer->started = r == 0;
+    dialer->failed = dialer->attempts = 0;
+    dialer->suspect = false;
+    return r;
+}
+
+static uint64_t count_attempts(nng_stat *scope)
+{
+    static const char *const outcomes[] = {
+        "connect", "refused", "disconnect", "canceled", "other",
+        "timeout", "proto",   "auth",       "oom",      "reject",
+    };
+    uint64_t n = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(outcomes); i++)
+        n += child_value(scope, outcomes[i]);
+    return n;
+}
+
+static bool stands_still(struct ps_dialer *dialer, nng_stat *stats)
+{
+    nng_stat *scope = find_stats(stats, "dialer", nng_dialer_id(dialer->nng));
+    uint64_t failed = scope ? count_failed(scope) : 0;
+    uint64_t attempts = scope ? count_attempts(scope) : 0;
+
+    if (ps_bus_dial_connected(dialer))
+        dialer->suspect = false;
+    else if (attempts != dialer->attempts)
+        dialer->suspect = failed != dialer->failed;
+    else if (dialer->suspect)
+        return true;
+    dialer->failed = failed;
+    dialer->attempts = attempts;
+    return false;
+}
+
+static void watch_dialer(struct ps_bus *bus, struct ps_dialer *dialer,
+                         nng_stat *stats)
+{
+    int r;
+
+    if (dialer->started) {
+        if (!stands_still(dialer, stats))
+            return;
+        nng_dialer_close(dialer->nng);
+    }
+    r = dial(bus, dialer);
+    ps_debug("bus_dialer_restarted", "url=" PS_Q " result=" PS_Q, dialer->url,
+             r < 0 ? strerror(-r) : "ok");
+}
+
+/* ---- both --------------------------------------------------------------- */
+
 static void on_watch(evutil_socket_t fd _unused_, short what _unused_,
                      void *arg)
 {
     struct ps_bus *bus = arg;
+    struct ps_dialer *dialer;
     nng_stat *stats;
 
     if (nng_stats_get(&stats) != 0)
@@ -205,6 +292,8 @@ static void on_watch(evutil_socket_t fd _unused_, short what _unused_,
         if (bus->listeners[i].url)
             watch(bus, &bus->listeners[i], stats);
     }
+    LIST_FOREACH(dialer, &bus->dialers, link)
+    watch_dialer(bus, dialer, stats);
     nng_stats_free(stats);
 }
 
@@ -245,6 +334,40 @@ int ps_bus_listen(struct ps_bus *bus, nng_socket socket, const char *url,
         l->url = NULL;
     }
     return r;
+}
+
+int ps_bus_dial(struct ps_bus *bus, struct ps_dialer *dialer, nng_socket socket,
+                const char *url)
+{
+    int r = start_watching(bus);
+
+    if (r < 0)
+        return r;
+    dialer->url = strdup(url);
+    if (!dialer->url)
+        return -ENOMEM;
+    dialer->socket = socket;
+    LIST_INSERT_HEAD(&bus->dialers, dialer, link);
+    nng_pipe_notify(socket, NNG_PIPE_EV_ADD_POST, on_pipe, dialer);
+    nng_pipe_notify(socket, NNG_PIPE_EV_REM_POST, on_pipe, dialer);
+    r = dial(bus, dialer);
+    if (r < 0)
+        ps_bus_dial_end(dialer);
+    return r;
+}
+
+void ps_bus_dial_end(struct ps_dialer *dialer)
+{
+    if (!dialer->url)
+        return;
+    LIST_REMOVE(dialer, link);
+    free(dialer->url);
+    dialer->url = NULL;
+}
+
+bool ps_bus_dial_connected(const struct ps_dialer *dialer)
+{
+    return atomic_load(&dialer->pipe) != 0;
 }
 
 void ps_bus_watch_free(struct ps_bus *bus)

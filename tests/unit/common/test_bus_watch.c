@@ -10,6 +10,7 @@
 #include "common/bus_internal.h"
 #include "tests/unit/common/loop.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
@@ -117,15 +118,23 @@ static int teardown(void **state)
     return 0;
 }
 
+static int unix_socket(const char *url, struct sockaddr_un *ret_addr)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_true(fd >= 0);
+    *ret_addr = (struct sockaddr_un){.sun_family = AF_UNIX};
+    snprintf(ret_addr->sun_path, sizeof(ret_addr->sun_path), "%s",
+             url + strlen("ipc://"));
+    return fd;
+}
+
 /* Connects and hangs up before a word was said. */
 static void hang_up(const char *url)
 {
-    struct sockaddr_un addr = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_un addr;
+    int fd = unix_socket(url, &addr);
 
-    snprintf(addr.sun_path, sizeof(addr.sun_path), "%s",
-             url + strlen("ipc://"));
-    assert_true(fd >= 0);
     assert_int_equal(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
     close(fd);
 }
@@ -171,6 +180,52 @@ static void test_hang_up_leaves_publishing(void **state)
         run_for(e, 100 * PS_NS_PER_MS, &e->messages);
     }
     assert_true(e->messages > 0);
+}
+
+#define HANG_UPS 5
+
+/* Takes connections and hangs up at once; NULL: none came for some seconds. */
+static void *hang_up_on_all(void *arg)
+{
+    const int *fd = arg;
+    struct pollfd p = {.fd = *fd, .events = POLLIN};
+
+    for (int i = 0; i < HANG_UPS; i++) {
+        if (poll(&p, 1, 8000) <= 0)
+            return NULL;
+        close(accept4(*fd, NULL, NULL, SOCK_CLOEXEC));
+    }
+    return arg;
+}
+
+/* As a daemon that is killed while somebody connects: NNG's dialer, which
+ * meets EPIPE in its greeting, would never try again. */
+static void test_hang_up_of_the_other_end_is_tried_again(void **state)
+{
+    struct end *e = *state;
+    struct ps_client *c = NULL;
+    struct sockaddr_un addr;
+    void *all = NULL;
+    pthread_t thread;
+    int fd;
+
+    ps_bus_free(&e->server);
+    fd = unix_socket(e->rep_url, &addr);
+    unlink(addr.sun_path);
+    assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+    assert_int_equal(listen(fd, 8), 0);
+    assert_int_equal(pthread_create(&thread, NULL, hang_up_on_all, &fd), 0);
+    assert_int_equal(ps_client_new(e->client, e->rep_url, &c), 0);
+    while (pthread_tryjoin_np(thread, &all) == EBUSY)
+        run_for(e, 20 * PS_NS_PER_MS, NULL);
+    close(fd);
+    unlink(addr.sun_path);
+    assert_non_null(all);
+
+    e->server = new_bus(e, "tester");
+    assert_int_equal(ps_bus_serve(e->server, methods, e), 0);
+    assert_int_equal(ps_bus_listen_rep(e->server, e->rep_url), 0);
+    assert_int_equal(change(e, c, "k"), 0);
 }
 
 static void test_other_protocol_is_no_connection(void **state)
@@ -269,6 +324,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_hang_up_leaves_the_door_open),
         T(test_hang_up_leaves_publishing),
+        T(test_hang_up_of_the_other_end_is_tried_again),
         T(test_other_protocol_is_no_connection),
         T(test_failure_may_be_tried_again),
         cmocka_unit_test(test_answers_kept_are_bounded),
