@@ -79,5 +79,5 @@ for round in $ROUNDS; do
     }
     rate "bpftrace_$round"
     kill -INT "$PEER"
-    wait "$PEER"
+    wait "$PEER" || true
 done
