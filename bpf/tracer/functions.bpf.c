@@ -155,9 +155,6 @@ static __always_inline int on_return(struct pt_regs *ctx)
     return 0;
 }
 
-/* Whether sessions tell of calls, and not first(). */
-volatile __u32 sessions;
-
 SEC("kprobe.multi")
 int session(struct pt_regs *ctx)
 {
@@ -171,16 +168,20 @@ int session(struct pt_regs *ctx)
 SEC("kprobe.multi")
 int first(struct pt_regs *ctx)
 {
-    __u64 ip, cookie, addr;
+    __u64 ip, cookie, addr, id;
+    __u32 how;
 
     if (!active || sessions)
         return 0;
     ip = bpf_get_func_ip(ctx);
     cookie = cookie_of(ctx, ip);
     addr = arg_of(ctx, cookie & 0xff);
-    if (addr && (following || may_match(addr)))
-        enter(addr, (cookie >> PS_FN_HOW_SHIFT) & ~(__u64)PS_FN_RETURNS, ip,
-              PT_REGS_SP(ctx), true);
+    if (!addr || (!following && !may_match(addr)))
+        return 0;
+    how = (cookie >> PS_FN_HOW_SHIFT) & ~(__u64)PS_FN_RETURNS;
+    id = enter(addr, how, ip, PT_REGS_SP(ctx), true);
+    if (id && how & PS_FN_EXPAND)
+        moves(addr, id);
     return 0;
 }
 
@@ -195,6 +196,8 @@ static __always_inline void call_at(struct pt_regs *ctx, __u64 addr, __u32 how,
     struct ps_fn_slot *slot;
 
     id = addr ? enter(addr, how, ip, sp, direct) : 0;
+    if (id && how & PS_FN_EXPAND)
+        moves(addr, id);
     if (!(how & PS_FN_RETURNS))
         return;
     if (id) {

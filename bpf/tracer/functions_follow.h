@@ -21,6 +21,8 @@ volatile __u32 active;
 /* Whether any packet was followed since a trace first ran: before, no place
  * needs to be looked at. */
 volatile __u32 following;
+/* Whether sessions tell of calls, and not first(). */
+volatile __u32 sessions;
 
 static __always_inline __u32 slot_of(__u64 key)
 {

@@ -154,6 +154,30 @@ static __always_inline __u64 followed(struct ps_fn_slot *slot, __u64 head,
     return in_release(slot, sp) ? id : 0;
 }
 
+/* A buffer is about to be replaced, and where returns are not told that is not
+ * seen: meanwhile the packet is known by its skb. */
+static __always_inline void moves(__u64 addr, __u64 id)
+{
+    struct ps_fn_slot *slot = slot_put(addr, id & ~(PS_FN_NEW | PS_FN_GONE));
+
+    slot->l3_off = (__u32)(bpf_ktime_get_ns() >> 10);
+}
+
+/* It has another buffer now. What was so long ago was another packet's skb. */
+static __always_inline struct ps_fn_slot *moved(__u64 addr, __u64 head)
+{
+    struct ps_fn_slot *slot = slot_find(addr);
+    __u64 id;
+
+    if (!slot)
+        return NULL;
+    id = slot->id;
+    slot_set(slot, addr, 0);
+    if ((__u32)(bpf_ktime_get_ns() >> 10) - slot->l3_off >= RELEASE_TIME)
+        return NULL;
+    return slot_put(head, id);
+}
+
 /* The packet's number, or 0: nobody follows it. */
 static __always_inline __u64 follow(__u64 addr, __u32 how, __u32 sp,
                                     bool direct)
@@ -163,6 +187,8 @@ static __always_inline __u64 follow(__u64 addr, __u32 how, __u32 sp,
     struct ps_fn_slot *slot = following ? slot_find(head) : NULL;
     __u32 traces = 0, want;
 
+    if (!slot && following && !sessions)
+        slot = moved(addr, head);
     if (how & PS_FN_UNMADE) {
         if (slot)
             slot_set(slot, head, 0);

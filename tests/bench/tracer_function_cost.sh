@@ -70,7 +70,7 @@ passed
 peer_script >/tmp/peer.bt
 for round in $ROUNDS; do
     rate "third_$round"
-    bpftrace /tmp/peer.bt >/tmp/bpftrace.log 2>&1 &
+    bpftrace -B line /tmp/peer.bt >/tmp/bpftrace.log 2>&1 &
     PEER=$!
     # It reads what its probes say once all are attached.
     until_ok 300 grep -q ticks /tmp/bpftrace.log || {
@@ -79,5 +79,5 @@ for round in $ROUNDS; do
     }
     rate "bpftrace_$round"
     kill -INT "$PEER"
-    wait "$PEER"
+    wait "$PEER" || true
 done

@@ -49,6 +49,7 @@ class Machine:
             script, [BIN / 'ps-tracer', BIN / 'ps-gateway', pwru()],
             tools=TOOLS + ['ping', 'iperf3', 'find'], modules=MODULES,
             timeout=1200, fill=fill, memory=3072, steady=True)
+        self.log = run.log
         self.figures, self.shown = {}, {'ours': set(), 'pwru': set()}
         for line in run.log.splitlines():
             words = line.split()

@@ -3,9 +3,7 @@
 # shellcheck disable=SC2154
 # The same packets, seen by both; behind tracer_functions_lib.sh.
 
-# Or some packets wake the neighbour up, and others do not.
-ip neigh replace 10.9.0.2 lladdr "$(ip netns exec peer cat /sys/class/net/v1/address)" dev v0 nud permanent
-ip netns exec peer ip neigh replace 10.9.0.1 lladdr "$(cat /sys/class/net/v0/address)" dev v1 nud permanent
+resolved
 ping -i 0.2 10.9.0.2 >/dev/null &
 PING=$!
 sleep 1

@@ -60,3 +60,10 @@ all_there() { # every function has its probe
     api GET "traces/$ID" | jq -e '.stations[] | select(.id == "functions") |
         .reason == null'
 }
+# The neighbours: or some packets wake them up, and others do not.
+resolved() {
+    ip neigh replace 10.9.0.2 dev v0 nud permanent lladdr \
+        "$(ip netns exec peer cat /sys/class/net/v1/address)"
+    ip netns exec peer ip neigh replace 10.9.0.1 dev v1 nud permanent \
+        lladdr "$(cat /sys/class/net/v0/address)"
+}
