@@ -213,7 +213,7 @@ def crossed(request, api):
 
 def check_calls(top, version, ways):
     """The functions that every such packet passes, at both ends."""
-    receive = 'ip_rcv' if version == 4 else 'ipv6_rcv'
+    receive = 'ip_local_deliver' if version == 4 else 'ip6_input'
     for way in ways:
         calls = {(s['station'], s.get('netns')): s
                  for s in way['steps'] if 'depth' in s}
@@ -232,6 +232,7 @@ def test_whole_way(crossed, version, proto):
     ways = crossed.check(version, proto)
     if crossed.tier == 'function':
         check_calls(crossed.top, version, ways)
+        return
     if crossed.guarded and crossed.name != 'loopback':
         # Native XDP makes a new buffer of each packet, and the join is told:
         # the receiver's first step.
