@@ -137,7 +137,8 @@ int ps_convert_calls(Ps__PacketWay *msg, const struct ps_join *join,
             break;
         }
         r = fill_call(t.step, call, names);
-        t.step->inferred = is_inferred(join, call, &sight);
+        /* Nothing was before the first one. */
+        t.step->inferred = is_inferred(join, call, &sight) && msg->n_steps;
         put_step(msg, &t, &before);
     }
     while (i < n)

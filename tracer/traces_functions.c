@@ -51,7 +51,11 @@ static void on_call(const struct ps_trace *trace, const struct ps_fn_call *call)
 
     if (call->packet & PS_FN_NEW) {
         ps_calls_event(call, &event);
-        result = ps_join_sight(trace->join, &event, true, &way);
+        /* Only packets of IP fit; of this one the header could not be read. */
+        way = PS_CALLS_NONE;
+        result = event.tuple.family
+                     ? ps_join_sight(trace->join, &event, true, &way)
+                     : PS_JOIN_NO_PACKET;
         ps_calls_name(trace->calls, call->packet & PS_FN_ID_MASK, way, result);
     }
     ps_calls_add(trace->calls, call);

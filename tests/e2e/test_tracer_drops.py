@@ -11,7 +11,7 @@ import time
 import pytest
 
 from lab import Suite, bpfprog, packet, traffic, wait_for
-from lab.tracing import answers
+from lab.tracing import TIERS, answers, no_functions
 
 pytestmark = pytest.mark.daemons('tracer', 'gateway')
 
@@ -25,8 +25,8 @@ PMTUDISC_PROBE = 3
 class Plant:
     """Two linked namespaces, and a tracer that watches both."""
 
-    def __init__(self, lab, version):
-        self.lab, self.version = lab, version
+    def __init__(self, lab, version, tier):
+        self.lab, self.version, self.tier = lab, version, tier
         self.a, self.b = lab.ns('a'), lab.ns('b')
         self.link = lab.veth(self.a, self.b)
         self.family = socket.AF_INET6 if version == 6 else socket.AF_INET
@@ -39,7 +39,8 @@ class Plant:
         """From here on the packets to b are followed."""
         fields = fields or {'daddr': self.addr}
         self.ident = self.suite.client.post(
-            'traces', {'filter': fields, 'duration_ns': 60 * 10**9})['id']
+            'traces', {'tier': self.tier, 'filter': fields,
+                       'duration_ns': 60 * 10**9})['id']
 
     def udp(self):
         """A datagram socket in a."""
@@ -76,15 +77,20 @@ class Plant:
                 w['tuple']['saddr'] != self.addr]
 
 
-@pytest.fixture(params=[4, 6])
+@pytest.fixture(params=[
+    pytest.param((version, tier), id=str(version) +
+                 ('' if tier == 'core' else '-functions'))
+    for version in (4, 6) for tier in TIERS])
 def plant(lab, request):
-    """A plant for each version of IP."""
-    made = Plant(lab, request.param)
+    """A plant for each version of IP, in each tier."""
+    made = Plant(lab, *request.param)
     # On a busy machine a budget would leave packets out, and say so.
     with Suite(lab, ns=lab.host, daemons=('tracer', 'gateway'),
                args={'tracer': ['--cpu-budget', '100']}) as suite:
         made.suite = suite
         wait_for(lambda: answers(suite), 15, what='the tracer answers')
+        if made.tier == 'function' and (why := no_functions(suite)):
+            pytest.skip(why)
         yield made
 
 

@@ -353,6 +353,7 @@ def unix_ns(text):
     return int(seconds) * 10**9 + int(rest.rstrip('Z'))
 
 
+@pytest.mark.host_only('it measures time')
 @pytest.mark.parametrize('version', [4, 6])
 @pytest.mark.parametrize('kind', ['fields', 'expression'])
 def test_change_is_quick_and_detaches_nothing(api, version, kind):

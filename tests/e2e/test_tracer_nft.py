@@ -46,7 +46,7 @@ class Plant:
     def trace(self, **fields):
         """From here on the packets to b are followed."""
         self.ident = self.suite.client.post('traces', {
-            'filter': fields or {'daddr': self.addr},
+            'tier': 'core', 'filter': fields or {'daddr': self.addr},
             'duration_ns': 120 * 10**9})['id']
 
     def udp(self, port, count=N, addr=None, src=None):

@@ -107,7 +107,7 @@ class World:
     def trace(self, port):
         """From here on, both ways."""
         self.ident = self.suite.client.post('traces', {
-            'filter': {'daddr': self.addr, 'dport': port},
+            'tier': 'core', 'filter': {'daddr': self.addr, 'dport': port},
             'duration_ns': 60 * 10**9})['id']
 
     def ways(self, count, fits=lambda way: True):

@@ -76,7 +76,7 @@ class Plant:
     def trace(self, **fields):
         """From here on the packets to b are followed."""
         self.ident = self.api.post('traces', {
-            'filter': fields or {'daddr': self.addr},
+            'tier': 'core', 'filter': fields or {'daddr': self.addr},
             'duration_ns': 60 * 10**9})['id']
 
     def send(self, port, count=N):

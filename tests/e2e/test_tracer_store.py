@@ -35,8 +35,8 @@ def linked(lab, **more):
 
 
 def trace(suite, **fields):
-    """Id of a new trace."""
-    body = {'duration_ns': 30 * 10**9, **fields}
+    """Id of a new trace of the core tier."""
+    body = {'tier': 'core', 'duration_ns': 30 * 10**9, **fields}
 
     def posted():
         try:

@@ -2,22 +2,17 @@
 """One packet is one way, whatever it crosses and by whichever of its tuples
 it is asked for."""
 
-import os
-
 import pytest
 
 from lab import ApiError, Lab, Suite, missing as not_built, wait_for
 from lab.topology import (RARE, TOPOLOGIES, guard, loopback, missing,
                           unguard, vxlan)
-from lab.tracing import answers, has, inum
+from lab.tracing import TIERS, answers, has, inum, no_functions
 
 pytestmark = pytest.mark.daemons('tracer', 'gateway')
 
 COUNT = 12
 PROTOS = {4: ('udp', 'tcp', 'icmp'), 6: ('udp', 'tcp', 'icmpv6')}
-# Functions can be probed in the machines of tests/vm.
-TIERS = ['core', 'function'] if os.environ.get('PACKETSCOPE_TEST_VM') \
-    else ['core']
 CASES = [(version, proto) for version in (4, 6) for proto in PROTOS[version]]
 
 
@@ -52,18 +47,6 @@ def there(suite, path):
 def trace(suite, tier='core', **fields):
     return suite.client.post('traces', {
         'tier': tier, 'filter': fields, 'duration_ns': 600 * 10**9})['id']
-
-
-def need_functions(suite):
-    """Skips where there are none, or not all from a packet's first sight on."""
-    (me,) = [s for s in suite.client.get('services')['services']
-             if s['name'] == 'tracer']
-    state = next(c for c in me['capabilities'] if c['id'] == 'tracer.functions')
-    if not state['available']:
-        pytest.skip(f'no functions: {state["reason"]}')
-    if state['tier'] == 'kprobe':
-        pytest.skip('each function has a probe of its own here: thousands '
-                    'that come one by one (test_tracer_functions.py)')
 
 
 def ways_of(suite, ident, want):
@@ -217,8 +200,8 @@ def crossed(request, api):
     name, guarded, tier = request.param
     if guarded and not_built('guarder'):
         pytest.skip('not built: ps-guarder')
-    if tier == 'function':
-        need_functions(api)
+    if tier == 'function' and (why := no_functions(api)):
+        pytest.skip(why)
     with Lab(f'way-{name}') as lab:
         top = make(name, lab, tier)
         guarder = guard(lab, api, top.ends[-1]) if guarded else None
@@ -230,7 +213,7 @@ def crossed(request, api):
 
 def check_calls(top, version, ways):
     """The functions that every such packet passes, at both ends."""
-    receive = 'ip_rcv' if version == 4 else 'ipv6_rcv'
+    receive = 'ip_local_deliver' if version == 4 else 'ip6_input'
     for way in ways:
         calls = {(s['station'], s.get('netns')): s
                  for s in way['steps'] if 'depth' in s}
@@ -249,6 +232,7 @@ def test_whole_way(crossed, version, proto):
     ways = crossed.check(version, proto)
     if crossed.tier == 'function':
         check_calls(crossed.top, version, ways)
+        return
     if crossed.guarded and crossed.name != 'loopback':
         # Native XDP makes a new buffer of each packet, and the join is told:
         # the receiver's first step.

@@ -39,15 +39,34 @@ def has(suite, capability):
                  if c['id'] == capability), False)
 
 
+# Functions can be probed in the machines of tests/vm.
+TIERS = ['core', 'function'] if os.environ.get('PACKETSCOPE_TEST_VM') \
+    else ['core']
+
+
+def no_functions(suite):
+    """Why there are none, or not all from the first packet on; None: they
+    are there."""
+    (me,) = [s for s in suite.client.get('services')['services']
+             if s['name'] == 'tracer']
+    state = next(c for c in me['capabilities'] if c['id'] == 'tracer.functions')
+    if not state['available']:
+        return f'no functions: {state["reason"]}'
+    if state['tier'] == 'kprobe':
+        return 'each function has a probe of its own here: a thousand that ' \
+            'come one by one (test_tracer_functions.py)'
+    return None
+
+
 def inum(ns):
     """Inode number of a namespace."""
     return ns.call(lambda: os.stat('/proc/thread-self/ns/net').st_ino)
 
 
 def trace(suite, **fields):
-    """Id of a new trace."""
-    body = {'filter': fields.pop('filter'), 'duration_ns': 30 * 10**9,
-            **fields}
+    """Id of a new trace, of the core tier if none is named."""
+    body = {'tier': 'core', 'filter': fields.pop('filter'),
+            'duration_ns': 30 * 10**9, **fields}
     return suite.client.post('traces', body)['id']
 
 

@@ -102,11 +102,14 @@ sockets() { # FAMILY-OPTION PORT
 sockets4() { sockets -ll 7004; }
 t tracer-sockets sockets4
 
+begin() { # ADDRESS PROTO TIER: id of a new trace
+    api POST traces "{\"tier\": \"$3\",
+        \"filter\": {\"daddr\": \"$1\", \"proto\": \"$2\"},
+        \"duration_ns\": 120000000000}" | jq -re .id
+}
 trace() { # ADDRESS PROTO PING
     local id
-    id=$(api POST traces "{\"filter\": {\"daddr\": \"$1\",
-        \"proto\": \"$2\"}, \"duration_ns\": 60000000000}" | jq -re .id) ||
-        { cat /tmp/answer; return 1; }
+    id=$(begin "$1" "$2" core) || { cat /tmp/answer; return 1; }
     ping "$3" -c 3 "$1" >/dev/null || return 1
     until_ok 15 says "traces/$id/packets" '.packets |
         map(select(.steps | length >= 4)) | length >= 3' &&
@@ -122,23 +125,27 @@ t tracer-trace4 trace4
 t tracer-trace6 trace6
 
 # All of these packets arrived (ping said so): none may be called dropped.
-fate() {
+fate() { # PROTO
     local id
     id=$(cat "/tmp/trace.$1") || return 1
     until_ok 10 says "traces/$id/packets" '.packets |
-        all(.fate != "dropped")' && api DELETE "traces/$id" && return
+        all(.fate != "dropped")' && return
     api GET "traces/$id/packets" | jq -c '.packets[] |
         select(.fate == "dropped") | [.id, .tuple.daddr, (.steps[] |
         select(.drop) | [.layer, .drop])]'
     return 1
 }
-fate4() { fate icmp; }
-fate6() { fate icmpv6; }
+fate_and_end() {
+    fate "$1" && api DELETE "traces/$(cat "/tmp/trace.$1")"
+}
+fate4() { fate_and_end icmp; }
+fate6() { fate_and_end icmpv6; }
 t tracer-fate4 fate4
 t tracer-fate6 fate6
 
 # The packets' functions, as a tree. Where all are probed at once, most calls
-# say how long they took, some packets after the first one.
+# say how long they took, some packets after the first one; single probes come
+# while packets flow. Who freed a packet is known all the same.
 CALLS='[.packets[].steps[] | select(.depth != null)]'
 calls_path() { echo "traces/$(cat "/tmp/trace.$1")/packets?sort=-first&limit=2"; }
 tree() { # ADDRESS PROTO PING
@@ -149,7 +156,9 @@ tree() { # ADDRESS PROTO PING
             2 * (map(select(.duration_ns > 0)) | length) > length)"
 }
 calls() {
-    until_ok 20 tree "$@" && return
+    begin "$1" "$2" function >"/tmp/trace.$2" ||
+        { cat /tmp/answer; return 1; }
+    until_ok 60 tree "$@" && fate "$2" && return
     tree "$@"
     api GET "$(calls_path "$2")" | jq -c "$CALLS | .[] | [.station, .hook,
         .depth, .duration_ns]"
