@@ -32,7 +32,7 @@ from figures import Figure, bootstrap_ratio, table  # noqa: E402
 from kept_throughput import PORT, _on_cpu, _Traffic  # noqa: E402
 from lab import Daemon, Lab, Suite, wait_for  # noqa: E402
 
-STARTS, PAIRS, FLOWS = 5, 60, 50
+STARTS, PAIRS, FLOWS = 5, 50, 50
 # Of each measurement, and what is waited for before it.
 WINDOW, SETTLE = 0.4, 0.1
 STATS = Path('/proc/sys/kernel/bpf_stats_enabled')
@@ -105,12 +105,14 @@ def _loads(traffic):
     """{name: the load} of one flow each, and of fifty."""
     tx = lambda: traffic.link.a.counters().tx_bytes  # noqa: E731
     rx = lambda: traffic.link.a.counters().rx_packets  # noqa: E731
-    iperf = ['iperf3', '-c', traffic.addr, '-p', PORT, '-t', 3600]
+    # sockperf keeps room for all that it will send.
+    longest = 300
+    iperf = ['iperf3', '-c', traffic.addr, '-p', PORT, '-t', longest]
     return {
         'tcp': lambda: _load(traffic, [*_on_cpu(0), *iperf], tx),
         'rr': lambda: _load(traffic, [
             *_on_cpu(0), 'sockperf', 'ping-pong', '--tcp', '-i', traffic.addr,
-            '-p', PORT + 1, '-t', 3600], rx),
+            '-p', PORT + 1, '-t', longest], rx),
         'fifty': lambda: _load(traffic, [*iperf, '-P', FLOWS, '--cport',
                                          20000], tx),
     }
@@ -131,7 +133,10 @@ def _rate(count):
     time.sleep(SETTLE)
     begin, before = time.monotonic(), count()
     time.sleep(WINDOW)
-    return (count() - before) / (time.monotonic() - begin)
+    passed = count() - before
+    if not passed:
+        raise RuntimeError('the load stands still')
+    return passed / (time.monotonic() - begin)
 
 
 def _pairs(suite, load, fields, pairs):
