@@ -4,11 +4,13 @@
 #include "tracer/tracer.h"
 
 /* Converted and written in one go; some milliseconds. */
-#define SLICE 64u
+#define SLICE 128u
 /* Looked at for that in one go. */
 #define LOOKS 4096u
 
-#define EVERY_NS   (50 * PS_NS_PER_MS)
+/* Ways that are written together share pages and a wait for the disk. */
+#define EVERY_NS   (200 * PS_NS_PER_MS)
+#define FULL_NS    (50 * PS_NS_PER_MS) /* there are more */
 #define RETRY_NS   PS_NS_PER_S
 #define SETTLED_NS (100 * PS_NS_PER_MS)
 #define SILENT_NS  PS_NS_PER_S
@@ -249,7 +251,7 @@ void ps_keep_settled(struct tracer *t, struct ps_trace *trace, uint64_t now)
     if (now < trace->keep.after)
         return;
     r = keep_some(t, trace, false, now);
-    trace->keep.after = now + (r < 0 ? RETRY_NS : EVERY_NS);
+    trace->keep.after = now + (r < 0 ? RETRY_NS : r > 0 ? FULL_NS : EVERY_NS);
 }
 
 int ps_keep_rest(struct tracer *t, struct ps_trace *trace, uint64_t now)

@@ -103,6 +103,8 @@ static int attach_hooks(struct ps_probes *p)
             r = attach_hook(p, families[i], hook);
             if (r < 0)
                 return r;
+            if (!p->everywhere)
+                break;
         }
     }
     return 0;
@@ -111,8 +113,8 @@ static int attach_hooks(struct ps_probes *p)
 /* ---- tcx ---------------------------------------------------------------- */
 
 /* Both directions of every interface of the namespace that this thread is in,
- * for a trial of the first: before other programs, so that what these drop was
- * seen to come. */
+ * before other programs, so that what these drop was seen to come. For a trial
+ * one of the first. */
 static int attach_devices(struct ps_probes *p)
 {
     LIBBPF_OPTS(bpf_tcx_opts, opts, .flags = BPF_F_BEFORE);
@@ -120,8 +122,6 @@ static int attach_devices(struct ps_probes *p)
     int r = list ? 0 : -errno;
 
     for (size_t i = 0; list && list[i].if_index && r == 0; i++) {
-        if (i && !p->everywhere)
-            break;
         if (p->n_tcx + 2 > PS_PROBES_MAX_TCX ||
             ps_mono_ns() - p->attach_mono_ns > TCX_NS) {
             r = p->n_tcx + 2 > PS_PROBES_MAX_TCX ? -ENOSPC : -ETIME;
@@ -131,6 +131,8 @@ static int attach_devices(struct ps_probes *p)
         r = keep(p, bpf_program__attach_tcx(p->tcx_ingress,
                                             (int)list[i].if_index, &opts));
         p->n_tcx += r == 0;
+        if (!p->everywhere)
+            break;
         if (r == 0)
             r = keep(p, bpf_program__attach_tcx(p->tcx_egress,
                                                 (int)list[i].if_index, &opts));

@@ -35,7 +35,6 @@ static __always_inline bool is_entry(enum ps_tracer_station station)
     switch (station) {
     case PS_ST_NF_OUTPUT:
     case PS_ST_NF_PREROUTING:
-    case PS_ST_TCX_INGRESS:
     case PS_ST_TCX_EGRESS:
     case PS_ST_NET_DEV_QUEUE:
     case PS_ST_NETIF_RX:
@@ -62,6 +61,14 @@ static __always_inline bool is_tracked(const struct hook *h)
            (ps_load(h->direct, skb, _nfct) & CT_POINTER);
 }
 
+/* Behind netif_receive_skb a packet is what it was there, but for its device
+ * and mark: where no trace asks for these it is not looked at twice. */
+static __always_inline bool is_asked(const struct hook *h)
+{
+    return h->station == PS_ST_TCX_INGRESS &&
+           slots_of(filters_now(), PS_FW_MORE);
+}
+
 /* Whether it may be one of those into which the stack cut a buffer of several
  * before the driver gets them. */
 static __always_inline bool may_be_cut(enum ps_tracer_station station)
@@ -73,7 +80,42 @@ enum glance {
     GLANCE_TUPLE, /* its tuple */
     GLANCE_OTHER, /* is not IP */
     GLANCE_LOOK,  /* the parser has to look */
+    GLANCE_NONE,  /* no filter can take it */
 };
+
+static __always_inline bool is_tunnel_port(__u16 port)
+{
+    return port == VXLAN_PORT || port == VXLAN_PORT_LINUX ||
+           port == GENEVE_PORT;
+}
+
+/* By all but its addresses, where that is enough. at: the L3 header, with
+ * eight bytes behind the fixed one. */
+static __always_inline bool is_refused(const unsigned char *at, bool v6)
+{
+    const struct ipv6hdr *h6 = bpf_core_cast(at, struct ipv6hdr);
+    const struct iphdr *h4 = bpf_core_cast(at, struct iphdr);
+    __u8 version = *(const __u8 *)h4;
+    __u64 word = filters_now();
+    union tuple_ends ends = {};
+    const struct udphdr *l4;
+
+    if (have_aliases || traces_on(word) & slots_of(word, PS_FW_LEARNED))
+        return false;
+    if (v6 ? version >> 4 != 6
+           : version != 0x45 || h4->frag_off & bpf_htons(0x3fff))
+        return false;
+    ends.family = v6 ? 6 : 4;
+    ends.proto = v6 ? h6->nexthdr : h4->protocol;
+    if (ends.proto != IPPROTO_TCP && ends.proto != IPPROTO_UDP)
+        return false;
+    l4 = bpf_core_cast(at + (v6 ? sizeof(*h6) : sizeof(*h4)), struct udphdr);
+    ends.sport = bpf_ntohs(l4->source);
+    ends.dport = bpf_ntohs(l4->dest);
+    if (ends.proto == IPPROTO_UDP && is_tunnel_port(ends.dport))
+        return false;
+    return !may_take_ends(word, traces_on(word), &ends);
+}
 
 static __always_inline enum glance glance_v4(const struct ps_l3_head *h,
                                              struct ps_tracer_tuple *t)
@@ -129,14 +171,15 @@ glance(struct sk_buff *skb, bool rx, bool direct, struct ps_tracer_tuple *t)
     if (!v6 && proto != bpf_htons(ETH_P_IP))
         return proto == bpf_htons(ETH_P_ARP) ? GLANCE_OTHER : GLANCE_LOOK;
     /* The fixed header and eight bytes behind it. */
-    if (l3 < ETH_HLEN || l3 + (v6 ? 48 : 28) > end ||
-        !ps_l3_read(head + l3, direct, &l3_head))
+    if (l3 < ETH_HLEN || l3 + (v6 ? 48 : 28) > end)
+        return GLANCE_LOOK;
+    if (ps_can_cast(direct) && is_refused(head + l3, v6))
+        return GLANCE_NONE;
+    if (!ps_l3_read(head + l3, direct, &l3_head))
         return GLANCE_LOOK;
     seen = v6 ? glance_v6(&l3_head, t) : glance_v4(&l3_head, t);
     /* There may be another packet in it. */
-    if (t->proto == IPPROTO_UDP &&
-        (t->dport == VXLAN_PORT || t->dport == VXLAN_PORT_LINUX ||
-         t->dport == GENEVE_PORT))
+    if (t->proto == IPPROTO_UDP && is_tunnel_port(t->dport))
         return GLANCE_LOOK;
     return seen;
 }
@@ -169,8 +212,8 @@ may_match(struct sk_buff *skb, struct net_device *dev, bool rx, bool direct)
     __u64 word = filters_now();
     enum glance seen = glance(skb, rx, direct, &tuple);
 
-    if (seen == GLANCE_LOOK)
-        return true;
+    if (seen == GLANCE_LOOK || seen == GLANCE_NONE)
+        return seen == GLANCE_LOOK;
     forget(&tuple);
     if (seen == GLANCE_OTHER)
         return traces_on(word) & slots_of(word, PS_FW_EXPR);
@@ -197,11 +240,18 @@ static __noinline PS_UNUSED bool may_match_raw(struct sk_buff *skb,
     return may_match(skb, dev, rx, false);
 }
 
-static __always_inline bool is_followed(__u64 skb)
+/* As live_way(), but at once: with branches, which in a function of its own do
+ * not multiply the verifier's states. */
+static __noinline PS_UNUSED bool is_followed(__u64 skb)
 {
-    struct live_set *set = live_set(skb);
+    const struct live_set *set = live_set(skb);
 
-    return set && live_way(set, skb);
+    if (!set)
+        return false;
+    for (__u32 i = 0; i < LIVE_WAYS; i++)
+        if (set->skb[i] == skb)
+            return true;
+    return false;
 }
 
 /* As look(); 0: nobody wants it. */
@@ -218,11 +268,13 @@ static __always_inline __u32 ask(const struct hook *h)
             /* Where the station is a constant, only one of the two is in the
              * program. */
             return (__u32)(is_entry(h->station) || h->netfilter ||
+                                   h->station == PS_ST_TCX_INGRESS ||
                                    may_be_cut(h->station)
                                ? look(skb, as_number(h->dev), at)
                                : look_again(skb, as_number(h->dev), at));
     }
-    if ((!is_entry(h->station) && !is_tracked(h) && !may_be_cut(h->station)) ||
+    if ((!is_entry(h->station) && !is_asked(h) && !is_tracked(h) &&
+         !may_be_cut(h->station)) ||
         !(h->direct ? may_match_direct(h->skb, h->dev, h->where == PS_SKB_RX)
                     : may_match_raw(h->skb, h->dev, h->where == PS_SKB_RX)))
         return 0;

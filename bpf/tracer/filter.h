@@ -78,6 +78,43 @@ static __always_inline __u64 differs(const struct ps_tracer_filter *f,
     return nonzero(diff);
 }
 
+/* A tuple's last word: all of it but the addresses. */
+union tuple_ends {
+    struct {
+        __u16 sport, dport;
+        __u8 family, proto;
+        __u16 pad;
+    };
+    __u64 word;
+};
+
+/* Whether these slots may take a packet with such ends, whatever its
+ * addresses: most are refused so, before these are read. */
+static __always_inline bool may_take_ends(__u64 word, __u32 on,
+                                          const union tuple_ends *ends)
+{
+    const __u32 last = PS_TRACER_TUPLE_WORDS - 1;
+    union tuple_ends back = *ends;
+    __u64 fit = 0;
+
+    back.sport = ends->dport;
+    back.dport = ends->sport;
+    for (__u32 i = 0; i < PS_TRACER_MAX_TRACES; i++) {
+        const struct ps_tracer_filter *f;
+        __u64 value, mask;
+
+        if (!(on >> i))
+            break;
+        f = filter_of(word, i);
+        value = ((const __u64 *)&f->value)[last];
+        mask = ((const __u64 *)&f->mask)[last];
+        fit |= (1 ^ (nonzero((ends->word ^ value) & mask) &
+                     nonzero((back.word ^ value) & mask)))
+               << i;
+    }
+    return fit & on;
+}
+
 static __always_inline void reverse_tuple(const struct ps_tracer_tuple *t,
                                           struct ps_tracer_tuple *r)
 {

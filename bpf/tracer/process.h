@@ -29,6 +29,11 @@ struct ps_tracer_processes processes;
 /* Sockets that the map did not take. */
 __u64 unlearned;
 
+static __always_inline __u32 asks_for_tasks(void)
+{
+    return *(volatile __u32 *)&processes.asked;
+}
+
 static __always_inline __u32 slots_by_cgroup(void)
 {
     __u32 asked = *(volatile __u32 *)&processes.by_cgroup, out = 0;
@@ -49,7 +54,7 @@ static __always_inline __u32 slots_by_cgroup(void)
 /* Slots that ask for the task that runs. */
 static __always_inline __u32 slots_of_task(void)
 {
-    __u32 asked = *(volatile __u32 *)&processes.asked, out, pid;
+    __u32 asked = asks_for_tasks(), out, pid;
     const __u32 *known;
 
     if (!asked)

@@ -20,6 +20,22 @@ struct {
 /* Owners that the map did not take. */
 __u64 lost;
 
+/* Always 0, which the verifier does not know. */
+volatile __u64 unknown_zero;
+
+/*
+ * What was noted a moment ago, by address, so that a socket in use costs a look
+ * at one line. Each entry is two words, of which one alone says nothing: what
+ * two CPUs wrote at once belongs to no socket. It holds for a second or two,
+ * for the map has to hear of a socket that it shall not forget.
+ */
+#define SEEN       1024
+#define SEEN_SHIFT 9 /* of jiffies: 0.5 to 5 s, by the kernel's HZ */
+struct {
+    __u64 use;   /* process, when */
+    __u64 check; /* use ^ the socket's key */
+} seen[SEEN];
+
 /* False: it was known, as for most: a socket is used by one process again and
  * again. */
 static __always_inline bool note_owner(__u64 key, __u16 lport, __u16 rport)
@@ -53,22 +69,46 @@ static __always_inline void bind_cookie(__u64 cookie)
         learn_sock(cookie, slots);
 }
 
-/* By the address too: packets may have been seen before it had a cookie. */
-static __always_inline int use(struct sock *sk)
+/* Notes it as seen; true: it was. */
+static __always_inline bool was_seen(__u64 addr, __u32 ports)
+{
+    __u64 pid = (__u32)bpf_get_current_task_btf()->tgid;
+    __u64 use = pid << 32 | (__u32)(bpf_jiffies64() >> SEEN_SHIFT);
+    __u64 key = addr << 16 ^ ports;
+    __u32 at = (__u32)(key * 0x9E3779B97F4A7C15ull >> 40) & (SEEN - 1);
+
+    if (seen[at].use == use && seen[at].check == (use ^ key))
+        return true;
+    seen[at].use = use;
+    seen[at].check = use ^ key;
+    return false;
+}
+
+static __always_inline void note_use(struct sock *sk, __u64 addr)
 {
     const struct sock_common *skc = &sk->__sk_common;
     __u16 lport = skc->skc_num, rport = bpf_ntohs(skc->skc_dport);
-    const void *at = sk;
-    __u32 slots;
-    __u64 addr = 0;
 
-    /* Without a port it is closed. */
-    if ((skc->skc_family != AF_INET && skc->skc_family != AF_INET6) || !lport)
-        return 0;
-    /* As a number: the verifier lets nobody reckon with a typed pointer. */
-    bpf_probe_read_kernel(&addr, sizeof(addr), &at);
+    /* By the address too: packets may have been seen before it had a cookie. */
     if (note_owner(PS_TRACER_OWNER_KEY(addr, lport, rport), lport, rport))
         note_owner(bpf_get_socket_cookie(sk), 0, 0);
+}
+
+static __always_inline int use(struct sock *sk)
+{
+    const struct sock_common *skc = &sk->__sk_common;
+    __u64 addr = (__u64)sk;
+    __u32 slots;
+
+    /* As a number: the verifier lets nobody reckon with a typed pointer. */
+    __sync_fetch_and_add(&addr, unknown_zero);
+    if (was_seen(addr, skc->skc_portpair) && !asks_for_tasks())
+        return 0;
+    /* Without a port it is closed. */
+    if ((skc->skc_family != AF_INET && skc->skc_family != AF_INET6) ||
+        !skc->skc_num)
+        return 0;
+    note_use(sk, addr);
     slots = slots_of_task();
     if (slots)
         learn_sock(bpf_get_socket_cookie(sk), slots);

@@ -37,22 +37,25 @@ def _alive(pid):
     return os.path.exists(f'/proc/{pid}')
 
 
+def _is_in(pid, netns):
+    """Whether the process is there with all its threads: one that only looks
+    into the namespace, as a tracer looks into all, is there with one."""
+    try:
+        return all(os.stat(f'/proc/{pid}/task/{task}/ns/net').st_ino == netns
+                   for task in os.listdir(f'/proc/{pid}/task'))
+    except OSError:
+        return False
+
+
 def _pids_of(name):
     """Processes in the namespace whose inode is the name's."""
     try:
         want = os.stat(f'{NETNS_DIR}/{name}').st_ino
     except OSError:
         return []
-    pids = []
-    for entry in os.listdir('/proc'):
-        if not entry.isdigit() or int(entry) == os.getpid():
-            continue
-        try:
-            if os.stat(f'/proc/{entry}/ns/net').st_ino == want:
-                pids.append(int(entry))
-        except OSError:
-            continue
-    return pids
+    return [int(entry) for entry in os.listdir('/proc')
+            if entry.isdigit() and int(entry) != os.getpid() and
+            _is_in(entry, want)]
 
 
 def remove_namespace(name):
