@@ -56,9 +56,6 @@ volatile __u64 since[PS_TRACER_MAX_TRACES];
 volatile __u32 live_used;
 /* Packets that gave their place to another one while they may have lived. */
 volatile __u64 live_evicted;
-/* One of so many packets is followed; 0 and 1: all. */
-volatile __u32 throttle;
-volatile __u64 sightings;
 
 static __always_inline struct live_set *live_set(__u64 skb)
 {
@@ -141,18 +138,6 @@ static __always_inline bool live_is(const struct live *entry, __u32 signature,
                                     __u64 now)
 {
     return entry->signature == signature && now - entry->time < LIVE_NS;
-}
-
-/* Is this one to be followed, while only some are? */
-static __always_inline bool live_taken(void)
-{
-    __u32 n = throttle;
-
-    if (n < 2)
-        return true;
-    /* Two CPUs may get one number: that is near enough. */
-    sightings = sightings + 1;
-    return sightings % n == 0;
 }
 
 static __always_inline void live_forget(struct live_set *set, __u32 way)

@@ -246,6 +246,15 @@ static void test_steps_are_in_order_of_time(void **state _unused_)
     add(j, udp(PS_ST_NETIF_RX, 102, 5, 1)); /* from another CPU's ring */
     assert_int_equal(nth(j, 0, 1)->station, PS_ST_NETIF_RX);
     assert_int_equal(nth(j, 0, 2)->station, PS_ST_NET_DEV_XMIT);
+    add(j, udp(PS_ST_NET_DEV_QUEUE, 99, 5, 1));
+    add(j, udp(PS_ST_NETIF_RECEIVE_SKB, 103, 5, 1));
+    add(j, udp(PS_ST_NF_INPUT, 105, 5, 1));
+    add(j, udp(PS_ST_NF_PREROUTING, 104, 5, 1));
+    assert_int_equal(nth(j, 0, 0)->station, PS_ST_NET_DEV_QUEUE);
+    assert_int_equal(nth(j, 0, 4)->station, PS_ST_NETIF_RECEIVE_SKB);
+    assert_int_equal(nth(j, 0, 5)->station, PS_ST_NF_PREROUTING);
+    assert_int_equal(nth(j, 0, 6)->station, PS_ST_NF_INPUT);
+    assert_null(nth(j, 0, 7));
     ps_join_free(&j);
 }
 
@@ -422,6 +431,40 @@ static void test_reader_of_some(void **state _unused_)
     ps_join_free(&j);
 }
 
+/* One call for what many packets brought; the sequence wraps among them, and
+ * some were sent again. */
+static void test_reader_of_many(void **state _unused_)
+{
+    const uint32_t n = 400, len = 1448, first = UINT32_MAX - 150 * len;
+    struct ps_join *j = new_join(2 * n, 0);
+
+    for (uint32_t i = 0; i < n; i++)
+        receive(j, 1 + i, 5 + i, first + i * len, len);
+    receive(j, 500, 1000, first + 7 * len, len);
+    receive(j, 501, 1001, first + 200 * len - 1, 2);
+    assert_int_equal(add(j, reader(600, first, n * len)), PS_JOIN_STEP);
+    for (uint32_t i = 0; i < n + 2; i++)
+        assert_int_equal(ps_join_way(j, i)->n_steps,
+                         i == 7 || i == 199 || i == 200 || i >= n ? 1 : 2);
+    ps_join_free(&j);
+}
+
+/* More than a page of the stream, and over the end of its numbers. */
+static void test_segments_of_a_long_packet(void **state _unused_)
+{
+    const uint32_t first = UINT32_MAX - 70000, len = 1000, n = 180;
+    struct ps_join *j = new_join(10, 0);
+
+    add(j, tcp(PS_ST_NET_DEV_QUEUE, 1, 5, first, n * len));
+    for (uint32_t i = 0; i < n; i++)
+        assert_int_equal(add(j, tcp(PS_ST_NET_DEV_START_XMIT, 2 + i, 6 + i,
+                                    first + i * len, len)),
+                         PS_JOIN_STEP);
+    assert_int_equal(ps_join_packets(j), 1);
+    assert_int_equal(ps_join_way(j, 0)->n_steps, 1 + n);
+    ps_join_free(&j);
+}
+
 static void test_segments_join_their_packet(void **state _unused_)
 {
     struct ps_join *j = new_join(10, 0);
@@ -584,6 +627,8 @@ int main(void)
         cmocka_unit_test(test_reader_and_retransmission),
         cmocka_unit_test(test_reader_elsewhere),
         cmocka_unit_test(test_reader_of_some),
+        cmocka_unit_test(test_reader_of_many),
+        cmocka_unit_test(test_segments_of_a_long_packet),
         cmocka_unit_test(test_segments_join_their_packet),
         cmocka_unit_test(test_merged_buffer_joins_all),
         cmocka_unit_test(test_fate),
