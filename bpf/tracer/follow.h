@@ -207,7 +207,7 @@ static __always_inline void see_again(struct live *entry, __u32 nr,
 static __always_inline void see_first(struct live_set *set, __u32 way,
                                       __u64 skb, __u32 nr, struct sight *s)
 {
-    __u32 i = way ? (way - 1) & (LIVE_WAYS - 1) : live_victim(set, s->now);
+    __u32 i = way ? (way - 1) & (LIVE_WAYS - 1) : live_take(set, s->now);
     bool taken = is_taken(nr);
     struct live *entry;
 
@@ -226,6 +226,8 @@ static __always_inline void see_first(struct live_set *set, __u32 way,
     entry->traces = taken ? s->matched : 0;
     entry->refused = s->refused;
     set->skb[i & (LIVE_WAYS - 1)] = skb;
+    if (!way)
+        live_leave(set, i);
     live_note(LIVE_ANY);
 }
 
