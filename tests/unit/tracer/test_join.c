@@ -101,6 +101,11 @@ static enum ps_free plain(const void *arg _unused_, const struct ps_step *s)
     return ps_station_free(s->station, NULL, NULL);
 }
 
+static enum ps_free freed_later(const void *arg, const struct ps_step *s)
+{
+    return s->station == PS_ST_CONSUME_SKB ? PS_FREE_LATER : plain(arg, s);
+}
+
 static enum ps_free reader_is_7(const void *arg, const struct ps_step *s)
 {
     return s->location == 7 ? PS_FREE_READ : plain(arg, s);
@@ -497,6 +502,35 @@ static void test_merged_buffer_joins_all(void **state _unused_)
     ps_join_free(&j);
 }
 
+/* Freed by another CPU: of what was at a socket, its reader was done with it;
+ * of all else nothing is known. */
+static void test_fate_of_what_is_freed_later(void **state _unused_)
+{
+    struct ps_join *j = new_join(10, 0);
+
+    add(j, udp(PS_ST_NET_DEV_START_XMIT, 1, 5, 1));
+    add(j, udp(PS_ST_NETIF_RECEIVE_SKB, 2, 5, 1));
+    add(j, udp(PS_ST_NF_INPUT, 3, 5, 1));
+    /* The driver's return is late. */
+    add(j, udp(PS_ST_NET_DEV_XMIT, 20, 5, 1));
+    assert_string_equal(ps_join_fate(j, ps_join_way(j, 0), freed_later, NULL),
+                        "sent");
+    add(j, udp(PS_ST_CONSUME_SKB, 30, 5, 1));
+    assert_string_equal(ps_join_fate(j, ps_join_way(j, 0), freed_later, NULL),
+                        "delivered");
+    add(j, udp(PS_ST_NF_OUTPUT, 1, 6, 2));
+    add(j, udp(PS_ST_NET_DEV_XMIT, 2, 6, 2));
+    add(j, udp(PS_ST_CONSUME_SKB, 3, 6, 2));
+    assert_string_equal(ps_join_fate(j, ps_join_way(j, 1), freed_later, NULL),
+                        "sent");
+    /* Out of a tunnel, and sent on. */
+    add(j, udp(PS_ST_NF_INPUT, 1, 7, 3));
+    add(j, udp(PS_ST_NET_DEV_QUEUE, 2, 7, 3));
+    add(j, udp(PS_ST_CONSUME_SKB, 3, 7, 3));
+    assert_null(ps_join_fate(j, ps_join_way(j, 2), freed_later, NULL));
+    ps_join_free(&j);
+}
+
 static void test_fate(void **state _unused_)
 {
     struct ps_join *j = new_join(10, 0);
@@ -570,6 +604,7 @@ static const struct {
 } frees[] = {
     {PS_ST_CONSUME_SKB, "skb_consume_udp", NULL, PS_FREE_READ},
     {PS_ST_CONSUME_SKB, "icmp_rcv.isra.0", NULL, PS_FREE_READ},
+    {PS_ST_CONSUME_SKB, "skb_defer_free_flush", NULL, PS_FREE_LATER},
     {PS_ST_CONSUME_SKB, "icmp_rcv_other", NULL, PS_FREE_UNKNOWN},
     {PS_ST_CONSUME_SKB, "skb_consume", NULL, PS_FREE_UNKNOWN},
     {PS_ST_CONSUME_SKB, NULL, NULL, PS_FREE_UNKNOWN},
@@ -632,6 +667,7 @@ int main(void)
         cmocka_unit_test(test_segments_join_their_packet),
         cmocka_unit_test(test_merged_buffer_joins_all),
         cmocka_unit_test(test_fate),
+        cmocka_unit_test(test_fate_of_what_is_freed_later),
         cmocka_unit_test(test_unknown_station),
         cmocka_unit_test(test_interleaved),
         cmocka_unit_test(test_station_table),
