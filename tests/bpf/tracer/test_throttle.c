@@ -88,7 +88,7 @@ static size_t put_ip(uint8_t *at, int family, uint8_t proto, uint16_t id,
 }
 
 /* A new buffer with this packet at the station; whether it was followed. */
-static bool see(struct state *s, uint8_t *frame, size_t len, uint32_t gso);
+static bool see(struct state *s, const uint8_t *frame, size_t len, uint32_t gso);
 
 static bool see_tcp(struct state *s, int family, uint32_t seq, uint32_t payload,
                     uint32_t gso)
@@ -125,7 +125,7 @@ static void on_event(void *arg, struct ps_tracer_event *event _unused_,
     s->events++;
 }
 
-static bool see(struct state *s, uint8_t *frame, size_t len, uint32_t gso)
+static bool see(struct state *s, const uint8_t *frame, size_t len, uint32_t gso)
 {
     struct __sk_buff ctx = {.gso_size = gso, .gso_segs = gso ? PARTS : 0};
     LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame,
