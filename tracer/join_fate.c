@@ -26,7 +26,8 @@ const char *ps_join_fate(const struct ps_join *j, const struct ps_way *way,
     for (uint32_t i = way->steps; i != PS_JOIN_NONE; i = s->next) {
         s = &j->steps[i];
         end = freed(arg, s);
-        if (s->station == PS_ST_COPY_DATAGRAM || end == PS_FREE_READ ||
+        if (s->station == PS_ST_COPY_DATAGRAM ||
+            s->station == PS_ST_SOCK_RECV || end == PS_FREE_READ ||
             (end == PS_FREE_LATER && came))
             delivered = true;
         dropped |= end == PS_FREE_LOSS;
