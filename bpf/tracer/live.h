@@ -20,7 +20,7 @@
 #define LIVE_WAYS 8
 #define LIVE_SETS (PS_TRACER_LIVE / LIVE_WAYS)
 /* How often a place is looked for that no other CPU takes at this moment. */
-#define LIVE_TRIES 4
+#define LIVE_TRIES 3
 /* For so long a packet that is not seen is believed to live. */
 #define LIVE_NS (10ull * 1000 * 1000 * 1000)
 
@@ -106,6 +106,7 @@ static __always_inline __u32 live_victim(const struct live_set *set,
     __u32 cpu = bpf_get_smp_processor_id();
     __u32 first = (cpu & 1) << 2 | (cpu & 2) | (cpu & 4) >> 2;
 
+#pragma clang loop unroll(full)
     for (__u32 i = 0; i < LIVE_WAYS; i++) {
         __u32 k = (first + i) & (LIVE_WAYS - 1);
 
@@ -124,6 +125,8 @@ static __always_inline __u32 live_take(struct live_set *set, __u64 now)
     __u32 way = 0;
     __u64 time;
 
+    /* Verifiers before 6.8 may take a loop with so much in it for endless. */
+#pragma clang loop unroll(full)
     for (__u32 i = 0; i < LIVE_TRIES; i++) {
         way = live_victim(set, &time);
         __sync_fetch_and_add(&set->busy[way], 1);
