@@ -15,8 +15,8 @@
 #define PRIORITIES 16
 /* The kernel waits for all CPUs at each tcx link, some 10 to 20 ms where that
  * cannot be made short (expedite.h), at its attaching and at its end; nothing
- * else is done meanwhile. What is not attached within this time is left out, and
- * said. */
+ * else is done meanwhile. What is not attached within this time is left out,
+ * and said. */
 #define TCX_NS (400 * PS_NS_PER_MS)
 
 static void set_state(struct ps_probes *p, const char *id, const char *tier,
