@@ -88,7 +88,8 @@ static size_t put_ip(uint8_t *at, int family, uint8_t proto, uint16_t id,
 }
 
 /* A new buffer with this packet at the station; whether it was followed. */
-static bool see(struct state *s, const uint8_t *frame, size_t len, uint32_t gso);
+static bool see(struct state *s, const uint8_t *frame, size_t len,
+                uint32_t gso);
 
 static bool see_tcp(struct state *s, int family, uint32_t seq, uint32_t payload,
                     uint32_t gso)
