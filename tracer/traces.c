@@ -7,6 +7,9 @@
 
 #define TICK_NS   (10 * PS_NS_PER_MS)
 #define ENDING_NS (20 * PS_NS_PER_MS)
+/* After so long its last events were taken in, also where other traces fill the
+ * ring as fast as it is emptied. */
+#define EMPTIED_NS (2 * PS_NS_PER_S)
 /* Between two tries to write. */
 #define UNSAVED_NS PS_NS_PER_S
 
@@ -159,7 +162,7 @@ static void advance(struct tracer *t, struct ps_trace *trace, uint64_t now)
             switch_off(t, trace, "packets", now);
         return;
     case PS_TRACE_ENDING:
-        if (t->emptied && now - trace->since >= ENDING_NS &&
+        if (now - trace->since >= (t->emptied ? ENDING_NS : EMPTIED_NS) &&
             ps_guard_is_past(t->guard, trace->since))
             finish(t, trace);
         return;
