@@ -61,6 +61,8 @@ struct ps_ksyms;
  */
 int ps_ksyms_open(struct ps_ksyms **ret_syms);
 void ps_ksyms_free(struct ps_ksyms **syms);
+/* The first reading now (some 50 ms), so that no look-up waits for it. */
+void ps_ksyms_read(struct ps_ksyms *syms);
 /* Borrowed name, or NULL: unknown or hidden. ret_offset may be NULL. */
 const char *ps_ksyms_find(struct ps_ksyms *syms, uint64_t addr,
                           uint32_t *ret_offset);

@@ -96,27 +96,35 @@ static int by_address(const void *a, const void *b)
     return (x->addr > y->addr) - (x->addr < y->addr);
 }
 
+/* "ffffffff81000000 T name" or "... t name [module]". False: it is no function,
+ * or its address is hidden. */
+static bool parse(char *line, uint64_t *ret_addr, const char **ret_name)
+{
+    char *at;
+
+    *ret_addr = strtoull(line, &at, 16);
+    if (at == line || *ret_addr == 0 || at[0] != ' ' || !at[1] ||
+        !strchr("tTwW", at[1]) || at[2] != ' ')
+        return false;
+    at += 3;
+    at[strcspn(at, " \t\n")] = '\0';
+    *ret_name = at;
+    return *at != '\0';
+}
+
 static void read_symbols(struct ps_ksyms *syms)
 {
+    const char *name;
     char line[512];
+    uint64_t addr;
 
     syms->n = syms->pool_len = 0;
     syms->read_ns = ps_mono_ns();
     if (fseek(syms->file, 0, SEEK_SET) < 0)
         return;
-    while (fgets(line, sizeof(line), syms->file)) {
-        unsigned long long addr;
-        char name[256];
-        char type;
-
-        if (sscanf(line, "%llx %c %255s", &addr, &type, name) != 3)
-            continue;
-        if (addr == 0 ||
-            (type != 't' && type != 'T' && type != 'w' && type != 'W'))
-            continue;
-        if (add(syms, addr, name) < 0)
+    while (fgets(line, sizeof(line), syms->file))
+        if (parse(line, &addr, &name) && add(syms, addr, name) < 0)
             break;
-    }
     if (syms->n > 0)
         qsort(syms->symbols, syms->n, sizeof(struct symbol), by_address);
 }
@@ -204,6 +212,12 @@ static const struct symbol *search(const struct ps_ksyms *syms, uint64_t addr)
     return &syms->symbols[low - 1];
 }
 
+void ps_ksyms_read(struct ps_ksyms *syms)
+{
+    if (syms->read_ns == 0)
+        read_symbols(syms);
+}
+
 const char *ps_ksyms_find(struct ps_ksyms *syms, uint64_t addr,
                           uint32_t *ret_offset)
 {
@@ -211,8 +225,7 @@ const char *ps_ksyms_find(struct ps_ksyms *syms, uint64_t addr,
 
     if (!syms || addr == 0)
         return NULL;
-    if (syms->read_ns == 0)
-        read_symbols(syms);
+    ps_ksyms_read(syms);
     found = search(syms, addr);
     if (!found && ps_mono_ns() - syms->read_ns > REREAD_NS) {
         read_symbols(syms);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * RCU grace periods are made short for a moment, as the kernel does by itself
- * while it boots: taking thousands of probes away waits for one for each.
+ * while it boots: putting programs and taking thousands of probes away waits
+ * for one for each.
  *
  * That it is so is noted in a file before, and the file goes when it is over:
  * what a killed daemon left is put right by the next one that starts. What

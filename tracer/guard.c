@@ -10,15 +10,19 @@
 #include "tracer/frame.h"
 #include "tracer/tracer.h"
 
-#define ASK_NS     (50 * PS_NS_PER_MS)
-#define TIMEOUT_NS (300 * PS_NS_PER_MS)
+#define ASK_NS (50 * PS_NS_PER_MS)
+/* An answer that comes later is lost, and with it the drops that are in it. */
+#define TIMEOUT_NS (2 * PS_NS_PER_S)
 #define RETRY_NS   PS_NS_PER_S
+/* For so long an answer is held back, where the guarder is there but busy. */
+#define HOLD_NS (2 * PS_NS_PER_S)
 /* Answers that are held back. */
 #define MAX_HELD 16u
 
 struct held {
     struct ps_call *call;
     ProtobufCMessage *msg;
+    uint64_t since;
     bool asked; /* the question on its way has its watches */
 };
 
@@ -57,15 +61,28 @@ int ps_guard_new(struct tracer *t, struct ps_guard **ret_guard)
     return 0;
 }
 
-/* Those of which is known what became of their watches; or all. */
-static void let_go(struct ps_guard *g, bool all)
+enum let_go {
+    ASKED,  /* those whose watches the guarder has now */
+    OLDEST, /* those that have waited for long */
+    ALL,
+};
+
+static bool may_go(const struct held *h, enum let_go which, uint64_t now)
 {
+    return which == ASKED ? h->asked
+                          : which == ALL || now - h->since >= HOLD_NS;
+}
+
+static void let_go(struct ps_guard *g, enum let_go which)
+{
+    uint64_t now = ps_mono_ns();
     size_t kept = 0;
 
     for (size_t i = 0; i < g->n_held; i++) {
         struct held *h = &g->held[i];
 
-        if (!all && !h->asked) {
+        if (!may_go(h, which, now)) {
+            h->asked = false;
             g->held[kept++] = *h;
             continue;
         }
@@ -80,7 +97,7 @@ void ps_guard_free(struct ps_guard **guard)
     if (!*guard)
         return;
     ps_client_free(&(*guard)->client);
-    let_go(*guard, true);
+    let_go(*guard, ALL);
     free(*guard);
     *guard = NULL;
 }
@@ -207,12 +224,13 @@ static void on_reply(void *arg, int result, const ProtobufCMessage *reply,
     struct ps_guard *g = arg;
 
     g->asking = false;
-    let_go(g, false);
     if (result < 0) {
+        let_go(g, result == -ETIMEDOUT ? OLDEST : ALL);
         g->answers = false;
         g->next = ps_mono_ns() + RETRY_NS;
         return;
     }
+    let_go(g, ASKED);
     /* What a guarder lost before it was asked was not for us. */
     if (g->met && list->lost > g->guarder_lost)
         g->lost += list->lost - g->guarder_lost;
@@ -313,7 +331,7 @@ static void stop(struct ps_guard *g, uint64_t now)
 {
     g->answers = false;
     g->next = now + RETRY_NS / 10;
-    let_go(g, true);
+    let_go(g, ALL);
 }
 
 static void ask(struct ps_guard *g, uint64_t now)
@@ -365,6 +383,7 @@ void ps_guard_reply(struct ps_guard *g, struct ps_call *call,
         protobuf_c_message_free_unpacked(msg, NULL);
         return;
     }
-    g->held[g->n_held++] = (struct held){.call = call, .msg = msg};
+    g->held[g->n_held++] =
+        (struct held){.call = call, .msg = msg, .since = ps_mono_ns()};
     ps_guard_tick(g, ps_mono_ns());
 }

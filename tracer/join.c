@@ -25,17 +25,18 @@ int ps_join_new(uint32_t max_packets, uint32_t netns, struct ps_join **ret_join)
         buckets *= 2;
     j->mask = (uint32_t)(buckets - 1);
     j->ways = calloc(j->max_ways, sizeof(*j->ways));
-    j->buckets = malloc(3 * buckets * sizeof(*j->buckets));
+    j->buckets = malloc(PS_JOIN_TABLES * buckets * sizeof(*j->buckets));
     j->by_id = calloc(buckets, sizeof(*j->by_id));
     j->listed = calloc(max_packets, sizeof(*j->listed));
     if (!j->ways || !j->buckets || !j->by_id || !j->listed)
         return -ENOMEM;
-    memset(j->buckets, 0xff, 3 * buckets * sizeof(*j->buckets));
+    memset(j->buckets, 0xff, PS_JOIN_TABLES * buckets * sizeof(*j->buckets));
     for (size_t i = 0; i < PS_JOIN_MAX_CPUS; i++)
         j->ends[i].way = PS_JOIN_NONE;
     j->by_skb = j->buckets;
     j->by_content = j->buckets + buckets;
     j->by_flow = j->buckets + 2 * buckets;
+    j->by_range = j->buckets + 3 * buckets;
     *ret_join = TAKE_PTR(j);
     return 0;
 }
@@ -81,11 +82,17 @@ static int grow_steps(struct ps_join *j)
 
 static void link_by_time(struct ps_join *j, struct ps_way *w, uint32_t step)
 {
+    uint64_t time = j->steps[step].time;
     uint32_t *at = &w->steps;
 
-    while (*at != PS_JOIN_NONE && j->steps[*at].time <= j->steps[step].time)
+    /* Nearly always it is the newest. */
+    if (w->newest != PS_JOIN_NONE && j->steps[w->newest].time <= time)
+        at = &j->steps[w->newest].next;
+    while (*at != PS_JOIN_NONE && j->steps[*at].time <= time)
         at = &j->steps[*at].next;
     j->steps[step].next = *at;
+    if (*at == PS_JOIN_NONE)
+        w->newest = step;
     *at = step;
 }
 
@@ -195,6 +202,7 @@ void ps_join_enter(struct ps_join *j, uint32_t way)
     at = ps_join_bucket_flow(j, ps_join_tuple(&w->first));
     w->next_flow = *at;
     *at = way;
+    ps_join_enter_range(j, way);
     j->n_to_cut += w->first.packets > 1 &&
                    ps_join_tuple(&w->first)->proto == IPPROTO_UDP;
 }
@@ -224,6 +232,7 @@ static enum ps_join_result start_way(struct ps_join *j,
                          .skb = e->skb,
                          .head = e->head,
                          .steps = PS_JOIN_NONE,
+                         .newest = PS_JOIN_NONE,
                          .number = PS_JOIN_NONE,
                          .foreign = foreign};
     ps_join_enter(j, way);

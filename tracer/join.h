@@ -26,8 +26,7 @@
 #define PS_JOIN_MAX_PACKETS 10000u
 #define PS_JOIN_WAY_STEPS   1024u
 #define PS_JOIN_MAX_STEPS   (1u << 19)
-/* Packets of one flow that are looked through for a sequence range, or for a
- * content. */
+/* Packets that are looked through for a sequence range, or for a content. */
 #define PS_JOIN_MAX_SCAN 4096u
 /* Once there are as many packets as asked for, and none of them moved for so
  * long, nothing more is joined: all else is beyond the limit. */
@@ -80,8 +79,8 @@ struct ps_way {
     struct ps_tracer_event first; /* content and identity as first seen */
     uint64_t skb, head;           /* where it is now */
     uint64_t last;
-    uint32_t netns; /* of the newest step that knows it */
-    uint32_t steps; /* first step */
+    uint32_t netns;         /* of the newest step that knows it */
+    uint32_t steps, newest; /* the first of its steps, and the last */
     uint16_t n_steps;
     uint16_t rules; /* steps that were given a rule later */
     bool dropped;
@@ -93,8 +92,9 @@ struct ps_way {
     uint32_t number; /* in the list; PS_JOIN_NONE: it is not listed */
     /* Sockets that sent and received it. */
     struct ps_sock_key sender, receiver;
-    uint32_t told[PS_JOIN_TOLD];                /* of its bytes */
-    uint32_t next_skb, next_content, next_flow; /* older ones, same bucket */
+    uint32_t told[PS_JOIN_TOLD]; /* of its bytes */
+    /* Older ones in the same bucket. */
+    uint32_t next_skb, next_content, next_flow, next_range;
 };
 
 /* What became of an event. */

@@ -21,6 +21,9 @@ struct ps_join_end {
     uint8_t lost;
 };
 
+/* by_skb, by_content, by_flow, by_range: one behind the other. */
+#define PS_JOIN_TABLES 4u
+
 /* Packets beyond the limit, by the kernel's number for them. */
 #define PS_JOIN_LEFT_OUT 1024u
 
@@ -34,7 +37,9 @@ struct ps_join {
     uint64_t filtered;
     struct ps_step *steps;
     uint32_t n_steps, cap_steps;
-    uint32_t *buckets, *by_skb, *by_content, *by_flow; /* PS_JOIN_NONE: empty */
+    /* PS_JOIN_NONE: empty. */
+    uint32_t *buckets, *by_skb, *by_content, *by_flow, *by_range;
+    uint32_t longest; /* payload of a packet in by_range */
     uint64_t mask;
     struct ps_join_id *by_id;
     struct ps_link *links; /* join_link.c's, as the next four */
@@ -73,6 +78,12 @@ uint32_t *ps_join_bucket_content(const struct ps_join *j,
                                  const struct ps_tracer_event *e);
 uint32_t *ps_join_bucket_flow(const struct ps_join *j,
                               const struct ps_tracer_tuple *tuple);
+/* Of packets of this flow whose bytes begin in this page of its stream. */
+uint32_t *ps_join_bucket_range(const struct ps_join *j,
+                               const struct ps_tracer_tuple *tuple,
+                               uint32_t page);
+/* Into by_range, where it carries bytes of a stream. */
+void ps_join_enter_range(struct ps_join *j, uint32_t way);
 bool ps_join_in_window(const struct ps_way *w, const struct ps_tracer_event *e);
 /* By its content, whatever became of it. */
 bool ps_join_same_packet(const struct ps_join *j, const struct ps_way *w,

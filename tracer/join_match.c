@@ -57,6 +57,13 @@ uint32_t *ps_join_bucket_flow(const struct ps_join *j,
     return &j->by_flow[ps_join_hash_tuple(tuple) & j->mask];
 }
 
+uint32_t *ps_join_bucket_range(const struct ps_join *j,
+                               const struct ps_tracer_tuple *tuple,
+                               uint32_t page)
+{
+    return &j->by_range[mix(ps_join_hash_tuple(tuple), page) & j->mask];
+}
+
 uint64_t *ps_join_bucket_left_out(struct ps_join *j, uint64_t id)
 {
     return &j->left_out[mix(0, id) % PS_JOIN_LEFT_OUT];

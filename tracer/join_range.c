@@ -4,10 +4,12 @@
 
 #include "tracer/join_internal.h"
 
-#define MAX_FOUND 64u
+/* A packet is found by where its bytes begin, in pages of so many bits. */
+#define PAGE_BITS 16
+#define PAGES     (1u << (32 - PAGE_BITS))
 
 struct found {
-    uint32_t ways[MAX_FOUND];
+    uint32_t ways[PS_JOIN_MAX_SCAN];
     uint32_t n;
 };
 
@@ -77,64 +79,130 @@ static bool may_be(const struct ps_join *j, const struct ps_way *w,
     return ps_join_in_window(w, e) && !ps_join_repeats(j, w, e);
 }
 
-/* Living packets of the event's flow, under any of its names, in this relation
- * to it, newest first. */
+void ps_join_enter_range(struct ps_join *j, uint32_t way)
+{
+    struct ps_way *w = &j->ways[way];
+    const struct ps_tracer_tuple *tuple = ps_join_tuple(&w->first);
+    uint32_t *at;
+
+    if (tuple->proto != IPPROTO_TCP || !w->first.payload)
+        return;
+    at = ps_join_bucket_range(j, tuple, w->first.seq >> PAGE_BITS);
+    w->next_range = *at;
+    *at = way;
+    if (w->first.payload > j->longest)
+        j->longest = w->first.payload;
+}
+
+/* Living packets with this name whose bytes begin in this page, in this
+ * relation to the event, newest first. */
+static void find_in(const struct ps_join *j, const struct ps_tracer_tuple *name,
+                    uint32_t page, const struct ps_tracer_event *e,
+                    enum relation relation, struct found *found,
+                    uint32_t *scanned)
+{
+    const struct ps_way *w;
+
+    for (uint32_t i = *ps_join_bucket_range(j, name, page);
+         i != PS_JOIN_NONE && *scanned < PS_JOIN_MAX_SCAN;
+         i = w->next_range, ++*scanned) {
+        w = &j->ways[i];
+        if (w->first.seq >> PAGE_BITS == page &&
+            !memcmp(ps_join_tuple(&w->first), name, sizeof(*name)) &&
+            may_be(j, w, e, relation))
+            found->ways[found->n++] = i;
+    }
+}
+
+/* The same of the event's flow, under any of its names; those that begin last
+ * come first. */
 static void find(const struct ps_join *j, const struct ps_tracer_event *e,
                  enum relation relation, struct found *found)
 {
     const struct ps_tracer_tuple *names[PS_JOIN_MAX_NAMES];
     unsigned int n = ps_join_names(j, ps_join_tuple(e), names);
-    const struct ps_way *w;
-    uint32_t scanned = 0;
+    uint32_t reach = relation == HOLDS ? 0 : j->longest, scanned = 0;
+    uint32_t first = (e->seq - reach) >> PAGE_BITS, pages;
 
+    pages = (uint32_t)(((uint64_t)reach + e->payload) >> PAGE_BITS) + 2;
+    if (pages > PAGES)
+        pages = PAGES;
     found->n = 0;
-    for (unsigned int k = 0; k < n; k++) {
-        for (uint32_t i = *ps_join_bucket_flow(j, names[k]);
-             i != PS_JOIN_NONE && scanned < PS_JOIN_MAX_SCAN &&
-             found->n < MAX_FOUND;
-             i = w->next_flow, scanned++) {
-            w = &j->ways[i];
-            if (!memcmp(ps_join_tuple(&w->first), names[k],
-                        sizeof(*names[k])) &&
-                may_be(j, w, e, relation))
-                found->ways[found->n++] = i;
-        }
-    }
+    for (unsigned int k = 0; k < n; k++)
+        for (uint32_t i = pages; i-- > 0 && scanned < PS_JOIN_MAX_SCAN;)
+            find_in(j, names[k], (first + i) & (PAGES - 1), e, relation, found,
+                    &scanned);
 }
 
-/* Another packet brought some of the same bytes: a retransmission. */
-static bool is_ambiguous(const struct ps_join *j, const struct found *found,
-                         uint32_t n)
-{
-    const struct ps_tracer_event *a = &j->ways[found->ways[n]].first, *b;
+struct base {
+    const struct ps_join *join;
+    uint32_t seq;
+};
 
-    for (uint32_t i = 0; i < found->n; i++) {
-        b = &j->ways[found->ways[i]].first;
-        if (i != n && overlaps(a->seq, a->payload, b->seq, b->payload))
-            return true;
+/* Where a packet's bytes begin, from the event's on. */
+static int64_t begin_of(const struct base *base, uint32_t way)
+{
+    return (int32_t)(base->join->ways[way].first.seq - base->seq);
+}
+
+static int64_t end_of(const struct base *base, uint32_t way)
+{
+    return begin_of(base, way) + base->join->ways[way].first.payload;
+}
+
+static int by_begin(const void *a, const void *b, void *arg)
+{
+    int64_t x = begin_of(arg, *(const uint32_t *)a);
+    int64_t y = begin_of(arg, *(const uint32_t *)b);
+
+    return (x > y) - (x < y);
+}
+
+/* Leaves out those of which others brought some of the same bytes:
+ * retransmissions. */
+static void drop_ambiguous(const struct ps_join *j,
+                           const struct ps_tracer_event *e, struct found *found)
+{
+    struct base base = {.join = j, .seq = e->seq};
+    uint32_t kept = 0, n = found->n;
+    int64_t end = INT64_MIN;
+
+    qsort_r(found->ways, n, sizeof(*found->ways), by_begin, &base);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t way = found->ways[i];
+        bool alone = begin_of(&base, way) >= end;
+
+        if (end_of(&base, way) > end)
+            end = end_of(&base, way);
+        if (i + 1 < n)
+            alone = alone &&
+                    begin_of(&base, found->ways[i + 1]) >= end_of(&base, way);
+        if (alone)
+            found->ways[kept++] = way;
     }
-    return false;
+    found->n = kept;
 }
 
 /* To all of them, but those between which it cannot be told. */
 static enum ps_join_result append_all(struct ps_join *j,
                                       const struct ps_tracer_event *e,
-                                      const struct found *found)
+                                      struct found *found)
 {
     enum ps_join_result result = PS_JOIN_AMBIGUOUS, one;
+    bool shared;
 
+    drop_ambiguous(j, e, found);
+    shared = found->n > 1;
     for (uint32_t i = 0; i < found->n; i++) {
         struct ps_way *w = &j->ways[found->ways[i]];
 
-        if (is_ambiguous(j, found, i))
-            continue;
         if (e->flags & PS_EF_RANGE)
             w->told[told_by(e)] +=
                 common(e->seq, e->payload, w->first.seq, w->first.payload);
         one = ps_join_append(j, found->ways[i], e,
                              w->skb != e->skb || w->head != e->head);
         if (one == PS_JOIN_STEP)
-            j->steps[j->n_steps - 1].shared = found->n > 1;
+            j->steps[j->n_steps - 1].shared = shared;
         if (result != PS_JOIN_STEP)
             result = one;
     }

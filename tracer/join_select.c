@@ -94,7 +94,7 @@ static uint32_t move_steps(const struct ps_join *j, struct ps_way *w,
 
     for (; i != PS_JOIN_NONE; i = j->steps[i].next) {
         steps[n] = j->steps[i];
-        *at = n;
+        w->newest = *at = n;
         at = &steps[n++].next;
     }
     *at = PS_JOIN_NONE;
@@ -147,7 +147,8 @@ bool ps_join_tidy(struct ps_join *j)
     j->n_ways = kept;
     j->n_unwanted = 0;
     rename_ways(j, places);
-    memset(j->buckets, 0xff, 3 * (j->mask + 1) * sizeof(*j->buckets));
+    memset(j->buckets, 0xff,
+           PS_JOIN_TABLES * (j->mask + 1) * sizeof(*j->buckets));
     j->n_to_cut = 0;
     for (uint32_t i = 0; i < j->n_ways; i++)
         ps_join_enter(j, i);

@@ -84,6 +84,12 @@ static void choose_points(struct ps_probes *p, const struct rung *rung,
         (rodata)->without_hooks = !(rung)->netfilter;                         \
     } while (0)
 
+static uint32_t *wake_bytes(struct ps_probes *p)
+{
+    return (uint32_t *)(p->skel ? &p->skel->rodata->wake_bytes
+                                : &p->plain->rodata->wake_bytes);
+}
+
 static int open_object(struct ps_probes *p, const struct rung *rung)
 {
     if (p->exprs)
@@ -133,6 +139,8 @@ static int try_rung(struct ps_probes *p, const struct rung *rung,
         bpf_program__set_autoload(prog, false);
     ring = bpf_object__find_map_by_name(p->obj, "events");
     r = ring ? bpf_map__set_max_entries(ring, p->ring_bytes) : -ENOENT;
+    if (r == 0)
+        *wake_bytes(p) = bpf_map__max_entries(ring) / PS_TRACER_RING_WAKES;
     choose_points(p, rung, args);
     p->netfilter = choose(p, "nf", rung->netfilter);
     p->ingress = choose(p, "cgroup_ingress", rung->cgroup);
@@ -226,13 +234,13 @@ bool ps_probes_record(const void *data, size_t size,
 
 static int on_sample(void *ctx, void *data, size_t size)
 {
-    const struct ps_probes *p = ctx;
+    struct ps_probes *p = ctx;
     struct ps_tracer_event event;
     struct ps_event_more more;
 
     if (ps_probes_record(data, size, &event, &more))
         p->fn(p->arg, &event, &more);
-    return 0;
+    return ++p->consumed < PS_PROBES_AT_ONCE ? 0 : -EAGAIN;
 }
 
 #define VARS(bss)                                         \
@@ -319,7 +327,16 @@ const char *ps_probes_tier(const struct ps_probes *p)
 
 int ps_probes_consume(struct ps_probes *p, ps_probes_fn fn, void *arg)
 {
+    int r;
+
     p->fn = fn;
     p->arg = arg;
-    return ring_buffer__consume(p->ring);
+    p->consumed = 0;
+    r = ring_buffer__consume(p->ring);
+    return r == -EAGAIN ? (int)p->consumed : r;
+}
+
+int ps_probes_ring_fd(const struct ps_probes *p)
+{
+    return bpf_object__find_map_fd_by_name(p->obj, "events");
 }

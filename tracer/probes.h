@@ -132,10 +132,18 @@ struct ps_event_more {
     const uint8_t *bytes;
 };
 
-/* Gives each event in the ring to fn; it may change its copy. */
+/* So many are taken out of the ring at once: what else there is to do does not
+ * wait for longer. */
+#define PS_PROBES_AT_ONCE 65536u
+
+/* Gives each event in the ring to fn, up to PS_PROBES_AT_ONCE; fn may change
+ * its copy. Returns how many there were, or -errno. */
 typedef void (*ps_probes_fn)(void *arg, struct ps_tracer_event *event,
                              const struct ps_event_more *more);
 int ps_probes_consume(struct ps_probes *probes, ps_probes_fn fn, void *arg);
+/* Becomes readable, for edge-triggered polling, when a part of the ring is full
+ * (PS_TRACER_RING_WAKES) and nobody empties it. Borrowed. */
+int ps_probes_ring_fd(const struct ps_probes *probes);
 /* A record of size bytes, which may be anything. False: it is none. */
 bool ps_probes_record(const void *data, size_t size,
                       struct ps_tracer_event *ret_event,

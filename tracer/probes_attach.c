@@ -13,9 +13,10 @@
 
 /* Another tracer in the same namespace may hold a priority. */
 #define PRIORITIES 16
-/* The kernel waits for all CPUs at each tcx link, some 10 to 20 ms, at its
- * attaching and at its end; nothing else is done meanwhile. What is not
- * attached within this time is left out, and said. */
+/* The kernel waits for all CPUs at each tcx link, some 10 to 20 ms where that
+ * cannot be made short (expedite.h), at its attaching and at its end; nothing
+ * else is done meanwhile. What is not attached within this time is left out,
+ * and said. */
 #define TCX_NS (400 * PS_NS_PER_MS)
 
 static void set_state(struct ps_probes *p, const char *id, const char *tier,

@@ -55,6 +55,7 @@ struct ps_probes {
     uint64_t attach_mono_ns; /* when attaching began */
     ps_probes_fn fn;
     void *arg;
+    uint32_t consumed; /* since ps_probes_consume() was called */
     bool exprs;
     struct ps_places places;
     struct ps_probe_wish wishes[PS_TRACER_MAX_TRACES];

@@ -9,7 +9,7 @@
 #include "tracer/tracer.h"
 
 static const struct ps_option options[] = {
-    {"ring-size", PS_OPT_SIZE, offsetof(struct tracer_config, ring_size), "4M",
+    {"ring-size", PS_OPT_SIZE, offsetof(struct tracer_config, ring_size), "16M",
      4096, 256u << 20, "SIZE",
      "kernel memory between packets and this daemon, to a power of two"},
     {"history-max", PS_OPT_SIZE, offsetof(struct tracer_config, history_max),
@@ -83,6 +83,7 @@ static void try_probes(struct tracer *t)
                       t->no_probes, "traces");
         return;
     }
+    ps_expedite_begin(t->expedite);
     r = ps_probes_attach(t->probes, false);
     states = ps_probes_states(t->probes, &n);
     for (size_t i = 0; i < n; i++) {
@@ -104,6 +105,7 @@ static void try_probes(struct tracer *t)
     tell_group(t, "tracer.cgroup", find_state(states, n, "cgroup_skb"),
                "the steps at the socket's filter and behind ip_finish_output");
     ps_probes_detach(t->probes);
+    ps_expedite_end(t->expedite);
 }
 
 /* Other namespaces, and those that only a process holds (containers). */
@@ -181,6 +183,7 @@ static void tracer_close(struct ps_daemon *d _unused_, void *state)
     ps_probes_free(&t->probes);
     ps_learn_close(t);
     ps_ownership_close(t);
+    ps_expedite_free(&t->expedite);
     ps_sockscan_free(&t->scan);
     ps_history_free(&t->history);
     ps_oncall_free(&t->oncall);
@@ -244,6 +247,8 @@ static int tracer_open(struct ps_daemon *d, void *config, void **ret_state)
     if (r == 0)
         r = ps_nft_new(&t->nft);
     if (r == 0)
+        r = ps_expedite_open("", ps_daemon_state_dir(d), &t->expedite);
+    if (r == 0)
         r = open_history(t);
     if (r < 0) {
         tracer_close(d, t);
@@ -253,6 +258,8 @@ static int tracer_open(struct ps_daemon *d, void *config, void **ret_state)
     kernel = ps_bpf_kernel_types();
     if (ps_ksyms_open(&t->ksyms) < 0)
         t->ksyms = NULL;
+    else
+        ps_ksyms_read(t->ksyms);
     if (ps_drop_reasons_load(kernel, &t->reasons) < 0)
         t->reasons = NULL;
     open_probes(t, kernel);
@@ -270,6 +277,16 @@ static int tracer_open(struct ps_daemon *d, void *config, void **ret_state)
     return 0;
 }
 
+/* Told by the kernel once for each part of the ring that is full. */
+static int watch_ring(struct tracer *t)
+{
+    if (!t->probes)
+        return 0;
+    t->ring = event_new(ps_daemon_base(t->daemon), ps_probes_ring_fd(t->probes),
+                        EV_READ | EV_ET | EV_PERSIST, ps_traces_ring, t);
+    return t->ring && event_add(t->ring, NULL) == 0 ? 0 : -ENOMEM;
+}
+
 static int tracer_start(struct ps_daemon *d, void *state)
 {
     struct tracer *t = state;
@@ -285,6 +302,9 @@ static int tracer_start(struct ps_daemon *d, void *state)
     t->tick = event_new(ps_daemon_base(d), -1, EV_PERSIST, ps_traces_tick, t);
     if (!t->tick)
         return -ENOMEM;
+    r = watch_ring(t);
+    if (r < 0)
+        return r;
     ps_bpf_memory(
         d, (t->probes ? ps_probes_memory(t->probes) : 0) +
                (t->scan ? ps_sockscan_memory(t->scan) : 0) +
@@ -304,7 +324,9 @@ static void tracer_stop(struct ps_daemon *d _unused_, void *state)
     ps_guard_free(&t->guard);
     if (t->tick)
         event_free(t->tick);
-    t->tick = NULL;
+    if (t->ring)
+        event_free(t->ring);
+    t->tick = t->ring = NULL;
 }
 
 /* ---- figures ------------------------------------------------------------ */

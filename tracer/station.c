@@ -61,6 +61,9 @@ static const char *const readers[] = {
     NULL,
 };
 
+/* net/core/skbuff.c: what skb_attempt_defer_free() left. */
+static const char *const later[] = {"skb_defer_free_flush", NULL};
+
 /* Each gets a copy beside the packet itself, which goes on when a listener
  * does not want it: net/ipv4/raw.c, net/ipv6/raw.c, net/packet/af_packet.c. */
 static const char *const listeners[] = {
@@ -122,9 +125,13 @@ enum ps_free ps_station_free(unsigned int station, const char *function,
 {
     bool unnamed = !reason || !strcmp(reason, "NOT_SPECIFIED");
 
-    if (station == PS_ST_CONSUME_SKB)
-        return function && is_in(readers, function) ? PS_FREE_READ
-                                                    : PS_FREE_UNKNOWN;
+    if (station == PS_ST_CONSUME_SKB) {
+        if (!function)
+            return PS_FREE_UNKNOWN;
+        return is_in(readers, function) ? PS_FREE_READ
+               : is_in(later, function) ? PS_FREE_LATER
+                                        : PS_FREE_UNKNOWN;
+    }
     if (station == PS_ST_XDP_DROP)
         return PS_FREE_LOSS;
     if (station != PS_ST_KFREE_SKB)

@@ -41,6 +41,9 @@ bool ps_station_receiver(const struct ps_tracer_event *e,
 enum ps_free {
     PS_FREE_UNKNOWN,
     PS_FREE_READ, /* by its reader: a delivery */
+    /* By the CPU that had made it, for another one that was done with it: of
+     * what had come to a socket, its reader. */
+    PS_FREE_LATER,
     PS_FREE_LOSS,
 };
 

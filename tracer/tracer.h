@@ -8,6 +8,7 @@
 #include "tracer/calls.h"
 #include "tracer/carry.h"
 #include "tracer/convert.h"
+#include "tracer/expedite.h"
 #include "tracer/functions.h"
 #include "tracer/guard.h"
 #include "tracer/history.h"
@@ -87,6 +88,7 @@ struct tracer {
     uint64_t next_look;              /* at open files, for owners */
     struct ps_learn learn;           /* sockets that traces ask for */
     struct ps_functions *functions;  /* NULL: the kernel has no such tier */
+    struct ps_expedite *expedite;    /* while something is attached */
     struct ps_ksyms *ksyms;          /* NULL: not readable */
     struct ps_drop_reasons *reasons; /* NULL: the kernel has none */
     struct ps_rules *rules;          /* that dropped */
@@ -94,7 +96,8 @@ struct tracer {
     struct ps_nft *nft;
     struct ps_history *history;
     struct ps_trace traces[PS_TRACER_MAX_TRACES];
-    struct event *tick;
+    struct event *tick, *ring;
+    bool emptied; /* the ring, by the last tick */
     uint64_t mono_to_unix;
     char no_probes[160], no_sockets[160], no_functions[160];
     /* Since start; of finished traces, and of running ones at their end. */
@@ -148,8 +151,10 @@ void ps_traces_end_all(struct tracer *t, const char *reason);
 /* Every few milliseconds while one runs: empties the ring, ends what is to
  * end. arg is the tracer. */
 void ps_traces_tick(evutil_socket_t fd, short what, void *arg);
-/* Takes in what the programs have told so far. */
-void ps_traces_consume(struct tracer *t);
+/* The same where so much lies in the ring that it cannot wait: only that. */
+void ps_traces_ring(evutil_socket_t fd, short what, void *arg);
+/* Takes in what the programs have told so far; false: not all of it. */
+bool ps_traces_consume(struct tracer *t);
 size_t ps_traces_running(const struct tracer *t);
 /* trace: NULL where no calls are asked for. */
 void ps_tracer_names(const struct tracer *t, const struct ps_trace *trace,

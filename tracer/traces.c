@@ -7,6 +7,9 @@
 
 #define TICK_NS   (10 * PS_NS_PER_MS)
 #define ENDING_NS (20 * PS_NS_PER_MS)
+/* After so long its last events were taken in, also where other traces fill the
+ * ring as fast as it is emptied. */
+#define EMPTIED_NS (2 * PS_NS_PER_S)
 /* Between two tries to write. */
 #define UNSAVED_NS PS_NS_PER_S
 
@@ -88,6 +91,32 @@ void ps_traces_discard(struct tracer *t, struct ps_trace *trace)
     trace->discard = true;
 }
 
+/* ---- what is attached ---------------------------------------------------- */
+
+/* The kernel waits for all CPUs at nearly each link, when it is made and at its
+ * end; this thread does nothing else meanwhile. */
+static int attach(struct tracer *t)
+{
+    int r;
+
+    ps_expedite_begin(t->expedite);
+    r = ps_probes_attach(t->probes, true);
+    if (r == 0)
+        ps_ownership_start(t);
+    ps_expedite_end(t->expedite);
+    return r;
+}
+
+static void detach(struct tracer *t)
+{
+    if (!ps_probes_attached(t->probes))
+        return;
+    ps_expedite_begin(t->expedite);
+    ps_probes_detach(t->probes);
+    ps_ownership_end(t);
+    ps_expedite_end(t->expedite);
+}
+
 /* ---- the clock ---------------------------------------------------------- */
 
 static bool is_full(const struct ps_trace *trace)
@@ -133,8 +162,7 @@ static void advance(struct tracer *t, struct ps_trace *trace, uint64_t now)
             switch_off(t, trace, "packets", now);
         return;
     case PS_TRACE_ENDING:
-        /* The ring was emptied just before. */
-        if (now - trace->since >= ENDING_NS &&
+        if (now - trace->since >= (t->emptied ? ENDING_NS : EMPTIED_NS) &&
             ps_guard_is_past(t->guard, trace->since))
             finish(t, trace);
         return;
@@ -148,11 +176,22 @@ static void advance(struct tracer *t, struct ps_trace *trace, uint64_t now)
     }
 }
 
-void ps_traces_consume(struct tracer *t)
+bool ps_traces_consume(struct tracer *t)
 {
+    int n;
+
     ps_nft_tick(t->nft);
-    ps_probes_consume(t->probes, on_event, t);
+    n = ps_probes_consume(t->probes, on_event, t);
     ps_traces_functions_consume(t);
+    return n < (int)PS_PROBES_AT_ONCE;
+}
+
+void ps_traces_ring(evutil_socket_t fd _unused_, short what _unused_, void *arg)
+{
+    struct tracer *t = arg;
+
+    if (ps_traces_running(t))
+        ps_traces_consume(t);
 }
 
 void ps_traces_tick(evutil_socket_t fd _unused_, short what _unused_, void *arg)
@@ -160,7 +199,7 @@ void ps_traces_tick(evutil_socket_t fd _unused_, short what _unused_, void *arg)
     struct tracer *t = arg;
     uint64_t now = ps_mono_ns();
 
-    ps_traces_consume(t);
+    t->emptied = ps_traces_consume(t);
     if (ps_traces_running(t))
         ps_guard_tick(t->guard, now);
     ps_ownership_tick(t, false);
@@ -170,10 +209,9 @@ void ps_traces_tick(evutil_socket_t fd _unused_, short what _unused_, void *arg)
         advance(t, &t->traces[i], now);
     ps_traces_functions_tick(t);
     if (!ps_traces_running(t)) {
-        ps_probes_detach(t->probes);
+        detach(t);
         ps_account_rest(t);
         ps_nft_rest(t->nft);
-        ps_ownership_end(t);
     }
     if (!any_trace(t)) {
         ps_ownership_forget(t);
@@ -209,14 +247,15 @@ void ps_traces_end_all(struct tracer *t, const char *reason)
     if (!any)
         return;
     usleep(ENDING_NS / 1000);
-    ps_traces_consume(t);
+    /* No program fills it any more. */
+    while (!ps_traces_consume(t))
+        ;
     for (size_t i = 0; i < PS_TRACER_MAX_TRACES; i++)
         end_now(t, &t->traces[i]);
     ps_traces_functions_tick(t);
-    ps_probes_detach(t->probes);
+    detach(t);
     ps_account_rest(t);
     ps_nft_rest(t->nft);
-    ps_ownership_end(t);
     ps_ownership_forget(t);
 }
 
@@ -307,9 +346,7 @@ static int prepare(struct tracer *t, struct ps_trace *trace,
     if (r == 0)
         r = ps_traces_functions_start(t, trace, filter);
     if (r == 0)
-        r = ps_probes_attach(t->probes, true);
-    if (r == 0)
-        ps_ownership_start(t);
+        r = attach(t);
     if (r == 0)
         r = add_stations(t, trace->msg);
     if (r == 0)
@@ -353,10 +390,8 @@ int ps_traces_start(struct tracer *t, Ps__Trace *msg,
         ps_traces_functions_clear(t, trace);
         ps_traces_free(trace);
         ps_traces_functions_tick(t);
-        if (!ps_traces_running(t)) {
-            ps_probes_detach(t->probes);
-            ps_ownership_end(t);
-        }
+        if (!ps_traces_running(t))
+            detach(t);
         return r;
     }
     trace->phase = PS_TRACE_RUNNING;

@@ -23,6 +23,10 @@ struct {
 volatile __u32 stack_traces;
 volatile __u32 snap_bytes;
 
+/* Each time that so many more bytes lie in the ring, a power of two, user space
+ * is woken. */
+const volatile __u32 wake_bytes = PS_TRACER_RING_BYTES / PS_TRACER_RING_WAKES;
+
 #define KERNEL_POINTER 0xffff000000000000ull
 
 /* The numbers of struct ps_tracer_count. */
@@ -101,6 +105,7 @@ __noinline int send(__u32 nr)
 {
     struct room *room = room_at(nr), *first = room_at(0);
     struct ps_tracer_event *e;
+    __u64 before, flags;
     __u32 size;
 
     if (!room || !first)
@@ -111,7 +116,12 @@ __noinline int send(__u32 nr)
     barrier_var(size);
     if (size > sizeof(room->tail))
         size = sizeof(room->tail);
-    if (bpf_ringbuf_output(&events, e, sizeof(*e) + size, BPF_RB_NO_WAKEUP)) {
+    /* Whoever empties it comes by himself; but not only when it is full. */
+    before = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA);
+    flags = (before ^ (before + sizeof(*e) + size)) & ~(__u64)(wake_bytes - 1)
+                ? BPF_RB_FORCE_WAKEUP
+                : BPF_RB_NO_WAKEUP;
+    if (bpf_ringbuf_output(&events, e, sizeof(*e) + size, flags)) {
         first->lost++;
         count_for(e->traces, e->station, RING_FULL);
     }

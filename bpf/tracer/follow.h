@@ -18,6 +18,7 @@
 #include "bpf/tracer/identity.h"
 #include "bpf/tracer/learned.h"
 #include "bpf/tracer/live.h"
+#include "bpf/tracer/throttle.h"
 
 /* Where a packet is, in one number: its station, enum ps_skb_where, whether
  * the program may ask for the stack. */
@@ -167,9 +168,9 @@ __noinline int look_match_again(__u32 nr)
 /* ---- who follows it ----------------------------------------------------- */
 
 static __always_inline bool shares_end(const struct live *entry,
-                                       const __u16 *ends)
+                                       const struct sight *s)
 {
-    return entry->ends[0] == ends[0] || entry->ends[1] == ends[1];
+    return entry->ends[0] == s->ends[0] || entry->ends[1] == s->ends[1];
 }
 
 /* Who follows the entry's packet and takes this one by its names alone. In a
@@ -186,29 +187,28 @@ static __always_inline __u8 asked_of(const struct live *entry,
 }
 
 /* Seen again. */
-static __always_inline void see_again(struct live *entry, const __u16 *ends,
+static __always_inline void see_again(struct live *entry, __u32 nr,
                                       struct sight *s)
 {
     __u8 known = live_traces(entry), fresh = s->matched & (__u8)~known;
 
-    if (fresh && live_taken())
+    if (fresh && is_taken(nr))
         entry->traces |= fresh;
     else if (fresh)
         entry->refused |= fresh;
     entry->time = s->now;
-    entry->ends[0] = ends[0];
-    entry->ends[1] = ends[1];
+    entry->ends[0] = s->ends[0];
+    entry->ends[1] = s->ends[1];
     s->id = entry->id;
     s->traces = known | fresh;
     s->refused = entry->refused;
 }
 
 static __always_inline void see_first(struct live_set *set, __u32 way,
-                                      __u64 skb, const __u16 *ends,
-                                      struct sight *s)
+                                      __u64 skb, __u32 nr, struct sight *s)
 {
-    __u32 i = way ? (way - 1) & (LIVE_WAYS - 1) : live_victim(set, s->now);
-    bool taken = live_taken();
+    __u32 i = way ? (way - 1) & (LIVE_WAYS - 1) : live_take(set, s->now);
+    bool taken = is_taken(nr);
     struct live *entry;
 
     entry = &set->entry[i & (LIVE_WAYS - 1)];
@@ -221,11 +221,13 @@ static __always_inline void see_first(struct live_set *set, __u32 way,
     entry->id = s->id;
     entry->time = s->now;
     entry->signature = s->signature;
-    entry->ends[0] = ends[0];
-    entry->ends[1] = ends[1];
+    entry->ends[0] = s->ends[0];
+    entry->ends[1] = s->ends[1];
     entry->traces = taken ? s->matched : 0;
     entry->refused = s->refused;
     set->skb[i & (LIVE_WAYS - 1)] = skb;
+    if (!way)
+        live_leave(set, i);
     live_note(LIVE_ANY);
 }
 
@@ -238,7 +240,6 @@ __noinline int look_follow(__u32 nr, __u64 skb, __u32 at)
     struct live_set *set = live_set(skb);
     struct live *entry;
     struct sight *s;
-    __u16 ends[2];
     bool origin;
     __u32 way;
 
@@ -251,7 +252,7 @@ __noinline int look_follow(__u32 nr, __u64 skb, __u32 at)
     read_content(&s->view, &s->info, &s->content);
     s->signature = signature(&s->info, &s->content);
     s->matched &= (__u8)~sampled_out(s->word, s->matched, s->signature);
-    live_ends(&s->info, ends);
+    live_ends(&s->info, s->ends);
     /* The stack has just made it, and it has no tunnel's headers yet. */
     origin = station == PS_ST_NF_OUTPUT && s->matched &&
              !(s->flags & PS_EF_INNER);
@@ -259,15 +260,18 @@ __noinline int look_follow(__u32 nr, __u64 skb, __u32 at)
     if (at & LOOK_AGAIN)
         s->matched &= way ? asked_of(entry, s) : 0;
     if (way && !origin && live_is(entry, s->signature, s->now) &&
-        (s->matched || shares_end(entry, ends)))
-        see_again(entry, ends, s);
+        (s->matched || shares_end(entry, s)))
+        see_again(entry, nr, s);
     else if (s->matched && !end)
-        see_first(set, way, skb, ends, s);
+        see_first(set, way, skb, nr, s);
     else
         s->traces = s->matched;
     /* It ends, or its buffer was freed unseen, and is now another packet's. */
     if (way && (end || !s->traces))
         live_forget(set, way);
+    if (throttle > 1 &&
+        (s->flags & PS_EF_FIRST || station == PS_ST_NET_DEV_QUEUE))
+        note_whole(nr, skb);
     return s->traces & ~s->refused;
 }
 

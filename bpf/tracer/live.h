@@ -8,8 +8,8 @@
  * for a packet with the same signature (content.h) and one end at least of the
  * addresses that it had when it was seen last: NAT at one hook changes one.
  *
- * Written without locks. Two CPUs that write one entry at once leave at worst
- * one that fits no packet: it is then a new one.
+ * A new one takes a place by itself alone. All else is written without locks:
+ * at worst an entry fits no packet, which is then a new one.
  */
 #ifndef PS_BPF_TRACER_LIVE_H
 #define PS_BPF_TRACER_LIVE_H
@@ -19,6 +19,8 @@
 
 #define LIVE_WAYS 8
 #define LIVE_SETS (PS_TRACER_LIVE / LIVE_WAYS)
+/* How often a place is looked for that no other CPU takes at this moment. */
+#define LIVE_TRIES 3
 /* For so long a packet that is not seen is believed to live. */
 #define LIVE_NS (10ull * 1000 * 1000 * 1000)
 
@@ -38,6 +40,7 @@ struct live {
 struct live_set {
     __u64 skb[LIVE_WAYS];
     struct live entry[LIVE_WAYS];
+    __u32 busy[LIVE_WAYS]; /* by how many it is being taken */
 };
 
 struct {
@@ -56,9 +59,6 @@ volatile __u64 since[PS_TRACER_MAX_TRACES];
 volatile __u32 live_used;
 /* Packets that gave their place to another one while they may have lived. */
 volatile __u64 live_evicted;
-/* One of so many packets is followed; 0 and 1: all. */
-volatile __u32 throttle;
-volatile __u64 sightings;
 
 static __always_inline struct live_set *live_set(__u64 skb)
 {
@@ -90,24 +90,62 @@ static __always_inline __u64 is_less(__u64 a, __u64 b)
     return less;
 }
 
-/* Where a new one goes: a free place, or the one not seen for longest. Each
- * CPU begins with another, so that two seldom take the same at once. */
-static __always_inline __u32 live_victim(const struct live_set *set, __u64 now)
+/* 0: it is free; else when it was seen. */
+static __always_inline __u64 live_time(const struct live_set *set, __u32 way)
+{
+    return *(volatile __u64 *)&set->entry[way].time *
+           nonzero(*(volatile __u64 *)&set->skb[way]);
+}
+
+/* Where a new one may go: a free place, or the one not seen for longest. Each
+ * CPU begins far from the others. */
+static __always_inline __u32 live_victim(const struct live_set *set,
+                                         __u64 *ret_time)
 {
     __u64 oldest = 1ull << 62, way = 0, at, less;
-    __u32 first = bpf_get_smp_processor_id();
+    __u32 cpu = bpf_get_smp_processor_id();
+    __u32 first = (cpu & 1) << 2 | (cpu & 2) | (cpu & 4) >> 2;
 
+#pragma clang loop unroll(full)
     for (__u32 i = 0; i < LIVE_WAYS; i++) {
         __u32 k = (first + i) & (LIVE_WAYS - 1);
 
-        at = set->entry[k].time * nonzero(set->skb[k]);
+        at = live_time(set, k);
         less = is_less(at, oldest);
         way += (k - way) * less;
         oldest += (at - oldest) * less;
     }
-    if (oldest && now - oldest < LIVE_NS)
-        __sync_fetch_and_add(&live_evicted, 1);
+    *ret_time = oldest;
     return (__u32)way & (LIVE_WAYS - 1);
+}
+
+/* A place that is nobody's but the caller's until live_leave(). */
+static __always_inline __u32 live_take(struct live_set *set, __u64 now)
+{
+    __u32 way = 0;
+    __u64 time;
+
+    /* Verifiers before 6.8 may take a loop with so much in it for endless. */
+#pragma clang loop unroll(full)
+    for (__u32 i = 0; i < LIVE_TRIES; i++) {
+        way = live_victim(set, &time);
+        __sync_fetch_and_add(&set->busy[way], 1);
+        if (*(volatile __u32 *)&set->busy[way] == 1 &&
+            live_time(set, way) == time) {
+            if (time && now - time < LIVE_NS)
+                __sync_fetch_and_add(&live_evicted, 1);
+            break;
+        }
+        /* The last one is taken from whoever has it. */
+        if (i < LIVE_TRIES - 1)
+            __sync_fetch_and_add(&set->busy[way], -1);
+    }
+    return way;
+}
+
+static __always_inline void live_leave(struct live_set *set, __u32 way)
+{
+    __sync_fetch_and_add(&set->busy[way & (LIVE_WAYS - 1)], -1);
 }
 
 static __always_inline __u16 hash_end(const __u8 *addr, __u16 port)
@@ -141,18 +179,6 @@ static __always_inline bool live_is(const struct live *entry, __u32 signature,
                                     __u64 now)
 {
     return entry->signature == signature && now - entry->time < LIVE_NS;
-}
-
-/* Is this one to be followed, while only some are? */
-static __always_inline bool live_taken(void)
-{
-    __u32 n = throttle;
-
-    if (n < 2)
-        return true;
-    /* Two CPUs may get one number: that is near enough. */
-    sightings = sightings + 1;
-    return sightings % n == 0;
 }
 
 static __always_inline void live_forget(struct live_set *set, __u32 way)

@@ -41,6 +41,16 @@ static __noinline PS_UNUSED __u32 match_more(struct room *room,
     return traces | asked;
 }
 
+/* All of the hash's bits decide which part of the numbers it is in. */
+static __always_inline __u32 spread(__u32 hash)
+{
+    hash ^= hash >> 16;
+    hash *= 0x85ebca6bu;
+    hash ^= hash >> 13;
+    hash *= 0xc2b2ae35u;
+    return hash ^ (hash >> 16);
+}
+
 /* Of the traces, those that leave this packet out because they take only one
  * of so many. hash: of what is the same wherever it is seen. */
 static __always_inline __u32 sampled_out(__u64 word, __u32 traces, __u32 hash)
@@ -49,11 +59,7 @@ static __always_inline __u32 sampled_out(__u64 word, __u32 traces, __u32 hash)
 
     if (!some)
         return 0;
-    hash ^= hash >> 16;
-    hash *= 0x85ebca6bu;
-    hash ^= hash >> 13;
-    hash *= 0xc2b2ae35u;
-    hash ^= hash >> 16;
+    hash = spread(hash);
     for (__u32 i = 0; i < PS_TRACER_MAX_TRACES; i++) {
         __u64 turn = (__u64)hash * filter_of(word, i)->sample >> 32;
 

@@ -31,6 +31,7 @@ struct sight {
     __u64 id; /* 0: not in the table of the living */
     __u32 l3_outer;
     __u32 signature;
+    __u16 ends[2]; /* hashes of source and destination */
     __u16 flags;   /* of the event */
     __u16 l3_off;  /* of the outer packet */
     __u8 by_tuple; /* matched by filters */

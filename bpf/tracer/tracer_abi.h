@@ -9,7 +9,9 @@
 #include "bpf/lib/place_abi.h"
 #include "bpf/tracer/tracer_filter_abi.h"
 
-#define PS_TRACER_RING_BYTES (4u << 20)
+#define PS_TRACER_RING_BYTES (16u << 20)
+/* How often user space is woken while nobody empties the ring. */
+#define PS_TRACER_RING_WAKES 8u
 /* Transmissions that may be nested on one CPU (stacked devices). */
 #define PS_TRACER_XMIT_DEPTH 4
 /* Bytes of payload that the content hash covers. */

@@ -5,9 +5,10 @@ paths_complete_core: of the packets that were sent through each topology
 (TCP, UDP and ICMP; IPv4 and IPv6; receive offload on and off; with and without
 the guarder's XDP at the receiver) the share whose way shows every station that
 the topology has between the sender's and the receiver's (lab/topology.py), in
-order, for all of the packet; TCP's to the bytes that the application got, UDP's
-to the socket's filter (this kernel copies and frees datagrams in no
-tracepoint), ICMP's to netfilter's input. What is missing of a way counts
+order, for all of the packet; TCP's to the bytes that the application got, or,
+of a segment that was sent again, to its drop because the bytes were there
+already; UDP's to the socket's filter (this kernel copies and frees datagrams in
+no tracepoint), ICMP's to netfilter's input. What is missing of a way counts
 against it, whatever the reason. Only what arrived, by the applications, is
 counted: a packet that the network lost has no whole way.
 """
@@ -26,6 +27,7 @@ from tracing import Bench, lost, require  # noqa: E402
 PACKETS = 200               # of each kind
 BULK = 2_000_000            # bytes
 MSS = 1448                  # of those in a packet, where it was not seen
+AGAIN = {'TCP_OLD_DATA', 'TCP_OFOMERGE'}    # the receiver has these bytes
 
 
 def is_mine(top, version, way):
@@ -38,7 +40,9 @@ def is_whole(way, path, proto):
     """All stations, all of the packet, and its end where that is known."""
     if missing(way, path):
         return False
-    return proto not in ('tcp', 'bulk') or way.get('fate') == 'delivered'
+    if proto not in ('tcp', 'bulk') or way.get('fate') == 'delivered':
+        return True
+    return any(s.get('drop', {}).get('reason') in AGAIN for s in way['steps'])
 
 
 def run_kind(bench, version, proto, tally, packets=PACKETS, whole_by=is_whole):

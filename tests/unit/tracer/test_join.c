@@ -101,6 +101,11 @@ static enum ps_free plain(const void *arg _unused_, const struct ps_step *s)
     return ps_station_free(s->station, NULL, NULL);
 }
 
+static enum ps_free freed_later(const void *arg, const struct ps_step *s)
+{
+    return s->station == PS_ST_CONSUME_SKB ? PS_FREE_LATER : plain(arg, s);
+}
+
 static enum ps_free reader_is_7(const void *arg, const struct ps_step *s)
 {
     return s->location == 7 ? PS_FREE_READ : plain(arg, s);
@@ -246,6 +251,15 @@ static void test_steps_are_in_order_of_time(void **state _unused_)
     add(j, udp(PS_ST_NETIF_RX, 102, 5, 1)); /* from another CPU's ring */
     assert_int_equal(nth(j, 0, 1)->station, PS_ST_NETIF_RX);
     assert_int_equal(nth(j, 0, 2)->station, PS_ST_NET_DEV_XMIT);
+    add(j, udp(PS_ST_NET_DEV_QUEUE, 99, 5, 1));
+    add(j, udp(PS_ST_NETIF_RECEIVE_SKB, 103, 5, 1));
+    add(j, udp(PS_ST_NF_INPUT, 105, 5, 1));
+    add(j, udp(PS_ST_NF_PREROUTING, 104, 5, 1));
+    assert_int_equal(nth(j, 0, 0)->station, PS_ST_NET_DEV_QUEUE);
+    assert_int_equal(nth(j, 0, 4)->station, PS_ST_NETIF_RECEIVE_SKB);
+    assert_int_equal(nth(j, 0, 5)->station, PS_ST_NF_PREROUTING);
+    assert_int_equal(nth(j, 0, 6)->station, PS_ST_NF_INPUT);
+    assert_null(nth(j, 0, 7));
     ps_join_free(&j);
 }
 
@@ -422,6 +436,40 @@ static void test_reader_of_some(void **state _unused_)
     ps_join_free(&j);
 }
 
+/* One call for what many packets brought; the sequence wraps among them, and
+ * some were sent again. */
+static void test_reader_of_many(void **state _unused_)
+{
+    const uint32_t n = 400, len = 1448, first = UINT32_MAX - 150 * len;
+    struct ps_join *j = new_join(2 * n, 0);
+
+    for (uint32_t i = 0; i < n; i++)
+        receive(j, 1 + i, 5 + i, first + i * len, len);
+    receive(j, 500, 1000, first + 7 * len, len);
+    receive(j, 501, 1001, first + 200 * len - 1, 2);
+    assert_int_equal(add(j, reader(600, first, n * len)), PS_JOIN_STEP);
+    for (uint32_t i = 0; i < n + 2; i++)
+        assert_int_equal(ps_join_way(j, i)->n_steps,
+                         i == 7 || i == 199 || i == 200 || i >= n ? 1 : 2);
+    ps_join_free(&j);
+}
+
+/* More than a page of the stream, and over the end of its numbers. */
+static void test_segments_of_a_long_packet(void **state _unused_)
+{
+    const uint32_t first = UINT32_MAX - 70000, len = 1000, n = 180;
+    struct ps_join *j = new_join(10, 0);
+
+    add(j, tcp(PS_ST_NET_DEV_QUEUE, 1, 5, first, n * len));
+    for (uint32_t i = 0; i < n; i++)
+        assert_int_equal(add(j, tcp(PS_ST_NET_DEV_START_XMIT, 2 + i, 6 + i,
+                                    first + i * len, len)),
+                         PS_JOIN_STEP);
+    assert_int_equal(ps_join_packets(j), 1);
+    assert_int_equal(ps_join_way(j, 0)->n_steps, 1 + n);
+    ps_join_free(&j);
+}
+
 static void test_segments_join_their_packet(void **state _unused_)
 {
     struct ps_join *j = new_join(10, 0);
@@ -451,6 +499,35 @@ static void test_merged_buffer_joins_all(void **state _unused_)
     /* The first is the buffer that the others were put into. */
     assert_false(nth(j, 0, 1)->inferred);
     assert_true(nth(j, 1, 1)->inferred);
+    ps_join_free(&j);
+}
+
+/* Freed by another CPU: of what was at a socket, its reader was done with it;
+ * of all else nothing is known. */
+static void test_fate_of_what_is_freed_later(void **state _unused_)
+{
+    struct ps_join *j = new_join(10, 0);
+
+    add(j, udp(PS_ST_NET_DEV_START_XMIT, 1, 5, 1));
+    add(j, udp(PS_ST_NETIF_RECEIVE_SKB, 2, 5, 1));
+    add(j, udp(PS_ST_NF_INPUT, 3, 5, 1));
+    /* The driver's return is late. */
+    add(j, udp(PS_ST_NET_DEV_XMIT, 20, 5, 1));
+    assert_string_equal(ps_join_fate(j, ps_join_way(j, 0), freed_later, NULL),
+                        "sent");
+    add(j, udp(PS_ST_CONSUME_SKB, 30, 5, 1));
+    assert_string_equal(ps_join_fate(j, ps_join_way(j, 0), freed_later, NULL),
+                        "delivered");
+    add(j, udp(PS_ST_NF_OUTPUT, 1, 6, 2));
+    add(j, udp(PS_ST_NET_DEV_XMIT, 2, 6, 2));
+    add(j, udp(PS_ST_CONSUME_SKB, 3, 6, 2));
+    assert_string_equal(ps_join_fate(j, ps_join_way(j, 1), freed_later, NULL),
+                        "sent");
+    /* Out of a tunnel, and sent on. */
+    add(j, udp(PS_ST_NF_INPUT, 1, 7, 3));
+    add(j, udp(PS_ST_NET_DEV_QUEUE, 2, 7, 3));
+    add(j, udp(PS_ST_CONSUME_SKB, 3, 7, 3));
+    assert_null(ps_join_fate(j, ps_join_way(j, 2), freed_later, NULL));
     ps_join_free(&j);
 }
 
@@ -527,6 +604,7 @@ static const struct {
 } frees[] = {
     {PS_ST_CONSUME_SKB, "skb_consume_udp", NULL, PS_FREE_READ},
     {PS_ST_CONSUME_SKB, "icmp_rcv.isra.0", NULL, PS_FREE_READ},
+    {PS_ST_CONSUME_SKB, "skb_defer_free_flush", NULL, PS_FREE_LATER},
     {PS_ST_CONSUME_SKB, "icmp_rcv_other", NULL, PS_FREE_UNKNOWN},
     {PS_ST_CONSUME_SKB, "skb_consume", NULL, PS_FREE_UNKNOWN},
     {PS_ST_CONSUME_SKB, NULL, NULL, PS_FREE_UNKNOWN},
@@ -584,9 +662,12 @@ int main(void)
         cmocka_unit_test(test_reader_and_retransmission),
         cmocka_unit_test(test_reader_elsewhere),
         cmocka_unit_test(test_reader_of_some),
+        cmocka_unit_test(test_reader_of_many),
+        cmocka_unit_test(test_segments_of_a_long_packet),
         cmocka_unit_test(test_segments_join_their_packet),
         cmocka_unit_test(test_merged_buffer_joins_all),
         cmocka_unit_test(test_fate),
+        cmocka_unit_test(test_fate_of_what_is_freed_later),
         cmocka_unit_test(test_unknown_station),
         cmocka_unit_test(test_interleaved),
         cmocka_unit_test(test_station_table),
