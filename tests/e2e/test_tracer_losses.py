@@ -8,12 +8,9 @@ import time
 import pytest
 
 from lab import ApiError, wait_for
-from lab.tracing import linked, packets, trace
+from lab.tracing import ALL, linked, packets, trace
 
 pytestmark = pytest.mark.daemons('tracer', 'gateway')
-
-# What follows here is about room, not about the budget.
-ALL = ['--cpu-budget', '100']
 
 
 def lost(suite, name, ident=None):
@@ -46,8 +43,8 @@ def ended(suite, ident):
 
 
 def test_ways_that_are_not_told_live(lab):
-    """Each way that is written is told, or counted; all are stored."""
-    with linked(lab, args=ALL) as suite:
+    """More at once than are told: they are counted, and stored."""
+    with linked(lab) as suite:
         came = []
 
         def read():
@@ -64,15 +61,15 @@ def test_ways_that_are_not_told_live(lab):
         wait_for(lambda: sum(w['stored'] for w in packets(suite, ident)) ==
                  1000, 20)
         wait_for(lambda: lost(suite, 'live_left_out') > 0, 5)
-        wait_for(lambda: len(came) + lost(suite, 'live_left_out') >= 1000, 5)
-        assert 200 <= len(came) < 1000
+        assert 0 < len(set(came)) < 1000
 
 
 def test_history_without_room(lab):
     """A trace that is larger than the whole history says what is not kept."""
     with linked(lab, args=[*ALL, '--history-max', '2M']) as suite:
         ident = trace(suite, filter={'daddr': suite.link.b.v4,
-                                     'proto': 'udp'}, max_packets=10000)
+                                     'proto': 'udp'}, max_packets=10000,
+                      duration_ns=8 * 10**9)
         send(suite, 10000)
         state = ended(suite, ident)
         kept = packets(suite, ident)
@@ -87,10 +84,11 @@ def test_a_trace_that_waits_for_the_disk(lab):
     is stored whole once there is room."""
     with linked(lab, small_disk=1) as suite:
         api = suite.client
-        old = trace(suite, filter={'daddr': suite.link.b.v4, 'dport': 9},
-                    max_packets=500, snaplen=1024)
-        others = [trace(suite, filter={'dport': 1000 + i, 'proto': 'tcp'})
-                  for i in range(7)]
+        old = trace(suite, filter={'daddr': suite.link.b.v4, 'dport': 9,
+                                   'proto': 'udp'}, max_packets=500)
+        for i in range(7):
+            trace(suite, filter={'dport': 1000 + i, 'proto': 'tcp'},
+                  duration_ns=300 * 10**9)
         send(suite, 20)
         suite['tracer'].fill()
         # What the log still has room for goes in.
@@ -100,9 +98,10 @@ def test_a_trace_that_waits_for_the_disk(lab):
         taken = 0
         with pytest.raises(ApiError) as full:
             for _ in range(20):
-                others.append(trace(suite, filter={'dport': 7}))
+                trace(suite, filter={'dport': 7, 'proto': 'tcp'})
                 taken += 1
-        assert full.value.problem['id'] in ('trace.store', 'trace.too_many')
+        assert full.value.problem['id'] in (
+            'audit.not_writable', 'trace.store', 'trace.too_many')
         assert lost(suite, 'history_given_up') == taken <= 1
         if taken == 0:
             assert len(packets(suite, old)) == state['packets']
@@ -116,7 +115,7 @@ def test_a_trace_that_waits_for_the_disk(lab):
 
 def test_more_packets_at_a_time_than_are_followed(lab):
     """They lie in a socket that nobody reads: 65,536 have a place."""
-    with linked(lab, args=ALL) as suite:
+    with linked(lab) as suite:
         with suite.b.socket(socket.AF_INET, socket.SOCK_DGRAM) as rx:
             rx.setsockopt(socket.SOL_SOCKET, 33, 512 << 20)  # SO_RCVBUFFORCE
             rx.bind((suite.link.b.v4, 0))

@@ -12,6 +12,7 @@ import time
 import pytest
 
 from lab import ApiError, SmallDisk, Suite, traffic, wait_for
+from lab.tracing import ALL
 
 pytestmark = pytest.mark.daemons('tracer', 'gateway')
 
@@ -23,11 +24,12 @@ def api(lab):
         yield suite
 
 
-def linked(lab, **more):
-    """A suite that is ready to trace between a and b."""
+def linked(lab, *args):
+    """A suite that is ready to trace between a and b. args: the tracer's."""
     a, b = lab.ns('a'), lab.ns('b')
     link = lab.veth(a, b)
-    suite = Suite(lab, ns=lab.host, daemons=('tracer', 'gateway'), **more)
+    suite = Suite(lab, ns=lab.host, daemons=('tracer', 'gateway'),
+                  args={'tracer': [*ALL, *args]})
     suite.a, suite.b, suite.link = a, b, link
     return suite
 
@@ -270,7 +272,7 @@ def test_full_disk_says_so_and_goes_on(lab):
 
 def test_the_bound_of_bytes_holds_on_disk(lab):
     """The oldest traces leave, and no file is larger than was allowed."""
-    with linked(lab, args={'tracer': ['--history-max', '2M']}) as suite:
+    with linked(lab, '--history-max', '2M') as suite:
         made = []
         for _ in range(16):
             ident = trace(suite, filter={'daddr': suite.link.b.v4,

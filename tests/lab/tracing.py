@@ -10,9 +10,12 @@ from .full import SmallDisk
 from .suite import Suite
 from .wait import wait_for
 
+# Sanitized, on a busy machine, the budget would leave packets out.
+ALL = ('--cpu-budget', '100')
+
 
 @contextlib.contextmanager
-def linked(lab, daemons=('tracer', 'gateway'), args=None, seconds=15,
+def linked(lab, daemons=('tracer', 'gateway'), args=ALL, seconds=15,
            small_disk=None):
     """A tracer and a gateway on the host that answer, and two linked
     namespaces: suite.a, suite.b, suite.link. args: of the tracer;
@@ -20,7 +23,7 @@ def linked(lab, daemons=('tracer', 'gateway'), args=None, seconds=15,
     a, b = lab.ns('a'), lab.ns('b')
     link = lab.veth(a, b)
     suite = Suite(lab, ns=lab.host, daemons=daemons,
-                  args={'tracer': args} if args else None)
+                  args={'tracer': args})
     if small_disk:
         SmallDisk(suite, 'tracer', small_disk)
     with suite:
