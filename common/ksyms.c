@@ -2,6 +2,7 @@
 /* Kernel symbols, compact: sorted addresses and one pool of names. */
 #include <fcntl.h>
 
+#include "common/array.h"
 #include "common/bpf.h"
 
 #define MAX_SYMBOLS (1u << 20)
@@ -18,9 +19,11 @@ struct symbol {
 struct ps_ksyms {
     FILE *file; /* opened with privileges, read later */
     struct symbol *symbols;
-    size_t n, room;
+    size_t n;
+    uint32_t room;
     char *pool;
-    size_t pool_len, pool_room;
+    size_t pool_len;
+    uint32_t pool_room;
     uint64_t read_ns; /* 0: never */
 };
 
@@ -54,31 +57,15 @@ void ps_ksyms_free(struct ps_ksyms **symsp)
     free(syms);
 }
 
-static int grow(void **array, size_t *room, size_t item, size_t max)
-{
-    size_t more = *room ? *room * 2 : 4096;
-    void *bigger;
-
-    if (*room >= max)
-        return -E2BIG;
-    bigger = realloc(*array, more * item);
-    if (!bigger)
-        return -ENOMEM;
-    *array = bigger;
-    *room = more;
-    return 0;
-}
-
 static int add(struct ps_ksyms *syms, uint64_t addr, const char *name)
 {
     size_t len = strlen(name) + 1;
-    int r = 0;
+    int r = ps_array_reserve(&syms->symbols, &syms->room, syms->n + 1,
+                             MAX_SYMBOLS, sizeof(*syms->symbols));
 
-    if (syms->n == syms->room)
-        r = grow((void **)&syms->symbols, &syms->room, sizeof(struct symbol),
-                 MAX_SYMBOLS);
-    while (r == 0 && syms->pool_len + len > syms->pool_room)
-        r = grow((void **)&syms->pool, &syms->pool_room, 1, MAX_POOL);
+    if (r == 0)
+        r = ps_array_reserve(&syms->pool, &syms->pool_room,
+                             syms->pool_len + len, MAX_POOL, 1);
     if (r < 0)
         return r;
     memcpy(syms->pool + syms->pool_len, name, len);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "tracer/calls.h"
 
-#define FIRST_CALLS 1024u
+#include "common/array.h"
+
 /* Kernel stacks are of this size and aligned to it. */
 #define STACK_SHIFT 14
 /* Where a return finds its call's stack pointer: the address was taken off. */
@@ -96,21 +97,6 @@ void ps_calls_name(struct ps_calls *c, uint64_t packet, uint32_t way,
 
 /* ---- places ------------------------------------------------------------- */
 
-static int grow(void **array, uint32_t *cap, size_t item, uint32_t max)
-{
-    uint32_t more = *cap ? 2 * *cap : FIRST_CALLS;
-    void *bigger;
-
-    if (more > max)
-        return -ENOSPC;
-    bigger = realloc(*array, more * item);
-    if (!bigger)
-        return -ENOMEM;
-    *array = bigger;
-    *cap = more;
-    return 0;
-}
-
 static int place_of(struct ps_calls *c, const struct call_way *w,
                     const struct ps_fn_call *call, uint32_t *ret_place)
 {
@@ -132,12 +118,10 @@ static int place_of(struct ps_calls *c, const struct call_way *w,
         *ret_place = c->calls[w->last].place;
         return 0;
     }
-    if (c->n_places == c->cap_places) {
-        r = grow((void **)&c->places, &c->cap_places, sizeof(*c->places),
-                 PS_CALLS_PLACES);
-        if (r < 0)
-            return r;
-    }
+    r = ps_array_reserve(&c->places, &c->cap_places, c->n_places + 1,
+                         PS_CALLS_PLACES, sizeof(*c->places));
+    if (r < 0)
+        return r;
     memcpy(&c->places[c->n_places], &place, sizeof(place));
     *ret_place = c->n_places++;
     return 0;
@@ -216,9 +200,8 @@ static enum ps_join_result add(struct ps_calls *c,
         return (enum ps_join_result)name->why;
     w = &c->ways[name->way];
     if (w->n == PS_CALLS_PER_WAY || place_of(c, w, call, &place) < 0 ||
-        (c->n_calls == c->cap_calls &&
-         grow((void **)&c->calls, &c->cap_calls, sizeof(*c->calls),
-              PS_CALLS_MAX) < 0))
+        ps_array_reserve(&c->calls, &c->cap_calls, c->n_calls + 1, PS_CALLS_MAX,
+                         sizeof(*c->calls)) < 0)
         return PS_JOIN_STEP_LIMIT;
     depth = close_and_count(c, w, call);
     c->calls[c->n_calls] = (struct ps_call){

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "tracer/carry.h"
 
+#include "common/array.h"
+
 #define BUCKETS ((size_t)2 * PS_CARRY_MAX_STACKS)
 
 struct stack {
@@ -47,29 +49,6 @@ void ps_carry_free(struct ps_carry **carry)
     *carry = NULL;
 }
 
-/* Room for need more; *data may move. False: not within max. */
-static bool grow(void **data, uint32_t *cap, uint32_t used, uint32_t need,
-                 uint32_t max, size_t size)
-{
-    uint32_t want = *cap ? *cap : 64;
-    void *grown;
-
-    if (need > max || used > max - need)
-        return false;
-    if (used + need <= *cap)
-        return true;
-    while (want < used + need)
-        want *= 2;
-    if (want > max)
-        want = max;
-    grown = realloc(*data, want * size);
-    if (!grown)
-        return false;
-    *data = grown;
-    *cap = want;
-    return true;
-}
-
 static uint32_t bucket_of(const uint64_t *frames, uint32_t n)
 {
     uint64_t hash = n;
@@ -95,8 +74,8 @@ uint32_t ps_carry_put_stack(struct ps_carry *c, const uint64_t *frames,
         if (s->n == n && !memcmp(s->frames, frames, n * sizeof(*frames)))
             return number;
     }
-    if (!grow((void **)&c->stacks, &c->cap_stacks, c->n_stacks, 1,
-              PS_CARRY_MAX_STACKS, sizeof(*c->stacks))) {
+    if (ps_array_reserve(&c->stacks, &c->cap_stacks, c->n_stacks + 1,
+                         PS_CARRY_MAX_STACKS, sizeof(*c->stacks)) < 0) {
         c->lost++;
         return 0;
     }
@@ -112,10 +91,10 @@ uint32_t ps_carry_put_bytes(struct ps_carry *c, const uint8_t *bytes,
 {
     if (!n || n > PS_TRACER_SNAP_BYTES)
         return 0;
-    if (!grow((void **)&c->snaps, &c->cap_snaps, c->n_snaps, 1,
-              PS_CARRY_MAX_SNAPS, sizeof(*c->snaps)) ||
-        !grow((void **)&c->bytes, &c->cap_bytes, c->n_bytes, n,
-              PS_CARRY_MAX_BYTES, 1)) {
+    if (ps_array_reserve(&c->snaps, &c->cap_snaps, c->n_snaps + 1,
+                         PS_CARRY_MAX_SNAPS, sizeof(*c->snaps)) < 0 ||
+        ps_array_reserve(&c->bytes, &c->cap_bytes, (uint64_t)c->n_bytes + n,
+                         PS_CARRY_MAX_BYTES, 1) < 0) {
         c->lost++;
         return 0;
     }

@@ -105,41 +105,26 @@ static void read_connection(struct ps_nl_span in, ps_conntrack_fn fn, void *arg)
 int ps_conntrack_parse(const void *data, size_t size, ps_conntrack_fn fn,
                        void *arg, bool *ret_done)
 {
-    const uint8_t *at = data;
+    struct ps_nl_span in = {data, size}, body;
     struct nlmsghdr head;
-    int error;
+    int r;
 
-    while (size >= sizeof(head)) {
-        size_t whole;
-
-        memcpy(&head, at, sizeof(head));
-        if (head.nlmsg_len < sizeof(head) || head.nlmsg_len > size)
-            return -EBADMSG;
+    while ((r = ps_nl_next_message(&in, &head, &body)) > 0) {
         if (head.nlmsg_type == NLMSG_DONE) {
             *ret_done = true;
             return 0;
         }
-        if (head.nlmsg_type == NLMSG_ERROR) {
-            if (head.nlmsg_len < sizeof(head) + sizeof(error))
-                return -EBADMSG;
-            memcpy(&error, at + sizeof(head), sizeof(error));
-            return error < 0 && error >= -4095 ? error : -EBADMSG;
-        }
+        if (head.nlmsg_type == NLMSG_ERROR)
+            return ps_nl_error(&body);
         if (head.nlmsg_type ==
                 ((NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_NEW) &&
-            head.nlmsg_len >= sizeof(head) + sizeof(struct nfgenmsg)) {
-            size_t skip = sizeof(head) + sizeof(struct nfgenmsg);
-
+            body.size >= sizeof(struct nfgenmsg))
             read_connection(
-                (struct ps_nl_span){at + skip, head.nlmsg_len - skip}, fn, arg);
-        }
-        whole = PS_NL_ALIGN(head.nlmsg_len);
-        if (whole > size)
-            whole = size;
-        at += whole;
-        size -= whole;
+                (struct ps_nl_span){body.data + sizeof(struct nfgenmsg),
+                                    body.size - sizeof(struct nfgenmsg)},
+                fn, arg);
     }
-    return size ? -EBADMSG : 0;
+    return r;
 }
 
 /* ---- the kernel --------------------------------------------------------- */

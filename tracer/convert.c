@@ -35,7 +35,7 @@ Ps__Tuple *ps_convert_tuple(const struct ps_tracer_tuple *t, bool fragment)
     Ps__Tuple *tuple = NEW(Ps__Tuple, ps__tuple__descriptor);
 
     /* What is no IP packet has neither addresses nor a protocol. */
-    if (!tuple || !t->family)
+    if (!tuple || (t->family != 4 && t->family != 6))
         return tuple;
     tuple->saddr = make_ip(t->family, t->saddr);
     tuple->daddr = make_ip(t->family, t->daddr);

@@ -3,10 +3,9 @@
 
 #include <netinet/in.h>
 
+#include "common/array.h"
 #include "tracer/join_internal.h"
 #include "tracer/station.h"
-
-#define FIRST_STEPS 1024u
 
 int ps_join_new(uint32_t max_packets, uint32_t netns, struct ps_join **ret_join)
 {
@@ -67,17 +66,8 @@ void ps_join_free(struct ps_join **join)
 
 static int grow_steps(struct ps_join *j)
 {
-    uint32_t cap = j->cap_steps ? 2 * j->cap_steps : FIRST_STEPS;
-    struct ps_step *steps;
-
-    if (cap > PS_JOIN_MAX_STEPS)
-        return -ENOSPC;
-    steps = realloc(j->steps, cap * sizeof(*steps));
-    if (!steps)
-        return -ENOMEM;
-    j->steps = steps;
-    j->cap_steps = cap;
-    return 0;
+    return ps_array_reserve(&j->steps, &j->cap_steps, j->n_steps + 1,
+                            PS_JOIN_MAX_STEPS, sizeof(*j->steps));
 }
 
 static void link_by_time(struct ps_join *j, struct ps_way *w, uint32_t step)
@@ -138,8 +128,7 @@ enum ps_join_result ps_join_append(struct ps_join *j, uint32_t way,
         w->sender = key;
     else if (ps_station_receiver(e, &key))
         w->receiver = key;
-    if (w->n_steps >= PS_JOIN_WAY_STEPS ||
-        (j->n_steps == j->cap_steps && grow_steps(j) < 0))
+    if (w->n_steps >= PS_JOIN_WAY_STEPS || grow_steps(j) < 0)
         return PS_JOIN_STEP_LIMIT;
     s = &j->steps[j->n_steps];
     *s = (struct ps_step){

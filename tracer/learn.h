@@ -24,7 +24,7 @@ struct ps_local_end {
 
 struct ps_local_ends {
     struct ps_local_end *list;
-    size_t n, cap;
+    uint32_t n, cap;
 };
 
 struct ps_learn {

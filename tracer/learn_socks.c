@@ -3,12 +3,11 @@
 #include <ifaddrs.h>
 #include <netinet/in.h>
 
+#include "common/array.h"
 #include "tracer/aliases.h"
 #include "tracer/learn_internal.h"
 #include "tracer/netns_enter.h"
 #include "tracer/tracer.h"
-
-#define FIRST_ENDS 64u
 
 struct look {
     struct tracer *t;
@@ -44,18 +43,11 @@ static const struct ps_local_end *find_end(const struct ps_local_ends *ends,
 static int add_end(struct ps_local_ends *ends,
                    const struct ps_tracer_tuple *tuple, uint32_t slots)
 {
-    if (ends->n == ends->cap) {
-        size_t cap = ends->cap ? 2 * ends->cap : FIRST_ENDS;
-        struct ps_local_end *list;
+    int r = ps_array_reserve(&ends->list, &ends->cap, ends->n + 1,
+                             PS_LEARN_MAX_ENDS, sizeof(*ends->list));
 
-        if (cap > PS_LEARN_MAX_ENDS)
-            return -ENOSPC;
-        list = realloc(ends->list, cap * sizeof(*list));
-        if (!list)
-            return -ENOMEM;
-        ends->list = list;
-        ends->cap = cap;
-    }
+    if (r < 0)
+        return r;
     ends->list[ends->n++] =
         (struct ps_local_end){.tuple = *tuple, .slots = slots};
     return 0;
@@ -75,7 +67,7 @@ static void note_end(struct look *l, const struct ps_tracer_sock *s,
  * but that it is one of theirs. */
 static void merge_ends(struct ps_local_ends *ends)
 {
-    size_t kept = 0;
+    uint32_t kept = 0;
 
     if (ends->n)
         qsort(ends->list, ends->n, sizeof(*ends->list), compare_ends);

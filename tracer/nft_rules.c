@@ -5,6 +5,8 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 
+#include "common/array.h"
+
 #define COMMENT       0 /* of a rule's userdata: nft's own numbers */
 #define MESSAGE(type) (uint16_t)((NFNL_SUBSYS_NFTABLES << 8) | (type))
 
@@ -16,33 +18,12 @@ void ps_nft_rules_clear(struct ps_nft_rules *r)
     *r = (struct ps_nft_rules){0};
 }
 
-static int grow(void **list, uint32_t *cap, uint32_t need, uint32_t max,
-                size_t size)
-{
-    uint32_t more = *cap ? *cap : 64;
-    void *p;
-
-    if (need > max)
-        return -E2BIG;
-    while (more < need)
-        more *= 2;
-    if (more == *cap)
-        return 0;
-    p = realloc(*list, more * size);
-    if (!p)
-        return -ENOMEM;
-    *list = p;
-    *cap = more;
-    return 0;
-}
-
 static int keep_bytes(struct ps_nft_rules *r, const struct ps_nl_span *s,
                       uint32_t *ret_at)
 {
-    int e = s->size > PS_NFT_MAX_BYTES
-                ? -E2BIG
-                : grow((void **)&r->bytes, &r->cap_bytes,
-                       r->n_bytes + (uint32_t)s->size, PS_NFT_MAX_BYTES, 1);
+    int e = ps_array_reserve(&r->bytes, &r->cap_bytes,
+                             (uint64_t)r->n_bytes + s->size, PS_NFT_MAX_BYTES,
+                             1);
 
     if (e < 0)
         return e;
@@ -76,8 +57,8 @@ static int add_table(struct ps_nft_rules *r, uint8_t family,
         return 0;
     if (!ps_nl_text(in, NFTA_TABLE_NAME, table.table, sizeof(table.table)))
         return -E2BIG;
-    e = grow((void **)&r->chains, &r->cap_chains, r->n_chains + 1,
-             PS_NFT_MAX_CHAINS, sizeof(*r->chains));
+    e = ps_array_reserve(&r->chains, &r->cap_chains, r->n_chains + 1,
+                         PS_NFT_MAX_CHAINS, sizeof(*r->chains));
     if (e < 0)
         return e;
     r->chains[r->n_chains++] = table;
@@ -114,8 +95,8 @@ static int add_chain(struct ps_nft_rules *r, uint8_t family,
     c.priority = (int32_t)priority;
     c.policy_drop = policy == NF_DROP;
     c.nat = !strcmp(type, "nat");
-    e = grow((void **)&r->chains, &r->cap_chains, r->n_chains + 1,
-             PS_NFT_MAX_CHAINS, sizeof(*r->chains));
+    e = ps_array_reserve(&r->chains, &r->cap_chains, r->n_chains + 1,
+                         PS_NFT_MAX_CHAINS, sizeof(*r->chains));
     if (e < 0)
         return e;
     r->chains[r->n_chains++] = c;
@@ -205,8 +186,8 @@ static int add_rule(struct ps_nft_rules *r, uint8_t family,
     if (e == 0)
         e = add_comment(r, &rule, in);
     if (e == 0)
-        e = grow((void **)&r->rules, &r->cap_rules, r->n_rules + 1,
-                 PS_NFT_MAX_RULES, sizeof(*r->rules));
+        e = ps_array_reserve(&r->rules, &r->cap_rules, r->n_rules + 1,
+                             PS_NFT_MAX_RULES, sizeof(*r->rules));
     if (e < 0)
         return e;
     chain = &r->chains[rule.chain];
@@ -223,12 +204,10 @@ static int add_rule(struct ps_nft_rules *r, uint8_t family,
 /* ---- messages ----------------------------------------------------------- */
 
 static int add_message(struct ps_nft_rules *r, const struct nlmsghdr *head,
-                       const uint8_t *body, bool *ret_done)
+                       const struct ps_nl_span *body, bool *ret_done)
 {
-    size_t size = head->nlmsg_len - sizeof(*head);
     struct ps_nl_span in;
     struct nfgenmsg gen;
-    int error;
 
     if (head->nlmsg_flags & NLM_F_DUMP_INTR)
         return -EAGAIN;
@@ -236,16 +215,12 @@ static int add_message(struct ps_nft_rules *r, const struct nlmsghdr *head,
         *ret_done = true;
         return 0;
     }
-    if (head->nlmsg_type == NLMSG_ERROR) {
-        if (size < sizeof(error))
-            return -EBADMSG;
-        memcpy(&error, body, sizeof(error));
-        return error < 0 && error >= -4095 ? error : -EBADMSG;
-    }
-    if (size < sizeof(gen))
+    if (head->nlmsg_type == NLMSG_ERROR)
+        return ps_nl_error(body);
+    if (!ps_nl_take(body, &gen, sizeof(gen)))
         return -EBADMSG;
-    memcpy(&gen, body, sizeof(gen));
-    in = (struct ps_nl_span){body + sizeof(gen), size - sizeof(gen)};
+    in =
+        (struct ps_nl_span){body->data + sizeof(gen), body->size - sizeof(gen)};
     switch (head->nlmsg_type) {
     case MESSAGE(NFT_MSG_NEWGEN):
         *ret_done = true;
@@ -264,24 +239,14 @@ static int add_message(struct ps_nft_rules *r, const struct nlmsghdr *head,
 int ps_nft_rules_parse(struct ps_nft_rules *r, const void *data, size_t size,
                        bool *ret_done)
 {
-    const uint8_t *at = data;
+    struct ps_nl_span in = {data, size}, body;
     struct nlmsghdr head;
     int e;
 
-    while (size >= sizeof(head)) {
-        size_t whole;
-
-        memcpy(&head, at, sizeof(head));
-        if (head.nlmsg_len < sizeof(head) || head.nlmsg_len > size)
-            return -EBADMSG;
-        e = add_message(r, &head, at + sizeof(head), ret_done);
+    while ((e = ps_nl_next_message(&in, &head, &body)) > 0) {
+        e = add_message(r, &head, &body, ret_done);
         if (e < 0 || *ret_done)
             return e;
-        whole = PS_NL_ALIGN(head.nlmsg_len);
-        if (whole > size)
-            whole = size;
-        at += whole;
-        size -= whole;
     }
-    return size ? -EBADMSG : 0;
+    return e;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Attributes of netlink messages, which may be anything. */
+/* Netlink messages and their attributes, which may be anything. */
 #ifndef PS_TRACER_NLATTR_H
 #define PS_TRACER_NLATTR_H
 
@@ -16,6 +16,31 @@ struct ps_nl_span {
     const uint8_t *data;
     size_t size;
 };
+
+/* The next message of `in`, taken off it; ret_body: what follows its head.
+ * 1, or 0 where there is none; -EBADMSG: what is left is no message. */
+static inline int ps_nl_next_message(struct ps_nl_span *in,
+                                     struct nlmsghdr *ret_head,
+                                     struct ps_nl_span *ret_body)
+{
+    size_t whole;
+
+    if (!in->size)
+        return 0;
+    if (in->size < sizeof(*ret_head))
+        return -EBADMSG;
+    memcpy(ret_head, in->data, sizeof(*ret_head));
+    if (ret_head->nlmsg_len < sizeof(*ret_head) ||
+        ret_head->nlmsg_len > in->size)
+        return -EBADMSG;
+    *ret_body = (struct ps_nl_span){in->data + sizeof(*ret_head),
+                                    ret_head->nlmsg_len - sizeof(*ret_head)};
+    whole = PS_NL_ALIGN(ret_head->nlmsg_len);
+    if (whole > in->size)
+        whole = in->size;
+    *in = (struct ps_nl_span){in->data + whole, in->size - whole};
+    return 1;
+}
 
 /* The next attribute of `in`, taken off it. False: there is none. */
 static inline bool ps_nl_next(struct ps_nl_span *in, uint16_t *ret_type,
@@ -58,6 +83,17 @@ static inline bool ps_nl_take(const struct ps_nl_span *value, void *to,
         return false;
     memcpy(to, value->data, size);
     return true;
+}
+
+/* What a message NLMSG_ERROR says, which nobody asked for who wants answers
+ * alone: -errno. */
+static inline int ps_nl_error(const struct ps_nl_span *body)
+{
+    int error;
+
+    if (!ps_nl_take(body, &error, sizeof(error)))
+        return -EBADMSG;
+    return error < 0 && error >= -4095 ? error : -EBADMSG;
 }
 
 /* A number of four bytes in network order. False: there is none. */

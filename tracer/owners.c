@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "tracer/owners.h"
 
+#include "common/array.h"
+
 #define BUCKETS   65536u
 #define NONE      UINT32_MAX
 #define MAX_TRIES 5u
@@ -137,17 +139,9 @@ static uint32_t process_of(struct ps_owners *o, uint32_t pid, const char *comm)
     for (uint32_t i = o->n_processes; i-- > 0;)
         if (o->processes[i].pid == pid && !strcmp(o->processes[i].comm, comm))
             return i;
-    if (o->n_processes == MAX_PROCESSES)
+    if (ps_array_reserve(&o->processes, &o->cap_processes, o->n_processes + 1,
+                         MAX_PROCESSES, sizeof(*p)) < 0)
         return NONE;
-    if (o->n_processes == o->cap_processes) {
-        uint32_t cap = o->cap_processes ? 2 * o->cap_processes : FIRST;
-
-        p = realloc(o->processes, cap * sizeof(*p));
-        if (!p)
-            return NONE;
-        o->processes = p;
-        o->cap_processes = cap;
-    }
     p = &o->processes[o->n_processes];
     *p = (struct ps_owner){.pid = pid};
     snprintf(p->comm, sizeof(p->comm), "%s", comm);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "tracer/process.h"
 
+#include "common/array.h"
+
 bool ps_process_asks_cgroup(const struct ps_process *asked)
 {
     return asked->cgroup[0] || asked->container[0];
@@ -54,22 +56,13 @@ bool ps_process_cgroup(const struct ps_process *asked,
 
 /* ---- members ------------------------------------------------------------ */
 
-#define FIRST_MEMBERS 64u
-
 int ps_members_add(struct ps_members *m, uint32_t pid, uint32_t slots)
 {
-    if (m->n == m->cap) {
-        size_t cap = m->cap ? 2 * m->cap : FIRST_MEMBERS;
-        struct ps_member *list;
+    int r = ps_array_reserve(&m->list, &m->cap, m->n + 1, PS_MEMBERS_MAX,
+                             sizeof(*m->list));
 
-        if (cap > PS_MEMBERS_MAX)
-            return -ENOSPC;
-        list = realloc(m->list, cap * sizeof(*list));
-        if (!list)
-            return -ENOMEM;
-        m->list = list;
-        m->cap = cap;
-    }
+    if (r < 0)
+        return r;
     m->list[m->n++] = (struct ps_member){.pid = pid, .slots = slots};
     return 0;
 }
@@ -83,7 +76,7 @@ static int compare(const void *a, const void *b)
 
 void ps_members_sort(struct ps_members *m)
 {
-    size_t kept = 0;
+    uint32_t kept = 0;
 
     if (m->n)
         qsort(m->list, m->n, sizeof(*m->list), compare);

@@ -39,7 +39,7 @@ struct ps_member {
 
 struct ps_members {
     struct ps_member *list; /* by pid */
-    size_t n, cap;
+    uint32_t n, cap;
 };
 
 #define PS_MEMBERS_MAX 16384u

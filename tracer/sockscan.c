@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include "common/array.h"
 #include "common/bpf.h"
 #include "tracer/sockstat.h"
 
@@ -282,13 +283,11 @@ int ps_sockscan_run(struct ps_sockscan *scan,
 
 /* ---- who holds ---------------------------------------------------------- */
 
-#define FIRST_HELD 64u
-
 struct held {
     const struct ps_sock_holder *holder;
     struct ps_sock_cgroup cache;
     struct ps_tracer_sock *socks;
-    size_t n, cap;
+    uint32_t n, cap;
 };
 
 static bool has_text(const char *text)
@@ -329,20 +328,14 @@ static int add_held(void *arg, const struct ps_tracer_sock *rec)
 {
     struct held *h = arg;
 
+    int r;
+
     if (!is_held(h, rec->pid))
         return 0;
-    if (h->n == h->cap) {
-        size_t cap = h->cap ? 2 * h->cap : FIRST_HELD;
-        struct ps_tracer_sock *socks;
-
-        if (cap > PS_SOCKTABLE_MAX)
-            return -ENOSPC;
-        socks = realloc(h->socks, cap * sizeof(*socks));
-        if (!socks)
-            return -ENOMEM;
-        h->socks = socks;
-        h->cap = cap;
-    }
+    r = ps_array_reserve(&h->socks, &h->cap, h->n + 1, PS_SOCKTABLE_MAX,
+                         sizeof(*h->socks));
+    if (r < 0)
+        return r;
     h->socks[h->n++] = *rec;
     return 0;
 }

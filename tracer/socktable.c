@@ -4,6 +4,8 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include "common/array.h"
+
 #define BUCKETS     65536u
 #define FIRST_SOCKS 256u
 
@@ -136,22 +138,16 @@ static int add_owner(struct ps_socktable *t, struct ps_sock *sock,
                      const struct ps_tracer_sock *rec)
 {
     struct ps_sock_owner *owner;
+    int r;
 
     if (sock->n_owners >= PS_SOCK_MAX_OWNERS) {
         t->cut_owners++;
         return 0;
     }
-    if (t->n_owners == t->cap_owners) {
-        uint32_t cap = t->cap_owners ? 2 * t->cap_owners : FIRST_SOCKS;
-
-        if (cap > 2 * PS_SOCKTABLE_MAX)
-            return -ENOSPC;
-        owner = realloc(t->owners, cap * sizeof(*owner));
-        if (!owner)
-            return -ENOMEM;
-        t->owners = owner;
-        t->cap_owners = cap;
-    }
+    r = ps_array_reserve(&t->owners, &t->cap_owners, t->n_owners + 1,
+                         2 * PS_SOCKTABLE_MAX, sizeof(*t->owners));
+    if (r < 0)
+        return r;
     owner = &t->owners[t->n_owners];
     *owner = (struct ps_sock_owner){
         .pid = rec->pid, .fd = rec->fd, .next = sock->owners};

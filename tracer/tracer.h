@@ -219,6 +219,13 @@ void ps_select_tick(struct tracer *t, struct ps_trace *trace, bool all,
 void ps_traces_save(struct tracer *t, struct ps_trace *trace, uint64_t now);
 /* Its slot is free. */
 void ps_traces_free(struct ps_trace *trace);
+/*
+ * A slot for the trace that msg describes, with its id. Where all are taken,
+ * the trace that waits for room on the disk longest gives its own up, but only
+ * for one that the history took. -EBUSY: all run; else what the history said.
+ */
+int ps_traces_place(struct tracer *t, const Ps__Trace *msg,
+                    struct ps_trace **ret_trace);
 
 /* ---- ownership.c: owners of the packets' sockets ------------------------ */
 

@@ -309,21 +309,6 @@ static int set_identity(Ps__Trace *msg)
     return msg->created ? 0 : -ENOMEM;
 }
 
-static struct ps_trace *free_slot(struct tracer *t)
-{
-    for (size_t i = 0; i < PS_TRACER_MAX_TRACES; i++)
-        if (t->traces[i].phase == PS_TRACE_FREE)
-            return &t->traces[i];
-    /* The one that waits for room longest gives up. */
-    for (size_t i = 0; i < PS_TRACER_MAX_TRACES; i++)
-        if (t->traces[i].phase == PS_TRACE_UNSAVED) {
-            t->unsaved++;
-            ps_traces_free(&t->traces[i]);
-            return &t->traces[i];
-        }
-    return NULL;
-}
-
 /* Everything that can fail, with nothing switched on yet. */
 static int prepare(struct tracer *t, struct ps_trace *trace,
                    const struct ps_filter *filter)
@@ -342,8 +327,6 @@ static int prepare(struct tracer *t, struct ps_trace *trace,
     if (r == 0)
         r = ps_keep_init(&trace->keep, trace->msg->max_packets);
     if (r == 0)
-        r = set_identity(trace->msg);
-    if (r == 0)
         r = ps_traces_functions_start(t, trace, filter);
     if (r == 0)
         r = attach(t);
@@ -358,12 +341,12 @@ int ps_traces_start(struct tracer *t, Ps__Trace *msg,
                     const struct ps_filter *filter)
 {
     struct timeval tick = {0, (suseconds_t)(TICK_NS / 1000)};
-    struct ps_trace *trace = free_slot(t);
-    int r = -EBUSY;
+    struct ps_trace *trace = NULL;
+    int r = t->probes ? set_identity(msg) : -EOPNOTSUPP;
 
-    if (!t->probes)
-        r = -EOPNOTSUPP;
-    if (!t->probes || !trace) {
+    if (r == 0)
+        r = ps_traces_place(t, msg, &trace);
+    if (r < 0) {
         ps__trace__free_unpacked(msg, NULL);
         return r;
     }
@@ -382,10 +365,9 @@ int ps_traces_start(struct tracer *t, Ps__Trace *msg,
         ps_learn_ask(t, trace);
         r = ps_probes_set_filter(t->probes, ps_trace_slot(t, trace), filter,
                                  &trace->wish);
-        if (r < 0)
-            ps_history_delete(t->history, msg->id);
     }
     if (r < 0) {
+        ps_history_delete(t->history, msg->id);
         ps_learn_stop(t, trace);
         ps_traces_functions_clear(t, trace);
         ps_traces_free(trace);

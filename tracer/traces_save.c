@@ -90,3 +90,48 @@ void ps_traces_save(struct tracer *t, struct ps_trace *trace, uint64_t now)
     trace->phase = PS_TRACE_UNSAVED;
     trace->since = now;
 }
+
+/* ---- a place for another one -------------------------------------------- */
+
+static uint64_t ended_at(const struct ps_trace *trace)
+{
+    return trace->msg->ended ? trace->msg->ended->unix_ns : 0;
+}
+
+/* The one that waits for room longest. */
+static struct ps_trace *longest_unsaved(struct tracer *t)
+{
+    struct ps_trace *longest = NULL;
+
+    for (size_t i = 0; i < PS_TRACER_MAX_TRACES; i++) {
+        struct ps_trace *trace = &t->traces[i];
+
+        if (trace->phase == PS_TRACE_UNSAVED &&
+            (!longest || ended_at(trace) < ended_at(longest)))
+            longest = trace;
+    }
+    return longest;
+}
+
+int ps_traces_place(struct tracer *t, const Ps__Trace *msg,
+                    struct ps_trace **ret_trace)
+{
+    struct ps_trace *trace;
+    int r;
+
+    for (size_t i = 0; i < PS_TRACER_MAX_TRACES; i++)
+        if (t->traces[i].phase == PS_TRACE_FREE) {
+            *ret_trace = &t->traces[i];
+            return 0;
+        }
+    trace = longest_unsaved(t);
+    if (!trace)
+        return -EBUSY;
+    r = ps_history_put(t->history, msg);
+    if (r < 0)
+        return r;
+    t->unsaved++;
+    ps_traces_free(trace);
+    *ret_trace = trace;
+    return 0;
+}

@@ -8,10 +8,9 @@ import signal
 import subprocess
 import threading
 from collections import defaultdict
-from pathlib import Path
 
 import pytest
-from lab import (ROOT, ApiError, Daemon, NsClient, Suite, free_port,
+from lab import (ROOT, ApiError, Daemon, NsClient, SmallDisk, Suite, free_port,
                  traffic, wait_for)
 
 pytestmark = pytest.mark.daemons('tracer', 'analyzer', 'guarder', 'locator',
@@ -294,33 +293,6 @@ def test_full_queue_of_measurements(lab):
         assert total(seen['locator_paths_total']) + refused == 6
 
 
-class Small(Daemon):
-    """A daemon whose state directory is a file system of 2 MiB of its own
-    mount namespace."""
-
-    @property
-    def argv(self):
-        own = ' '.join(f"'{a}'" for a in super().argv)
-        return ['unshare', '-m', 'sh', '-c',
-                f'mount -t tmpfs -o size=2m,mode=755 none {self.state_dir} '
-                f'&& exec {own}']
-
-    @property
-    def inside(self):
-        """The state directory, as the daemon sees it."""
-        return Path(f'/proc/{self.proc.pid}/root{self.state_dir}')
-
-    def fill(self):
-        """Leaves not a byte."""
-        with open(self.inside / 'filler', 'wb', buffering=0) as file:
-            for size in (65536, 4096):
-                try:
-                    while file.write(b'x' * size):
-                        pass
-                except OSError:
-                    pass
-
-
 @pytest.fixture
 def full(lab):
     """A suite with a small disk for guarder and locator."""
@@ -329,12 +301,7 @@ def full(lab):
     node.ip('route', 'add', f'{NOBODY}/32', 'via', link.b.v4)
     suite = Suite(lab, ns=node, daemons=('guarder', 'locator', 'gateway'))
     for name in ('guarder', 'locator'):
-        old = suite[name]
-        state = old.state_dir.with_name(f'small-{name}')
-        state.mkdir()
-        suite.daemons[name] = Small(lab, name, '--user', 'root',
-                                    run_dir=old.run_dir, state_dir=state,
-                                    ns=node)
+        SmallDisk(suite, name, 2)
     with suite:
         yield suite
 
@@ -362,7 +329,7 @@ def test_full_disk(full):
     assert refused.value.problem['id'] == 'audit.not_writable'
     wait_for(lambda: losses(api, 'locator')['history_write_failed'] > 0, 90)
     for name in ('guarder', 'locator'):
-        (full[name].inside / 'filler').unlink()
+        full[name].make_room()
     wait_for(lambda: api.put(f'rules/{rule["id"]}',
                              {**RULE, 'comment': 'again'}), 20)
     assert api.get(f'rules/{rule["id"]}')['comment'] == 'again'

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.daemons('tracer', 'gateway')
 @pytest.fixture
 def api(lab):
     """A tracer and a gateway on the host, and two linked namespaces."""
-    with linked(lab, args=['--cpu-budget', '100']) as suite:
+    with linked(lab) as suite:
         yield suite
 
 

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from lab import ApiError, Daemon, Suite, wait_for
+from lab.tracing import ALL
 
 pytestmark = pytest.mark.daemons('tracer', 'analyzer', 'gateway')
 
@@ -19,7 +20,7 @@ def api(lab):
     link = lab.veth(a, b)
     with Suite(lab, ns=lab.host, daemons=('tracer', 'analyzer', 'gateway'),
                args={'analyzer': ['--drop-alert', '20'],
-                     'tracer': ['--on-alert', 'guarder.rule_added,'
+                     'tracer': [*ALL, '--on-alert', 'guarder.rule_added,'
                                 'analyzer.drop_spike:packets=10:'
                                 'duration=20s']}) as suite:
         suite.a, suite.b, suite.link, suite.came = a, b, link, []
@@ -82,8 +83,8 @@ def test_a_spike_of_drops_is_traced(api, version):
     assert len(ways) == 10
     assert all(w['tuple']['dport'] == 4444 for w in ways)
     # The flood goes on; the same alert starts nothing more.
-    assert api.client.get('traces')['total'] == len(
-        told(api, 'tracer.trace_on_alert'))
+    wait_for(lambda: api.client.get('traces')['total'] == len(
+        told(api, 'tracer.trace_on_alert')), 5)
     kinds = {(p['saddr'], p['sport']) for p in told(
         api, 'analyzer.drop_spike')}
     assert len(told(api, 'analyzer.drop_spike')) == len(kinds)

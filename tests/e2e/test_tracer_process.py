@@ -81,7 +81,7 @@ class Agent:
 @pytest.fixture(params=[4, 6])
 def world(lab, request):
     """A tracer, two linked namespaces, and two processes in the first."""
-    with linked(lab, args=['--cpu-budget', '100']) as suite:
+    with linked(lab) as suite:
         suite.version = request.param
         suite.addr = suite.link.b.addr(request.param)
         suite.agent = lambda space: Agent(space, request.param)

@@ -3,17 +3,16 @@
 with a full disk."""
 
 import json
-import os
 import shutil
 import socket
 import subprocess
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
-from lab import ApiError, Daemon, Suite, traffic, wait_for
+from lab import ApiError, SmallDisk, Suite, traffic, wait_for
+from lab.tracing import ALL
 
 pytestmark = pytest.mark.daemons('tracer', 'gateway')
 
@@ -25,11 +24,12 @@ def api(lab):
         yield suite
 
 
-def linked(lab, **more):
-    """A suite that is ready to trace between a and b."""
+def linked(lab, *args):
+    """A suite that is ready to trace between a and b. args: the tracer's."""
     a, b = lab.ns('a'), lab.ns('b')
     link = lab.veth(a, b)
-    suite = Suite(lab, ns=lab.host, daemons=('tracer', 'gateway'), **more)
+    suite = Suite(lab, ns=lab.host, daemons=('tracer', 'gateway'),
+                  args={'tracer': [*ALL, *args]})
     suite.a, suite.b, suite.link = a, b, link
     return suite
 
@@ -232,42 +232,10 @@ def test_killed_it_keeps_what_was_stored(api):
     assert sorted(w['id'] for w in found) == [w['id'] for w in after]
 
 
-class Small(Daemon):
-    """A tracer whose state directory is a file system of 1 MiB of its own
-    mount namespace."""
-
-    @property
-    def argv(self):
-        own = ' '.join(f"'{a}'" for a in super().argv)
-        return ['unshare', '-m', 'sh', '-c',
-                f'mount -t tmpfs -o size=1m,mode=755 none {self.state_dir} '
-                f'&& exec {own}']
-
-    @property
-    def inside(self):
-        """The state directory, as the daemon sees it."""
-        return Path(f'/proc/{self.proc.pid}/root{self.state_dir}')
-
-    def fill(self):
-        """Leaves not a byte."""
-        with open(self.inside / 'filler', 'ab', buffering=0) as file:
-            for size in (65536, 4096):
-                try:
-                    while file.write(b'x' * size):
-                        pass
-                except OSError:
-                    pass
-
-
 def test_full_disk_says_so_and_goes_on(lab):
     """Nothing is lost while memory holds it; room again, and it is stored."""
     suite = linked(lab)
-    old = suite['tracer']
-    state = old.state_dir.with_name('small-tracer')
-    state.mkdir()
-    suite.daemons['tracer'] = Small(lab, 'tracer', '--user', 'root',
-                                    run_dir=old.run_dir, state_dir=state,
-                                    ns=lab.host)
+    SmallDisk(suite, 'tracer', 1)
     with suite:
         ident = trace(suite, filter={'daddr': suite.link.b.v4,
                                      'proto': 'udp'}, max_packets=40)
@@ -294,7 +262,7 @@ def test_full_disk_says_so_and_goes_on(lab):
         ways = packets(suite, ident)
         assert len(ways) == 40
         assert 10 <= sum(w['stored'] for w in ways) < 40
-        os.unlink(suite['tracer'].inside / 'filler')
+        suite['tracer'].make_room()
         wait_for(lambda: suite.client.get(f'traces/{ident}')['state'] ==
                  'done', 15)
         ways = packets(suite, ident)
@@ -304,7 +272,7 @@ def test_full_disk_says_so_and_goes_on(lab):
 
 def test_the_bound_of_bytes_holds_on_disk(lab):
     """The oldest traces leave, and no file is larger than was allowed."""
-    with linked(lab, args={'tracer': ['--history-max', '2M']}) as suite:
+    with linked(lab, '--history-max', '2M') as suite:
         made = []
         for _ in range(16):
             ident = trace(suite, filter={'daddr': suite.link.b.v4,

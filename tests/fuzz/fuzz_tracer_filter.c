@@ -4,6 +4,20 @@
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/grow.h"
 #include "tracer/filter.h"
+#include "tracer/guard.h"
+
+/* What the guarder is asked to watch is at least what the filter asks for. */
+static void watch(const Ps__TraceFilter *msg)
+{
+    Ps__Rule *rules[2];
+    int n = ps_guard_watches(msg, rules);
+
+    REQUIRE(n >= 1 && n <= 2);
+    for (int i = 0; i < n; i++) {
+        REQUIRE(protobuf_c_message_check(&rules[i]->base));
+        ps__rule__free_unpacked(rules[i], NULL);
+    }
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -33,6 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         REQUIRE(filter.min_latency_ns <= PS_FILTER_MAX_LATENCY_NS);
         REQUIRE(!ps_filter_is_tuple(&filter) ||
                 !ps_filter_asks_process(&filter));
+        watch(msg);
     }
     ps__trace_filter__free_unpacked(msg, NULL);
     return 0;

@@ -70,9 +70,9 @@ static void read_sockets(struct grow *g)
         socks[i] = ps_socktable_get(table, i);
         ps_sock_matches(table, socks[i], &filter, no_cgroup);
     }
-    REQUIRE(ps_sock_sort(socks, n, NULL) == 0);
+    REQUIRE(ps_sock_sort(socks, n, NULL, n) == 0);
     for (size_t i = 0; i < n; i++)
-        show(&ps_convert_socket(table, socks[i], NULL, 0)->base);
+        show(&ps_convert_socket(table, socks[i], NULL, 0, &cache)->base);
     ps_socktable_free(&table);
 }
 

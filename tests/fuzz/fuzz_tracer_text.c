@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What other processes can name: cgroups; and lines of /proc/net. */
+/* What other processes can name: cgroups; and texts of /proc/net. */
 #include "tracer/cgroup.h"
+#include "tracer/sockstat.h"
 #include "tracer/socktable.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -10,6 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char text[PS_CGROUP_TEXT];
     struct ps_tracer_sock rec;
     struct ps_cgroup cgroup;
+    struct ps_sockstat stat = {0};
     uint8_t state;
 
     if (size >= sizeof(text))
@@ -23,5 +25,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ps_sock_parse_proc(text, 4, &rec);
     ps_sock_parse_proc(text, 6, &rec);
     ps_sock_parse_state(text, &state);
+    ps_sockstat_parse(text, &stat);
     return 0;
 }

@@ -6,6 +6,7 @@
     top.path(4, 'udp')      # [(namespace, interface or None, station), …]
 """
 
+import contextlib
 import socket
 import struct
 import threading
@@ -126,8 +127,10 @@ class Topology:
                 tx.send(data)
             return _receive(rx, count)
 
-    def _tcp(self, version, count, size, offset):
-        """Each number is answered before the next one goes."""
+    @contextlib.contextmanager
+    def _connection(self, version, size):
+        """A TCP socket of the sender's; the receiver answers each message of
+        this size, and ends when it has read all."""
         family = traffic.family(self.server[version])
         with self.dst.socket(family, socket.SOCK_STREAM) as server, \
                 self.src.socket(family, socket.SOCK_STREAM) as tx:
@@ -137,37 +140,31 @@ class Topology:
             tx.settimeout(20 * SLOW)
             echo = threading.Thread(target=_echo, args=(server, size))
             echo.start()
-            port = server.getsockname()[1]
-            tx.connect((self.target[version], port))
+            tx.connect((self.target[version], server.getsockname()[1]))
+            yield tx
+            tx.shutdown(socket.SHUT_WR)
+            tx.recv(1)
+            echo.join(20 * SLOW)
+
+    def _tcp(self, version, count, size, offset):
+        """Each number is answered before the next one goes."""
+        with self._connection(version, size) as tx:
             got = 0
             for data in self._payloads(count, size, offset):
                 tx.sendall(data)
                 got += len(tx.recv(1))
-            out = Traffic('tcp', count, got, tx.getsockname()[1], port)
-            tx.shutdown(socket.SHUT_WR)
-            tx.recv(1)
-            echo.join(20 * SLOW)
-            return out
+            return _tcp_traffic(tx, count, got)
 
     def bulk(self, version, size):
         """A TCP stream of so many bytes, as fast as it goes."""
-        family = traffic.family(self.server[version])
-        with self.dst.socket(family, socket.SOCK_STREAM) as server, \
-                self.src.socket(family, socket.SOCK_STREAM) as tx:
-            server.bind((self.server[version], 0))
-            server.listen(1)
-            server.settimeout(20 * SLOW)
-            tx.settimeout(20 * SLOW)
-            echo = threading.Thread(target=_echo, args=(server, 1 << 60))
-            echo.start()
-            port = server.getsockname()[1]
-            tx.connect((self.target[version], port))
+        with self._connection(version, 1 << 60) as tx:
             tx.sendall(bytes(size))
-            out = Traffic('tcp', size, size, tx.getsockname()[1], port)
-            tx.shutdown(socket.SHUT_WR)
-            tx.recv(1)
-            echo.join(20 * SLOW)
-            return out
+            return _tcp_traffic(tx, size, size)
+
+
+def _tcp_traffic(sock, count, received):
+    return Traffic('tcp', count, received, sock.getsockname()[1],
+                   sock.getpeername()[1])
 
 
 def _receive(sock, count):

@@ -6,18 +6,27 @@ import os
 import time
 
 from .api import ApiError
+from .full import SmallDisk
 from .suite import Suite
 from .wait import wait_for
 
+# Sanitized, on a busy machine, the budget would leave packets out.
+ALL = ('--cpu-budget', '100')
+
 
 @contextlib.contextmanager
-def linked(lab, daemons=('tracer', 'gateway'), args=None, seconds=15):
+def linked(lab, daemons=('tracer', 'gateway'), args=ALL, seconds=15,
+           small_disk=None):
     """A tracer and a gateway on the host that answer, and two linked
-    namespaces: suite.a, suite.b, suite.link. args: of the tracer."""
+    namespaces: suite.a, suite.b, suite.link. args: of the tracer;
+    small_disk: its disk has so many MiB."""
     a, b = lab.ns('a'), lab.ns('b')
     link = lab.veth(a, b)
-    with Suite(lab, ns=lab.host, daemons=daemons,
-               args={'tracer': args} if args else None) as suite:
+    suite = Suite(lab, ns=lab.host, daemons=daemons,
+                  args={'tracer': args})
+    if small_disk:
+        SmallDisk(suite, 'tracer', small_disk)
+    with suite:
         wait_for(lambda: answers(suite), seconds, what='the tracer answers')
         suite.a, suite.b, suite.link = a, b, link
         yield suite

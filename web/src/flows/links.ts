@@ -3,15 +3,19 @@
 import { buildQuery } from '../api/query'
 import type { Flow, Socket } from '../api/types'
 
-export function traceFlowLink(flow: Flow): string {
-  return `/traces${buildQuery({
-    new: 1,
+/** The tuple of what it sends. */
+function tupleOf(flow: Flow) {
+  return {
     saddr: flow.laddr,
     sport: flow.lport,
     daddr: flow.raddr,
     dport: flow.rport,
     proto: flow.proto,
-  })}`
+  }
+}
+
+export function traceFlowLink(flow: Flow): string {
+  return `/traces${buildQuery({ new: 1, ...tupleOf(flow) })}`
 }
 
 const ANY = ['0.0.0.0', '::']
@@ -31,13 +35,7 @@ export function traceSocketLink(socket: Socket): string {
 
 /** Packets that were recorded already. */
 export function findFlowLink(flow: Flow): string {
-  return `/packets${buildQuery({
-    saddr: flow.laddr,
-    sport: flow.lport,
-    daddr: flow.raddr,
-    dport: flow.rport,
-    proto: flow.proto,
-  })}`
+  return `/packets${buildQuery(tupleOf(flow))}`
 }
 
 /** What comes in from the other end of the flow. */

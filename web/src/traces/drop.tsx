@@ -43,7 +43,7 @@ export function DropRuleLine({ drop }: { drop: Drop }) {
   return (
     <p className="ps-rule-line">
       {t('traces.rule', { kind: rule.kind })}{' '}
-      {rule.kind === 'guarder' ? <Link to="/rules">{id}</Link> : id}
+      {rule.kind === 'guarder' ? <Link to="/rules">{id}</Link> : id}{' '}
       {rule.inferred === true && (
         <span className="ps-tag" title={t('traces.rule.inferred.help')}>
           {t('traces.inferred')}

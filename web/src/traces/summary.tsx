@@ -101,7 +101,12 @@ export function Summary({ trace }: { trace: Trace }) {
               ],
           trace.comment === undefined
             ? undefined
-            : [t('common.comment'), trace.comment],
+            : [
+                t('common.comment'),
+                <span key="n" className="ps-wide-fact">
+                  {trace.comment}
+                </span>,
+              ],
         ]}
       />
       <Warnings trace={trace} />
@@ -125,6 +130,11 @@ function Cpu({ ns, of }: { ns: number; of: number | undefined }) {
 function Warnings({ trace }: { trace: Trace }) {
   const { t, language, locale } = useI18n()
   const { throttle } = trace
+  // The tracer's sampling is of all traces: nothing of an ended one may have
+  // been left out by it.
+  const isThrottled =
+    trace.state === 'running' ||
+    trace.losses.some((loss) => loss.id === 'throttled' && loss.count > 0)
   // That there were more packets than asked for is said above.
   const lost = trace.losses.filter((loss) => loss.id !== 'packet_limit')
   const isFull =
@@ -133,7 +143,7 @@ function Warnings({ trace }: { trace: Trace }) {
   return (
     <>
       {isFull && <Notice kind="info">{t('traces.full')}</Notice>}
-      {throttle !== undefined && throttle > 1 && (
+      {throttle !== undefined && throttle > 1 && isThrottled && (
         <Notice kind="warn" title={t('traces.throttle', { n: throttle })}>
           {t('traces.throttle.help')}
         </Notice>

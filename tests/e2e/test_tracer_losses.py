@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: MIT
+"""What the tracer has no room for is counted under its name."""
+
+import socket
+import threading
+import time
+
+import pytest
+
+from lab import ApiError, wait_for
+from lab.tracing import ALL, linked, packets, trace
+
+pytestmark = pytest.mark.daemons('tracer', 'gateway')
+
+
+def lost(suite, name, ident=None):
+    """How many, of the tracer or of a trace."""
+    if ident:
+        found = suite.client.get(f'traces/{ident}')['losses']
+    else:
+        (me,) = [s for s in suite.client.get('services')['services']
+                 if s['name'] == 'tracer']
+        found = me['losses']
+    return sum(x['count'] for x in found if x['id'] == name)
+
+
+def send(suite, count, port=9, pause=0.0):
+    """Datagrams to nobody's port, unless somebody listens there."""
+    with suite.a.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+        for _ in range(count):
+            sock.sendto(b'x', (suite.link.b.v4, port))
+            if pause:
+                time.sleep(pause)
+
+
+def ended(suite, ident):
+    """The trace, once it has ended."""
+    def done():
+        state = suite.client.get(f'traces/{ident}')
+        return state if state['state'] != 'running' else None
+    return wait_for(done, 30)
+
+
+def test_ways_that_are_not_told_live(lab):
+    """More at once than are told: they are counted, and stored."""
+    with linked(lab) as suite:
+        came = []
+
+        def read():
+            try:
+                for event in suite.client.events(['packet'], timeout=60):
+                    came.append(event['data']['id'])
+            except OSError:
+                pass                # the suite ended
+        threading.Thread(target=read, daemon=True).start()
+        time.sleep(0.5)
+        ident = trace(suite, filter={'daddr': suite.link.b.v4,
+                                     'proto': 'udp'}, max_packets=1000)
+        send(suite, 1000)
+        wait_for(lambda: sum(w['stored'] for w in packets(suite, ident)) ==
+                 1000, 20)
+        wait_for(lambda: lost(suite, 'live_left_out') > 0, 5)
+        assert 0 < len(set(came)) < 1000
+
+
+def test_history_without_room(lab):
+    """A trace that is larger than the whole history says what is not kept."""
+    with linked(lab, args=[*ALL, '--history-max', '2M']) as suite:
+        ident = trace(suite, filter={'daddr': suite.link.b.v4,
+                                     'proto': 'udp'}, max_packets=10000,
+                      duration_ns=8 * 10**9)
+        send(suite, 10000)
+        state = ended(suite, ident)
+        kept = packets(suite, ident)
+        assert state['state'] == 'done' and all(w['stored'] for w in kept)
+        assert 0 < len(kept) < 10000
+        assert lost(suite, 'history_full', ident) == \
+            state['packets'] - len(kept)
+
+
+def test_a_trace_that_waits_for_the_disk(lab):
+    """Its place is taken only for a trace that the disk takes; what waits on
+    is stored whole once there is room."""
+    with linked(lab, small_disk=1) as suite:
+        api = suite.client
+        old = trace(suite, filter={'daddr': suite.link.b.v4, 'dport': 9,
+                                   'proto': 'udp'}, max_packets=500)
+        for i in range(7):
+            trace(suite, filter={'dport': 1000 + i, 'proto': 'tcp'},
+                  duration_ns=300 * 10**9)
+        send(suite, 20)
+        suite['tracer'].fill()
+        # What the log still has room for goes in.
+        state = wait_for(lambda: send(suite, 20) or (
+            lambda now: now if now['state'] == 'failed' else None)(
+                api.get(f'traces/{old}')), 60, interval=0.3)
+        taken = 0
+        with pytest.raises(ApiError) as full:
+            for _ in range(20):
+                trace(suite, filter={'dport': 7, 'proto': 'tcp'})
+                taken += 1
+        assert full.value.problem['id'] in (
+            'audit.not_writable', 'trace.store', 'trace.too_many')
+        assert lost(suite, 'history_given_up') == taken <= 1
+        if taken == 0:
+            assert len(packets(suite, old)) == state['packets']
+        suite['tracer'].make_room()
+        if taken == 0:
+            wait_for(lambda: api.get(f'traces/{old}')['state'] == 'done', 15)
+            ways = packets(suite, old)
+            assert len(ways) == state['packets'] == 500
+            assert all(w['stored'] for w in ways)
+
+
+def test_more_packets_at_a_time_than_are_followed(lab):
+    """They lie in a socket that nobody reads: 65,536 have a place."""
+    with linked(lab) as suite:
+        with suite.b.socket(socket.AF_INET, socket.SOCK_DGRAM) as rx:
+            rx.setsockopt(socket.SOL_SOCKET, 33, 512 << 20)  # SO_RCVBUFFORCE
+            rx.bind((suite.link.b.v4, 0))
+            port = rx.getsockname()[1]
+            ident = trace(suite, filter={'dport': port, 'proto': 'udp'},
+                          max_packets=10)
+            assert lost(suite, 'live_evicted') == 0
+            send(suite, 90000, port)
+            wait_for(lambda: lost(suite, 'live_evicted') > 0, 10)
+            state = suite.client.get(f'traces/{ident}')
+            assert state['hits'] == state['steps'] + sum(
+                x['count'] for x in state['losses'] if x['unit'] == 'steps')

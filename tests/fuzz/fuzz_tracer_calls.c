@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Records of the function tier's ring, byte for byte as user space finds them,
+ * with few different packets so that they meet: each call is a step or a named
+ * loss, a packet's calls are in order of time, and what is made of them can be
+ * printed.
+ */
+#include "common/json.h"
+#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/grow.h"
+#include "tracer/calls.h"
+#include "tracer/convert.h"
+
+#define WAYS    8u
+#define PACKETS 16u
+
+static void check_way(const struct ps_calls *c, uint32_t way)
+{
+    uint64_t before = 0;
+    uint32_t n = 0;
+
+    for (const struct ps_call *call = ps_calls_first(c, way); call;
+         call = ps_calls_next(c, call)) {
+        const struct ps_call_place *place = ps_calls_place(c, call);
+
+        REQUIRE(call->time >= before);
+        REQUIRE(memchr(place->ifname, '\0', sizeof(place->ifname)));
+        before = call->time;
+        n++;
+    }
+    REQUIRE(n == ps_calls_of(c, way) && n <= PS_CALLS_PER_WAY);
+}
+
+static void show(const struct ps_join *join, const struct ps_names *names)
+{
+    const struct ps_way *way;
+
+    for (uint32_t i = 0; (way = ps_join_way(join, i)); i++) {
+        Ps__PacketWay *msg = ps_convert_way(join, way, i, names);
+        json_t *json;
+
+        REQUIRE(msg);
+        json = ps_json_from_message(&msg->base);
+        REQUIRE(json && protobuf_c_message_check(&msg->base));
+        json_decref(json);
+        ps__packet_way__free_unpacked(msg, NULL);
+    }
+}
+
+static void read_call(struct grow *g, struct ps_join *join, struct ps_calls *c)
+{
+    struct ps_fn_call call;
+    struct ps_tracer_event first;
+
+    grow_fill(g, &call, sizeof(call));
+    call.packet = 1 + call.packet % PACKETS;
+    if (grow_u8(g) & 1) {
+        ps_calls_event(&call, &first);
+        ps_calls_name(c, call.packet, PS_CALLS_NONE,
+                      ps_join_add(join, &first, true));
+        ps_calls_name(c, call.packet, (uint32_t)call.len % (WAYS + 1),
+                      PS_JOIN_STEP);
+    }
+    ps_calls_add(c, &call);
+}
+
+static void read_return(struct grow *g, struct ps_calls *c)
+{
+    struct ps_fn_return ret;
+
+    grow_fill(g, &ret, sizeof(ret));
+    ret.packet = 1 + ret.packet % PACKETS;
+    ps_calls_return(c, &ret);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct grow g = {data, size};
+    struct ps_join *join = NULL;
+    struct ps_calls *c = NULL;
+    struct ps_names names = {.tier = "tp_btf", .functions_tier = "kprobe"};
+    uint64_t calls = 0, sum = 0;
+
+    REQUIRE(ps_join_new(WAYS, 0, &join) == 0);
+    REQUIRE(ps_calls_new(WAYS, &c) == 0);
+    while (g.left > 0) {
+        if (grow_u8(&g) % 3) {
+            read_call(&g, join, c);
+            calls++;
+        } else {
+            read_return(&g, c);
+        }
+    }
+    for (int i = 0; i < PS_JOIN_RESULTS; i++)
+        sum += ps_calls_count(c, (enum ps_join_result)i);
+    REQUIRE(sum == calls);
+    for (uint32_t i = 0; i < WAYS; i++)
+        check_way(c, i);
+    names.calls = c;
+    show(join, &names);
+    ps_calls_free(&c);
+    ps_join_free(&join);
+    return 0;
+}
