@@ -18,7 +18,6 @@ static const struct {
     [PS_JOIN_STEP_LIMIT] = {"step_limit", "steps"},
     [PS_JOIN_AMBIGUOUS] = {"join_ambiguous", "steps"},
     [PS_JOIN_NO_PACKET] = {"join_no_packet", "steps"},
-    [PS_JOIN_OTHER_NETNS] = {"other_netns", "steps"},
     [PS_JOIN_OTHER_BYTES] = {"other_bytes", "steps"},
     [PS_JOIN_FILTERED] = {"filtered", "steps"},
 };

@@ -97,7 +97,7 @@ static int read_netns(const Ps__TraceFilter *msg, struct ps_filter *f,
     if (msg->has_netns && !msg->netns)
         return refuse(error, "Give the inode number of a network namespace, "
                              "as sockets show it.");
-    f->netns = msg->has_netns ? msg->netns : 0;
+    f->kernel.netns = msg->has_netns ? msg->netns : 0;
     return 0;
 }
 
@@ -348,8 +348,17 @@ static bool asks_of_packet(const struct ps_filter *f)
 
 bool ps_filter_asks_more(const struct ps_filter *f)
 {
-    return asks_of_packet(f) || ps_filter_asks_process(f) ||
-           ps_filter_selects(f);
+    return f->expr.n || f->kernel.flags || f->kernel.sample ||
+           ps_filter_asks_process(f) || ps_filter_selects(f);
+}
+
+/* Of addresses and ports it asks nothing: all sockets' calls would fit. */
+static bool asks_only_place(const struct ps_filter *f)
+{
+    static const struct ps_tracer_tuple none;
+
+    return f->kernel.netns &&
+           !memcmp(&f->kernel.mask, &none, sizeof(f->kernel.mask));
 }
 
 void ps_filter_install(struct ps_tracer_filters *tracing, unsigned int slot,
@@ -368,7 +377,8 @@ void ps_filter_install(struct ps_tracer_filters *tracing, unsigned int slot,
             bit(slot, PS_FW_EXPR, f->expr.n > 0) |
             bit(slot, PS_FW_INNER, f->inner) |
             bit(slot, PS_FW_SAMPLE, f->kernel.sample != 0) |
-            bit(slot, PS_FW_LEARNED, ps_filter_asks_process(f));
+            bit(slot, PS_FW_LEARNED, ps_filter_asks_process(f)) |
+            bit(slot, PS_FW_HERE, asks_only_place(f));
     __atomic_store_n(&tracing->word, word, __ATOMIC_SEQ_CST);
 }
 

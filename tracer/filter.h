@@ -15,7 +15,6 @@ struct ps_filter {
     struct ps_expr expr; /* n 0: none */
     bool inner;
     /* What user space decides. */
-    uint32_t netns; /* packets that begin elsewhere do not count; 0: any */
     struct ps_process process;
     /* Of whole ways: see ps_filter_selects(). */
     uint64_t min_latency_ns; /* from its first step to its last; 0: any */
@@ -40,8 +39,8 @@ int ps_filter_read(const Ps__TraceFilter *msg, bool exprs,
  * memory. */
 Ps__TraceFilter *ps_filter_copy(const Ps__TraceFilter *msg);
 
-/* Whether it asks more of the kernel than addresses, ports and protocol; or of
- * ways, which only the core tier decides. */
+/* Whether it asks more of the kernel than addresses, ports, protocol and
+ * namespace; or of ways, which only the core tier decides. */
 bool ps_filter_asks_more(const struct ps_filter *filter);
 /* Whether it takes each packet that has its tuple, or one of so many. */
 bool ps_filter_is_tuple(const struct ps_filter *filter);

@@ -139,8 +139,7 @@ static bool begins(const struct ps_trace *trace,
     if (trace->filter->expr.n || f->sample > 1 || asked->has_pid ||
         asked->cgroup || asked->container || asked->has_min_latency_ns)
         return false;
-    if ((f->netns && f->netns != e->netns) ||
-        (trace->filter->netns && trace->filter->netns != e->netns))
+    if (f->netns && f->netns != e->netns)
         return false;
     if (f->flags & PS_FF_IFNAME &&
         strncmp(f->ifname, e->ifname, sizeof(f->ifname)) != 0)

@@ -7,7 +7,7 @@
 #include "tracer/join_internal.h"
 #include "tracer/station.h"
 
-int ps_join_new(uint32_t max_packets, uint32_t netns, struct ps_join **ret_join)
+int ps_join_new(uint32_t max_packets, struct ps_join **ret_join)
 {
     _cleanup_(ps_join_free) struct ps_join *j = NULL;
     size_t buckets = 64;
@@ -18,8 +18,7 @@ int ps_join_new(uint32_t max_packets, uint32_t netns, struct ps_join **ret_join)
     if (!j)
         return -ENOMEM;
     j->max_packets = max_packets;
-    j->netns = netns;
-    j->max_ways = netns ? 2 * max_packets : max_packets;
+    j->max_ways = max_packets;
     while (buckets < 2 * (size_t)j->max_ways)
         buckets *= 2;
     j->mask = (uint32_t)(buckets - 1);
@@ -38,11 +37,6 @@ int ps_join_new(uint32_t max_packets, uint32_t netns, struct ps_join **ret_join)
     j->by_range = j->buckets + 3 * buckets;
     *ret_join = TAKE_PTR(j);
     return 0;
-}
-
-void ps_join_set_netns(struct ps_join *j, uint32_t netns)
-{
-    j->netns = netns;
 }
 
 void ps_join_free(struct ps_join **join)
@@ -119,8 +113,6 @@ enum ps_join_result ps_join_append(struct ps_join *j, uint32_t way,
         w->netns = e->netns;
     if (e->time > j->moved)
         j->moved = e->time;
-    if (w->foreign)
-        return PS_JOIN_OTHER_NETNS;
     if (w->unwanted)
         return PS_JOIN_FILTERED;
     j->last = way;
@@ -205,7 +197,6 @@ void ps_join_list(struct ps_join *j, uint32_t way)
 static enum ps_join_result start_way(struct ps_join *j,
                                      const struct ps_tracer_event *e, bool open)
 {
-    bool foreign = j->netns && e->netns != j->netns;
     struct ps_way *w;
     uint32_t way = j->n_ways;
 
@@ -213,8 +204,7 @@ static enum ps_join_result start_way(struct ps_join *j,
         e->flags & PS_EF_FOLLOWED)
         return j->n_packets == j->max_packets ? PS_JOIN_PACKET_LIMIT
                                               : PS_JOIN_NO_PACKET;
-    if (!open || way == j->max_ways ||
-        (!foreign && j->n_packets == j->max_packets))
+    if (!open || way == j->max_ways || j->n_packets == j->max_packets)
         return leave_out(j, e);
     w = &j->ways[j->n_ways++];
     *w = (struct ps_way){.first = *e,
@@ -222,12 +212,11 @@ static enum ps_join_result start_way(struct ps_join *j,
                          .head = e->head,
                          .steps = PS_JOIN_NONE,
                          .newest = PS_JOIN_NONE,
-                         .number = PS_JOIN_NONE,
-                         .foreign = foreign};
+                         .number = PS_JOIN_NONE};
     ps_join_enter(j, way);
-    if (!foreign && j->selects)
+    if (j->selects)
         j->n_candidates++;
-    else if (!foreign)
+    else
         ps_join_list(j, way);
     ps_join_keep_id(j, way, e);
     return ps_join_append(j, way, e, false);

@@ -84,10 +84,8 @@ struct ps_way {
     uint16_t n_steps;
     uint16_t rules; /* steps that were given a rule later */
     bool dropped;
-    /* Came from another namespace than the one asked for: only there so that
-     * its later steps do not look like a new packet's. */
-    bool foreign;
-    /* It was a candidate, and is not wanted; the same. */
+    /* It was a candidate, and is not wanted: only there so that its later steps
+     * do not look like a new packet's. */
     bool unwanted;
     uint32_t number; /* in the list; PS_JOIN_NONE: it is not listed */
     /* Sockets that sent and received it. */
@@ -104,7 +102,6 @@ enum ps_join_result {
     PS_JOIN_STEP_LIMIT,   /* more steps than are kept */
     PS_JOIN_AMBIGUOUS,    /* more than one packet fits */
     PS_JOIN_NO_PACKET,    /* its packet's beginning was not seen */
-    PS_JOIN_OTHER_NETNS,  /* of a packet from another namespace */
     PS_JOIN_OTHER_BYTES,  /* of a stream, of which it has no packet */
     PS_JOIN_FILTERED,     /* of a packet that was not wanted in the end */
     PS_JOIN_RESULTS,
@@ -112,14 +109,9 @@ enum ps_join_result {
 
 struct ps_join;
 
-/* max_packets: 1 to PS_JOIN_MAX_PACKETS; netns: 0, or the only namespace in
- * which packets may begin. */
-int ps_join_new(uint32_t max_packets, uint32_t netns,
-                struct ps_join **ret_join);
+/* max_packets: 1 to PS_JOIN_MAX_PACKETS. */
+int ps_join_new(uint32_t max_packets, struct ps_join **ret_join);
 void ps_join_free(struct ps_join **join);
-
-/* The same of packets that begin from now on. */
-void ps_join_set_netns(struct ps_join *join, uint32_t netns);
 
 /* ---- packets that are wanted only once it is known what became of them ----
  */
@@ -200,7 +192,7 @@ unsigned int ps_join_names(const struct ps_join *join,
 uint64_t ps_join_links_full(const struct ps_join *join);
 
 uint64_t ps_join_count(const struct ps_join *join, enum ps_join_result result);
-/* Packets that are listed (not the foreign ones). */
+/* Packets that are listed. */
 uint32_t ps_join_packets(const struct ps_join *join);
 /* The n-th listed packet, in the order of first sight; NULL: none. */
 const struct ps_way *ps_join_way(const struct ps_join *join, uint32_t n);

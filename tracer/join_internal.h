@@ -28,7 +28,7 @@ struct ps_join_end {
 #define PS_JOIN_LEFT_OUT 1024u
 
 struct ps_join {
-    uint32_t max_packets, netns;
+    uint32_t max_packets;
     struct ps_way *ways;
     uint32_t n_ways, max_ways, n_packets;
     uint32_t *listed; /* ways by number */

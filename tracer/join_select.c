@@ -8,8 +8,7 @@
 
 int ps_join_select(struct ps_join *j, bool on)
 {
-    uint32_t max = (j->netns ? 2 * j->max_packets : j->max_packets) +
-                   PS_JOIN_CANDIDATES;
+    uint32_t max = j->max_packets + PS_JOIN_CANDIDATES;
     struct ps_way *ways;
 
     if (on && j->max_ways < max) {
@@ -25,7 +24,7 @@ int ps_join_select(struct ps_join *j, bool on)
 
 static bool is_candidate(const struct ps_way *w)
 {
-    return w->number == PS_JOIN_NONE && !w->foreign && !w->unwanted;
+    return w->number == PS_JOIN_NONE && !w->unwanted;
 }
 
 uint32_t ps_join_candidates(const struct ps_join *j)

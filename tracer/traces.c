@@ -127,7 +127,9 @@ static bool is_full(const struct ps_trace *trace)
 static void on_event(void *arg, struct ps_tracer_event *event,
                      const struct ps_event_more *more)
 {
+    unsigned int followed = event->flags >> PS_EF_FOLLOWED_SHIFT;
     uint32_t stack = event->stack, bytes = event->bytes;
+    uint16_t flags = event->flags & ((1u << PS_EF_FOLLOWED_SHIFT) - 1);
     struct tracer *t = arg;
 
     ps_ownership_note(t, event);
@@ -137,6 +139,9 @@ static void on_event(void *arg, struct ps_tracer_event *event,
         if (!(event->traces & (1u << i)) || !trace->join)
             continue;
         trace->delivered[event->station % PS_ST_MAX]++;
+        event->flags = flags;
+        if (followed & 1u << i)
+            event->flags |= PS_EF_FOLLOWED;
         event->stack = ps_carry_put_stack(trace->carry, more->stack, stack);
         event->bytes = is_full(trace)
                            ? 0 /* they are of a packet that is not kept */
@@ -319,7 +324,7 @@ static int prepare(struct tracer *t, struct ps_trace *trace,
     if (!trace->filter)
         return -ENOMEM;
     *trace->filter = *filter;
-    r = ps_join_new(trace->msg->max_packets, filter->netns, &trace->join);
+    r = ps_join_new(trace->msg->max_packets, &trace->join);
     if (r == 0)
         r = ps_join_select(trace->join, ps_filter_selects(filter));
     if (r == 0)
@@ -400,7 +405,6 @@ int ps_traces_change(struct tracer *t, struct ps_trace *trace,
     if (since < PS_FILTER_CHANGE_NS)
         usleep((useconds_t)((PS_FILTER_CHANGE_NS - since) / 1000));
     *trace->filter = *filter;
-    ps_join_set_netns(trace->join, filter->netns);
     ps_learn_stop(t, trace);
     ps_probes_change_filter(t->probes, ps_trace_slot(t, trace), filter);
     ps_traces_functions_change(t, trace, filter);

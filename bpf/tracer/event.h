@@ -5,7 +5,7 @@
 
 #include "bpf/tracer/filter.h"
 #include "bpf/tracer/match.h"
-#include "bpf/tracer/sock.h"
+#include "bpf/tracer/where.h"
 
 struct {
     __uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -26,8 +26,6 @@ volatile __u32 snap_bytes;
 /* Each time that so many more bytes lie in the ring, a power of two, user space
  * is woken. */
 const volatile __u32 wake_bytes = PS_TRACER_RING_BYTES / PS_TRACER_RING_WAKES;
-
-#define KERNEL_POINTER 0xffff000000000000ull
 
 /* The numbers of struct ps_tracer_count. */
 enum counted { HIT, RING_FULL, THROTTLED, MAP_FULL, COUNTED };

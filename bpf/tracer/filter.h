@@ -168,6 +168,19 @@ static __always_inline void fill_tuple(const struct ps_skb_info *info,
     t->proto = info->proto;
 }
 
+/* Of the slots, those that ask for this namespace or for none. */
+static __always_inline __u32 match_netns(__u64 word, __u32 asked, __u32 netns)
+{
+    __u32 out = 0;
+
+    for (__u32 i = 0; i < PS_TRACER_MAX_TRACES; i++) {
+        __u32 wanted = filter_of(word, i)->netns;
+
+        out |= (__u32)(1 ^ (nonzero(wanted) & nonzero(wanted ^ netns))) << i;
+    }
+    return out & asked;
+}
+
 /* ---- place and mark ----------------------------------------------------- */
 
 struct seen_at {

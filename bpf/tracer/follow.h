@@ -212,8 +212,7 @@ static __always_inline void see_first(struct live_set *set, __u32 way,
     struct live *entry;
 
     entry = &set->entry[i & (LIVE_WAYS - 1)];
-    s->id = s->now << LIVE_CPU_BITS |
-            (bpf_get_smp_processor_id() & ((1 << LIVE_CPU_BITS) - 1));
+    s->id = live_id(s->now);
     s->traces = s->matched;
     s->refused = taken ? 0 : s->matched;
     s->flags |= PS_EF_FIRST;
@@ -323,8 +322,8 @@ __noinline int look_fill(__u32 nr, __u64 skb, __u64 dev, __u32 at)
     e->flags = s->flags;
     if (s->info.flags & PS_SKB_FRAGMENT)
         e->flags |= PS_EF_FRAGMENT;
-    if (e->traces & ~s->matched)
-        e->flags |= PS_EF_FOLLOWED;
+    e->flags |= (__u16)((e->traces & ~(__u32)s->matched & 0xff)
+                        << PS_EF_FOLLOWED_SHIFT);
     fill_content(&s->info, &s->content, e);
     if (ps_can_cast(true))
         fill_buffer(CAST(skb, struct sk_buff),

@@ -11,6 +11,7 @@
 
 #include "bpf/lib/skb.h"
 #include "bpf/tracer/functions_abi.h"
+#include "bpf/tracer/when.h"
 
 struct ps_fn_slot slots[PS_FN_SLOTS];
 /* Packets whose place was taken by others while they may have lived. */
@@ -71,7 +72,7 @@ static __always_inline struct ps_fn_slot *slot_put(__u64 key, __u64 id)
         else if (slot_free(b))
             slot = b;
         else {
-            slot = (a->id & PS_FN_ID_MASK) < (b->id & PS_FN_ID_MASK) ? a : b;
+            slot = ps_is_before(a->id, b->id) ? a : b;
             __sync_fetch_and_add(&evicted, 1);
         }
     }
@@ -84,13 +85,13 @@ static __always_inline struct ps_fn_slot *slot_put(__u64 key, __u64 id)
 static __always_inline __u32 traces_of(__u64 id)
 {
     __u32 traces = (__u32)(id >> PS_FN_TRACES_SHIFT) & active;
-    __u64 first = id & PS_FN_ID_MASK & ~PS_FN_CPU_MASK;
+    __u64 first = id & ~PS_FN_CPU_MASK;
 
     if (!traces)
         return 0;
     for (__u32 i = 0; i < PS_TRACER_MAX_TRACES; i++)
-        if (first < (since[i] & PS_FN_ID_MASK & ~PS_FN_CPU_MASK))
-            traces &= ~(1u << i);
+        traces &=
+            ~((__u32)ps_is_before(first, since[i] & ~PS_FN_CPU_MASK) << i);
     return traces;
 }
 

@@ -6,6 +6,7 @@
 #include "bpf/lib/skb.h"
 #include "bpf/tracer/filter.h"
 #include "bpf/tracer/functions_follow.h"
+#include "bpf/tracer/where.h"
 
 static __always_inline struct sk_buff *skb_at(__u64 addr, bool direct)
 {
@@ -105,6 +106,7 @@ static __always_inline __u32 matching(struct sk_buff *skb, __u64 head,
 {
     struct ps_tracer_tuple tuple = {};
     __u32 l3 = l3_of(skb, head, direct);
+    __u64 word = filters_now();
     __u16 proto;
 
     if (!l3)
@@ -118,7 +120,11 @@ static __always_inline __u32 matching(struct sk_buff *skb, __u64 head,
         return 0;
     if (!want || !quick_tuple((const unsigned char *)head + l3, direct, &tuple))
         return 0;
-    return match_slots(filters_now(), want, &tuple);
+    want = match_slots(word, want, &tuple);
+    /* All that is asked for more in this tier. */
+    return want & slots_of(word, PS_FW_MORE)
+               ? match_netns(word, want, skb_netns(skb, NULL))
+               : want;
 }
 
 /* Freeing takes a few functions more, called by the one that gave the buffer

@@ -16,6 +16,7 @@
 
 #include "bpf/tracer/content.h"
 #include "bpf/tracer/match.h"
+#include "bpf/tracer/when.h"
 
 #define LIVE_WAYS 8
 #define LIVE_SETS (PS_TRACER_LIVE / LIVE_WAYS)
@@ -25,7 +26,7 @@
 #define LIVE_NS (10ull * 1000 * 1000 * 1000)
 
 struct live {
-    __u64 id; /* time of first sight << LIVE_CPU_BITS | CPU */
+    __u64 id; /* see live_id() */
     __u64 time;
     __u32 signature;
     __u16 ends[2]; /* hashes of source and destination */
@@ -35,7 +36,7 @@ struct live {
     __u32 pad2;
 };
 
-#define LIVE_CPU_BITS 10
+#define LIVE_CPU_BITS (64 - PS_WHEN_BITS)
 
 struct live_set {
     __u64 skb[LIVE_WAYS];
@@ -164,13 +165,20 @@ static __always_inline void live_ends(const struct ps_skb_info *info,
     ends[1] = hash_end(info->daddr, info->dport);
 }
 
+/* Of what is seen for the first time: when, and the CPU. */
+static __always_inline __u64 live_id(__u64 now)
+{
+    return now << LIVE_CPU_BITS |
+           (bpf_get_smp_processor_id() & ((1 << LIVE_CPU_BITS) - 1));
+}
+
 /* Of an entry's traces those that are the same as when it was made. */
 static __always_inline __u8 live_traces(const struct live *entry)
 {
     __u64 first = entry->id >> LIVE_CPU_BITS, later = 0;
 
     for (__u32 i = 0; i < PS_TRACER_MAX_TRACES; i++)
-        later |= is_less(first, since[i]) << i;
+        later |= ps_is_before(first, since[i]) << i;
     return (__u8)((entry->traces | entry->refused) & traces_on(filters_now()) &
                   ~later);
 }

@@ -4,6 +4,7 @@
 #define PS_BPF_TRACER_MATCH_H
 
 #include "bpf/tracer/expr.h"
+#include "bpf/tracer/where.h"
 
 /* See tracer_plain.bpf.c. */
 #ifndef PS_WITH_EXPR
@@ -16,10 +17,9 @@ static __noinline __u32 match_here(struct sk_buff *skb, struct net_device *dev,
     struct seen_at at = {};
 
     at.mark = BPF_CORE_READ(skb, mark);
-    if (dev) {
-        at.netns = BPF_CORE_READ(dev, nd_net.net, ns.inum);
+    at.netns = skb_netns(skb, dev);
+    if (dev)
         bpf_probe_read_kernel_str(at.ifname, sizeof(at.ifname), dev->name);
-    }
     return match_place(word, asked, &at);
 }
 

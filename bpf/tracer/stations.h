@@ -9,8 +9,6 @@
 #include "bpf/lib/place.h"
 #include "bpf/tracer/ask.h"
 
-#define NETNS_INUM_MIN 0xE0000000u
-
 /* What is being transmitted on this CPU: net_dev_xmit comes when the skb may
  * be gone, so its content is kept from net_dev_start_xmit. */
 struct xmit_stack {
@@ -133,6 +131,16 @@ static __always_inline __u32 match_sock(const struct ps_tracer_tuple *tuple)
     return traces;
 }
 
+/* Of these traces, those that do not want this socket's calls because they ask
+ * for a namespace alone, and it is in another one. */
+static __always_inline __u32 is_elsewhere(__u32 traces, const struct sock *sk)
+{
+    __u64 word = filters_now();
+    __u32 here = traces & slots_of(word, PS_FW_HERE);
+
+    return here ? here & ~match_netns(word, here, sock_netns(sk)) : 0;
+}
+
 /*
  * Bytes of a TCP stream, told by the socket's own position: what a buffer
  * holds may have swallowed others since it came. skb may be 0. As look().
@@ -151,6 +159,7 @@ __noinline int look_range(__u64 sk_number, __u64 skb_number, __u32 station,
     if (!glance_sock(sk, false, &got))
         return 0;
     traces = match_sock(&got);
+    traces &= ~is_elsewhere(traces, sk);
     if (!traces)
         return 0;
     nr = take_room();
@@ -268,22 +277,6 @@ static __always_inline int at_call(void *ctx, struct sock *sk, int ret,
 
 /* ---- ends --------------------------------------------------------------- */
 
-/* skb->dev of a freed skb may be a queue's own data: only what looks like a
- * device in a namespace is believed. */
-static __always_inline struct net_device *freed_dev(struct sk_buff *skb)
-{
-    struct net_device *dev = BPF_CORE_READ(skb, dev);
-    struct net *net;
-
-    if ((__u64)dev < KERNEL_POINTER)
-        return NULL;
-    net = BPF_CORE_READ(dev, nd_net.net);
-    if ((__u64)net < KERNEL_POINTER ||
-        BPF_CORE_READ(net, ns.inum) < NETNS_INUM_MIN)
-        return NULL;
-    return dev;
-}
-
 __noinline int fill_free(__u32 nr, __u64 skb_number, __u64 location,
                          __u32 has_reason, __u32 reason)
 {
@@ -295,7 +288,7 @@ __noinline int fill_free(__u32 nr, __u64 skb_number, __u64 location,
     if (!room)
         return 0;
     e = &room->event;
-    dev = freed_dev(skb);
+    dev = believed_dev(skb);
     if (dev)
         fill_place(skb, dev, skb_number, false, e);
     if (!e->netns)

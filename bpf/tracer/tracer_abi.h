@@ -58,9 +58,14 @@ enum ps_tracer_event_flags {
     PS_EF_NAT = 1 << 4,   /* `other`: its tuple on the other side of a NAT */
     PS_EF_INNER = 1 << 5, /* `other`: of the packet inside of the tunnel */
     PS_EF_FIRST = 1 << 6, /* nothing of it was seen before under this id */
-    /* No filter took it here: it is followed since it matched elsewhere. */
+    /* Its filter did not take it here: it is followed since it matched
+     * elsewhere. Of each trace by itself, see PS_EF_FOLLOWED_SHIFT. */
     PS_EF_FOLLOWED = 1 << 7,
 };
+
+/* In the ring the flags' upper half is a bit mask of the traces for which it is
+ * PS_EF_FOLLOWED. */
+#define PS_EF_FOLLOWED_SHIFT 8
 
 /*
  * A record of the ring is this, and behind it, by its length, room for

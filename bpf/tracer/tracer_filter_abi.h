@@ -106,6 +106,7 @@ enum ps_tracer_word {
     PS_FW_INNER = 32,   /* takes the packet inside of a tunnel too */
     PS_FW_SAMPLE = 40,  /* takes one of so many */
     PS_FW_LEARNED = 48, /* takes only tuples that were learned */
+    PS_FW_HERE = 56,    /* of sockets' calls, takes those in its namespace */
 };
 
 struct ps_tracer_filters {

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT OR GPL-2.0-only
 /* What the tests run with BPF_PROG_TEST_RUN: parser, content and filters on
  * frames of their own making. Never attached. */
-#include "bpf/tracer/content.h"
-#include "bpf/tracer/match.h"
+#include "bpf/tracer/live.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
@@ -32,6 +31,17 @@ static __noinline int fill_seen(struct ps_skb_view *view,
     fill_content(info, &content, &seen);
     seen.head = (__u64)view->head;
     return (int)signature(info, &content);
+}
+
+volatile __u64 entry_time;
+
+/* Of two traces those that follow what they saw first then. */
+SEC("tc")
+int followers(struct __sk_buff *ctx PS_UNUSED)
+{
+    const struct live entry = {.id = live_id(entry_time), .traces = 3};
+
+    return live_traces(&entry);
 }
 
 SEC("tc")

@@ -188,15 +188,53 @@ def test_router_forwards(api, lab, version):
 
 
 def test_netns_filter(api):
-    """Only packets that begin in the namespace asked for."""
+    """What comes in is followed from there, what goes out further on."""
     ident = trace(api, filter={'netns': inum(api.b), 'proto': 'icmp'})
     sent = traffic.icmp(api.a, api.link.b.v4, 4)
     assert sent.received == 4
-    ways = settled(api, ident, 4)
-    assert len(ways) == 4     # the replies
-    assert all(w['tuple']['saddr'] == api.link.b.v4 for w in ways)
+    ways = settled(api, ident, 8)
+    assert len(ways) == 8     # requests and replies
+    for way in ways:
+        assert way['steps'][0]['netns'] == inum(api.b), way
+        request = way['tuple']['daddr'] == api.link.b.v4
+        assert request == (not stations(way, inum(api.a))), way
     state = check_sums(api, ident)
-    assert {x['id'] for x in state['losses']} == {'other_netns'}
+    assert state['losses'] == []
+
+
+def test_netns_alone_takes_no_other(api):
+    """The rest of the host takes no places, and costs no events: neither its
+    packets nor its sockets' calls."""
+    ident = trace(api, filter={'netns': inum(api.b)}, max_packets=60)
+    other = traffic.udp(api.a, api.a, '127.0.0.1', 200)
+    assert traffic.tcp(api.a, api.a, '127.0.0.1').received
+    assert other.received == 200
+    sent = traffic.tcp(api.b, api.b, '127.0.0.1', size=10)
+    assert sent.received_bytes == 10
+    assert traffic.icmp(api.a, api.link.b.v4, 4).received == 4
+    ways = settled(api, ident, 8)
+    assert all(w['steps'][0]['netns'] == inum(api.b) for w in ways)
+    ends = {tuple(sorted((w['tuple']['saddr'], w['tuple']['daddr'])))
+            for w in ways if w['tuple']['proto'] in ('icmp', 'tcp')}
+    assert ends == {(api.link.a.v4, api.link.b.v4), ('127.0.0.1',) * 2}
+    assert any(w['tuple']['proto'] == 'tcp' and w.get('fate') == 'delivered'
+               and 'sock_recv_length' in stations(w, inum(api.b))
+               for w in ways)
+    state = check_sums(api, ident)
+    assert state['losses'] == []
+    assert state['hits'] < 1000
+
+
+def test_netns_of_several_traces(api):
+    """Each has the packets from where they enter its own namespace."""
+    first = trace(api, filter={'netns': inum(api.a), 'proto': 'icmp'})
+    second = trace(api, filter={'netns': inum(api.b), 'proto': 'icmp'})
+    assert traffic.icmp(api.a, api.link.b.v4, 4).received == 4
+    for ident, ns in ((first, api.a), (second, api.b)):
+        ways = settled(api, ident, 8)
+        assert len(ways) == 8
+        assert {w['steps'][0]['netns'] for w in ways} == {inum(ns)}
+        assert check_sums(api, ident)['losses'] == []
 
 
 # ---- drops -------------------------------------------------------------------

@@ -449,7 +449,7 @@ def test_change_to_each_field(api, lab, version):
         seen = []
         for filter_, want in [
                 ({'mark': 7, 'proto': 'udp'}, [7001]),
-                ({'netns': inum(c), 'proto': 'udp'}, [7003]),
+                ({'netns': inum(c), 'proto': 'udp'}, [7002, 7003]),
                 ({'ifname': link.a.name, 'proto': 'udp'}, [7002, 7003]),
                 ({'expr': 'udp dst port 7001 or udp dst port 7003'},
                  [7001, 7003]),

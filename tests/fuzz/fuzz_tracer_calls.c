@@ -81,7 +81,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct ps_names names = {.tier = "tp_btf", .functions_tier = "kprobe"};
     uint64_t calls = 0, sum = 0;
 
-    REQUIRE(ps_join_new(WAYS, 0, &join) == 0);
+    REQUIRE(ps_join_new(WAYS, &join) == 0);
     REQUIRE(ps_calls_new(WAYS, &c) == 0);
     while (g.left > 0) {
         if (grow_u8(&g) % 3) {

@@ -77,7 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct ps_join *join = NULL;
     uint64_t events = 0;
 
-    if (size < 1 || ps_join_new(PACKETS, data[0] & 1, &join) < 0 ||
+    if (size < 1 || ps_join_new(PACKETS, &join) < 0 ||
         ps_join_select(join, data[0] & 2) < 0) {
         ps_join_free(&join);
         return 0;

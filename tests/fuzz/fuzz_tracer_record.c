@@ -28,7 +28,7 @@ static void read_ring(struct grow *g)
     struct ps_join *join = NULL;
     uint64_t events = 0, sum = 0;
 
-    REQUIRE(ps_join_new(PACKETS, 0, &join) == 0);
+    REQUIRE(ps_join_new(PACKETS, &join) == 0);
     while (g->left > 0) {
         grow_fill(g, &event, sizeof(event));
         ps_join_add(join, &event, true);

@@ -167,6 +167,58 @@ static void test_filters(void **state)
     }
 }
 
+/* A frame of the test has the device of this namespace. */
+static void test_netns(void **state)
+{
+    struct ps_tracer_filter f = {0};
+    struct tracer_test_bpf *skel = *state;
+    struct frame frame;
+
+    skel->bss->tracing.word = 0;
+    make_udp(&frame, 4, "hello");
+    assert_int_equal(ps_netns_self(&f.netns), 0);
+    set(skel, 0, &f);
+    f.netns++;
+    set(skel, 1, &f);
+    assert_int_equal(run(skel, &frame), 1 << 0);
+}
+
+/* Of the traces that began a moment before and behind this time. */
+static int followers(struct tracer_test_bpf *skel, uint64_t time)
+{
+    LIBBPF_OPTS(bpf_test_run_opts, opts);
+    struct frame frame;
+
+    make_udp(&frame, 4, "hello");
+    opts.data_in = frame.data;
+    opts.data_size_in = frame.len;
+    skel->bss->entry_time = time;
+    skel->bss->since[0] = time - 1000;
+    skel->bss->since[1] = time + 1000;
+    assert_int_equal(
+        bpf_prog_test_run_opts(bpf_program__fd(skel->progs.followers), &opts),
+        0);
+    return (int)opts.retval;
+}
+
+/* However long the machine runs; 208 days and 12 hours are 2 to the 54th. */
+static void test_long_uptime(void **state)
+{
+    struct tracer_test_bpf *skel = *state;
+    const uint64_t wrap = 1ull << 54;
+    struct ps_tracer_filter f = {0};
+
+    skel->bss->tracing.word = 0;
+    set(skel, 0, &f);
+    set(skel, 1, &f);
+    for (uint64_t n = 0; n < 4; n++) {
+        assert_int_equal(followers(skel, n * wrap + 5000), 1 << 0);
+        assert_int_equal(followers(skel, n * wrap + 500), 1 << 0);
+        assert_int_equal(followers(skel, (n + 1) * wrap - 500), 1 << 0);
+        assert_int_equal(followers(skel, n * wrap + wrap / 2), 1 << 0);
+    }
+}
+
 static void test_udp_content(void **state)
 {
     struct tracer_test_bpf *skel = *state;
@@ -426,6 +478,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_filters, load, unload),
+        cmocka_unit_test_setup_teardown(test_netns, load, unload),
+        cmocka_unit_test_setup_teardown(test_long_uptime, load, unload),
         cmocka_unit_test_setup_teardown(test_udp_content, load, unload),
         cmocka_unit_test_setup_teardown(test_tcp_content, load, unload),
         cmocka_unit_test_setup_teardown(test_icmp_content, load, unload),

@@ -69,11 +69,11 @@ static inline struct ps_tracer_event reader(uint64_t time, uint32_t seq,
     return e;
 }
 
-static inline struct ps_join *new_join(uint32_t max, uint32_t netns)
+static inline struct ps_join *new_join(uint32_t max)
 {
     struct ps_join *j = NULL;
 
-    assert_int_equal(ps_join_new(max, netns, &j), 0);
+    assert_int_equal(ps_join_new(max, &j), 0);
     return j;
 }
 

@@ -154,6 +154,36 @@ static void test_ways(void **state _unused_)
     assert_true(ps_filter_asks_more(&filter));
 }
 
+/* The programs of both tiers compare it. */
+static void test_netns(void **state _unused_)
+{
+    Ps__TraceFilter f = PS__TRACE_FILTER__INIT;
+    struct ps_tracer_filters *tracing = calloc(1, sizeof(*tracing));
+
+    f.has_netns = 1;
+    assert_refused(&f, "filter.netns");
+    f.netns = 4026531840;
+    assert_int_equal(read_filter(&f), 0);
+    assert_int_equal(filter.kernel.netns, f.netns);
+    assert_false(ps_filter_asks_more(&filter));
+    assert_false(ps_filter_is_tuple(&filter));
+    ps_filter_install(tracing, 2, &filter);
+    assert_true(tracing->word >> PS_FW_MORE & 4);
+    assert_true(tracing->word >> PS_FW_HERE & 4);
+    /* Of a flow the other end's calls are wanted, too. */
+    f.has_dport = 1;
+    f.dport = 80;
+    assert_int_equal(read_filter(&f), 0);
+    ps_filter_install(tracing, 2, &filter);
+    assert_true(tracing->word >> PS_FW_MORE & 4);
+    assert_false(tracing->word >> PS_FW_HERE & 4);
+    f.has_netns = 0;
+    assert_int_equal(read_filter(&f), 0);
+    ps_filter_install(tracing, 2, &filter);
+    assert_false(tracing->word >> PS_FW_MORE & 4);
+    free(tracing);
+}
+
 /* What libpcap would ask the resolver for, and what it would not. */
 static void test_names(void **state _unused_)
 {
@@ -288,6 +318,7 @@ int main(void)
         cmocka_unit_test(test_other_errors),
         cmocka_unit_test(test_processes),
         cmocka_unit_test(test_ways),
+        cmocka_unit_test(test_netns),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_expr_errors),
         cmocka_unit_test(test_no_exprs),

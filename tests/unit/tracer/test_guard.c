@@ -199,7 +199,7 @@ static void test_rule_goes_to_the_buffer_it_ended(void **state _unused_)
     struct ps_tracer_event told = packet(PS_ST_XDP_DROP, 2900, 7);
     struct ps_join *j = NULL;
 
-    assert_int_equal(ps_join_new(10, 0, &j), 0);
+    assert_int_equal(ps_join_new(10, &j), 0);
     for (uint64_t i = 0; i < 2; i++) {
         struct ps_tracer_event in =
             packet(PS_ST_NETIF_RECEIVE_SKB, 900 + i * 2000, 7);
@@ -239,7 +239,7 @@ static void test_rule_of_another_packet(void **state _unused_)
     struct ps_tracer_event e = packet(PS_ST_KFREE_SKB, 1000 + 999000000, 7);
     struct ps_join *j = NULL;
 
-    assert_int_equal(ps_join_new(10, 0, &j), 0);
+    assert_int_equal(ps_join_new(10, &j), 0);
     ps_join_add(j, &e, true);
     for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
         struct ps_tracer_event told =

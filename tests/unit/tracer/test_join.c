@@ -38,15 +38,15 @@ static void test_bounds(void **state _unused_)
 {
     struct ps_join *j = NULL;
 
-    assert_int_equal(ps_join_new(0, 0, &j), -EINVAL);
-    assert_int_equal(ps_join_new(PS_JOIN_MAX_PACKETS + 1, 0, &j), -EINVAL);
+    assert_int_equal(ps_join_new(0, &j), -EINVAL);
+    assert_int_equal(ps_join_new(PS_JOIN_MAX_PACKETS + 1, &j), -EINVAL);
     assert_null(j);
     ps_join_free(&j);
 }
 
 static void test_same_buffer_is_one_packet(void **state _unused_)
 {
-    struct ps_join *j = new_join(10, 0);
+    struct ps_join *j = new_join(10);
 
     for (size_t i = 0; i < sizeof(veth_way); i++)
         assert_int_equal(add(j, udp(veth_way[i], 100 + i, 5, 1)), PS_JOIN_STEP);
@@ -62,7 +62,7 @@ static void test_same_buffer_is_one_packet(void **state _unused_)
 /* The kernel takes the same memory for the next packet at once. */
 static void test_reused_buffer_is_another_packet(void **state _unused_)
 {
-    struct ps_join *j = new_join(10, 0);
+    struct ps_join *j = new_join(10);
 
     for (uint16_t id = 0; id < 5; id++)
         for (size_t i = 0; i < sizeof(veth_way); i++)
@@ -76,7 +76,7 @@ static void test_reused_buffer_is_another_packet(void **state _unused_)
 /* Even with the same content: it does not pass the same place twice. */
 static void test_twins_one_after_the_other(void **state _unused_)
 {
-    struct ps_join *j = new_join(10, 0);
+    struct ps_join *j = new_join(10);
 
     for (uint64_t n = 0; n < 3; n++)
         for (size_t i = 0; i < sizeof(veth_way); i++)
@@ -89,7 +89,7 @@ static void test_twins_one_after_the_other(void **state _unused_)
 
 static void test_new_buffer_is_inferred(void **state _unused_)
 {
-    struct ps_join *j = new_join(10, 0);
+    struct ps_join *j = new_join(10);
 
     add(j, udp(PS_ST_NET_DEV_START_XMIT, 100, 5, 9));
     /* Native XDP copies it. */
@@ -105,7 +105,7 @@ static void test_new_buffer_is_inferred(void **state _unused_)
 
 static void test_two_that_fit_get_nothing(void **state _unused_)
 {
-    struct ps_join *j = new_join(10, 0);
+    struct ps_join *j = new_join(10);
 
     add(j, udp(PS_ST_NF_OUTPUT, 100, 5, 0));
     add(j, udp(PS_ST_NF_OUTPUT, 101, 6, 0));
@@ -121,7 +121,7 @@ static void test_two_that_fit_get_nothing(void **state _unused_)
 /* A copy: its original ended on the same CPU just before. */
 static void test_twins_that_are_copied(void **state _unused_)
 {
-    struct ps_join *j = new_join(10, 0);
+    struct ps_join *j = new_join(10);
     struct ps_tracer_event e;
 
     for (uint64_t i = 0; i < 4; i++)
@@ -145,7 +145,7 @@ static void test_twins_that_are_copied(void **state _unused_)
 
 static void test_other_hash_is_another_packet(void **state _unused_)
 {
-    struct ps_join *j = new_join(10, 0);
+    struct ps_join *j = new_join(10);
     struct ps_tracer_event e = udp(PS_ST_NETIF_RECEIVE_SKB, 102, 7, 0);
 
     add(j, udp(PS_ST_NF_OUTPUT, 100, 5, 0));
@@ -157,7 +157,7 @@ static void test_other_hash_is_another_packet(void **state _unused_)
 
 static void test_window(void **state _unused_)
 {
-    struct ps_join *j = new_join(10, 0);
+    struct ps_join *j = new_join(10);
 
     add(j, udp(PS_ST_NET_DEV_START_XMIT, 100, 5, 9));
     add(j, udp(PS_ST_NETIF_RECEIVE_SKB, 101 + PS_JOIN_WINDOW_NS, 6, 9));
@@ -167,7 +167,7 @@ static void test_window(void **state _unused_)
 
 static void test_steps_are_in_order_of_time(void **state _unused_)
 {
-    struct ps_join *j = new_join(10, 0);
+    struct ps_join *j = new_join(10);
 
     add(j, udp(PS_ST_NF_OUTPUT, 100, 5, 1));
     add(j, udp(PS_ST_NET_DEV_XMIT, 103, 5, 1));
@@ -188,7 +188,7 @@ static void test_steps_are_in_order_of_time(void **state _unused_)
 
 static void test_busy_driver_is_asked_again(void **state _unused_)
 {
-    struct ps_join *j = new_join(10, 0);
+    struct ps_join *j = new_join(10);
     struct ps_tracer_event e;
 
     add(j, udp(PS_ST_NET_DEV_START_XMIT, 100, 5, 1));
@@ -204,7 +204,7 @@ static void test_busy_driver_is_asked_again(void **state _unused_)
 
 static void test_limit(void **state _unused_)
 {
-    struct ps_join *j = new_join(2, 0);
+    struct ps_join *j = new_join(2);
     struct ps_tracer_event e = udp(PS_ST_NF_OUTPUT, 103, 8, 4);
 
     add(j, udp(PS_ST_NF_OUTPUT, 100, 5, 1));
@@ -222,7 +222,7 @@ static void test_limit(void **state _unused_)
  * once none of the kept ones moved for long, nothing is looked for. */
 static void test_beyond_the_limit(void **state _unused_)
 {
-    struct ps_join *j = new_join(1, 0);
+    struct ps_join *j = new_join(1);
     struct ps_tracer_event e = udp(PS_ST_NF_OUTPUT, 101, 6, 1);
 
     add(j, udp(PS_ST_NF_OUTPUT, 100, 5, 1));
@@ -244,7 +244,7 @@ static void test_beyond_the_limit(void **state _unused_)
 
 static void test_too_many_steps(void **state _unused_)
 {
-    struct ps_join *j = new_join(1, 0);
+    struct ps_join *j = new_join(1);
 
     add(j, udp(PS_ST_NF_OUTPUT, 1, 5, 1));
     for (unsigned int i = 1; i < PS_JOIN_WAY_STEPS; i++)
@@ -258,7 +258,7 @@ static void test_too_many_steps(void **state _unused_)
 
 static void test_no_beginning(void **state _unused_)
 {
-    struct ps_join *j = new_join(2, 0);
+    struct ps_join *j = new_join(2);
 
     assert_int_equal(add(j, udp(PS_ST_CONSUME_SKB, 1, 5, 1)),
                      PS_JOIN_NO_PACKET);
@@ -271,26 +271,11 @@ static void test_no_beginning(void **state _unused_)
     ps_join_free(&j);
 }
 
-static void test_namespace_of_the_first_step(void **state _unused_)
-{
-    struct ps_join *j = new_join(4, 2);
-
-    add(j, udp(PS_ST_NF_OUTPUT, 100, 5, 1)); /* namespace 1 */
-    assert_int_equal(add(j, udp(PS_ST_NETIF_RECEIVE_SKB, 101, 5, 1)),
-                     PS_JOIN_OTHER_NETNS);
-    assert_int_equal(ps_join_packets(j), 0);
-    assert_null(ps_join_way(j, 0));
-    add(j, udp(PS_ST_NETIF_RECEIVE_SKB, 102, 6, 2));
-    assert_int_equal(ps_join_packets(j), 1);
-    assert_int_equal(ps_join_way(j, 0)->first.ip_id, 2);
-    ps_join_free(&j);
-}
-
 /* Freed by another CPU: of what was at a socket, its reader was done with it;
  * of all else nothing is known. */
 static void test_fate_of_what_is_freed_later(void **state _unused_)
 {
-    struct ps_join *j = new_join(10, 0);
+    struct ps_join *j = new_join(10);
 
     add(j, udp(PS_ST_NET_DEV_START_XMIT, 1, 5, 1));
     add(j, udp(PS_ST_NETIF_RECEIVE_SKB, 2, 5, 1));
@@ -317,7 +302,7 @@ static void test_fate_of_what_is_freed_later(void **state _unused_)
 
 static void test_fate(void **state _unused_)
 {
-    struct ps_join *j = new_join(10, 0);
+    struct ps_join *j = new_join(10);
     struct ps_tracer_event e = udp(PS_ST_CONSUME_SKB, 6, 8, 4);
 
     add(j, udp(PS_ST_NF_OUTPUT, 1, 5, 1));
@@ -351,7 +336,7 @@ static void test_fate(void **state _unused_)
 
 static void test_unknown_station(void **state _unused_)
 {
-    struct ps_join *j = new_join(1, 0);
+    struct ps_join *j = new_join(1);
     struct ps_tracer_event e = udp(PS_ST_NF_OUTPUT, 1, 5, 1);
 
     e.station = PS_ST_MAX;
@@ -365,7 +350,7 @@ static void test_unknown_station(void **state _unused_)
  * is whole and holds nothing of another's. */
 static void test_interleaved(void **state _unused_)
 {
-    struct ps_join *j = new_join(PS_JOIN_MAX_PACKETS, 0);
+    struct ps_join *j = new_join(PS_JOIN_MAX_PACKETS);
     const uint32_t wide = 64;
 
     for (uint32_t base = 0; base + wide <= PS_JOIN_MAX_PACKETS; base += wide)
@@ -441,7 +426,6 @@ int main(void)
         cmocka_unit_test(test_beyond_the_limit),
         cmocka_unit_test(test_too_many_steps),
         cmocka_unit_test(test_no_beginning),
-        cmocka_unit_test(test_namespace_of_the_first_step),
         cmocka_unit_test(test_fate),
         cmocka_unit_test(test_fate_of_what_is_freed_later),
         cmocka_unit_test(test_unknown_station),

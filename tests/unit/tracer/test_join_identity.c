@@ -94,7 +94,7 @@ static struct ps_join *new_join(void)
 {
     struct ps_join *j = NULL;
 
-    assert_int_equal(ps_join_new(100, 0, &j), 0);
+    assert_int_equal(ps_join_new(100, &j), 0);
     return j;
 }
 

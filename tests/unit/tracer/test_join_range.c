@@ -18,7 +18,7 @@ static void receive(struct ps_join *j, uint64_t time, uint64_t skb,
 
 static void test_reader_by_bytes(void **state _unused_)
 {
-    struct ps_join *j = new_join(10, 0);
+    struct ps_join *j = new_join(10);
 
     /* The sequence wraps between the second and the third. */
     receive(j, 1, 5, UINT32_MAX - 199, 100);
@@ -39,7 +39,7 @@ static void test_reader_by_bytes(void **state _unused_)
 
 static void test_reader_and_retransmission(void **state _unused_)
 {
-    struct ps_join *j = new_join(10, 0);
+    struct ps_join *j = new_join(10);
 
     receive(j, 1, 5, 1000, 100);
     receive(j, 2, 6, 1100, 100);
@@ -54,7 +54,7 @@ static void test_reader_and_retransmission(void **state _unused_)
 
 static void test_reader_elsewhere(void **state _unused_)
 {
-    struct ps_join *j = new_join(10, 0);
+    struct ps_join *j = new_join(10);
 
     /* Only sent, in namespace 1: the reader is in 2. */
     add(j, tcp(PS_ST_NF_OUTPUT, 1, 5, 1000, 100));
@@ -66,7 +66,7 @@ static void test_reader_elsewhere(void **state _unused_)
  * theirs, nor are those that have the same numbers 4 GiB later. */
 static void test_reader_of_some(void **state _unused_)
 {
-    struct ps_join *j = new_join(10, 0);
+    struct ps_join *j = new_join(10);
 
     receive(j, 1, 5, 1000, 100);
     receive(j, 2, 6, 1300, 100);
@@ -87,7 +87,7 @@ static void test_reader_of_some(void **state _unused_)
 static void test_reader_of_many(void **state _unused_)
 {
     const uint32_t n = 400, len = 1448, first = UINT32_MAX - 150 * len;
-    struct ps_join *j = new_join(2 * n, 0);
+    struct ps_join *j = new_join(2 * n);
 
     for (uint32_t i = 0; i < n; i++)
         receive(j, 1 + i, 5 + i, first + i * len, len);
@@ -104,7 +104,7 @@ static void test_reader_of_many(void **state _unused_)
 static void test_segments_of_a_long_packet(void **state _unused_)
 {
     const uint32_t first = UINT32_MAX - 70000, len = 1000, n = 180;
-    struct ps_join *j = new_join(10, 0);
+    struct ps_join *j = new_join(10);
 
     add(j, tcp(PS_ST_NET_DEV_QUEUE, 1, 5, first, n * len));
     for (uint32_t i = 0; i < n; i++)
@@ -118,7 +118,7 @@ static void test_segments_of_a_long_packet(void **state _unused_)
 
 static void test_segments_join_their_packet(void **state _unused_)
 {
-    struct ps_join *j = new_join(10, 0);
+    struct ps_join *j = new_join(10);
 
     add(j, tcp(PS_ST_NET_DEV_QUEUE, 1, 5, 1000, 300));
     for (uint32_t i = 0; i < 3; i++)
@@ -133,7 +133,7 @@ static void test_segments_join_their_packet(void **state _unused_)
 
 static void test_merged_buffer_joins_all(void **state _unused_)
 {
-    struct ps_join *j = new_join(10, 0);
+    struct ps_join *j = new_join(10);
 
     for (uint32_t i = 0; i < 3; i++)
         add(j, tcp(PS_ST_NAPI_GRO_RECEIVE, 1 + i, 5 + i, 1000 + 100 * i, 100));

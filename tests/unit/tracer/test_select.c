@@ -16,7 +16,7 @@ static uint64_t now;
 static int setup(void **state _unused_)
 {
     now = PS_NS_PER_S;
-    assert_int_equal(ps_join_new(4, 0, &join), 0);
+    assert_int_equal(ps_join_new(4, &join), 0);
     return ps_join_select(join, true);
 }
 

@@ -90,7 +90,6 @@ const loss: Same<'loss'> = {
   malformed_answers: '应答格式错误',
   netns_unreadable: '无法读取',
   other_bytes: '不在跟踪内的包的字节',
-  other_netns: '属于另一个网络命名空间',
   owners_cut: '超出单个套接字的上限',
   owner_map_full: '所有者表已满',
   packet_limit: '超出包数上限',

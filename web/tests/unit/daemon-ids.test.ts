@@ -123,7 +123,6 @@ describe('ids in the daemons’ sources', () => {
         'ring_full',
         'packet_limit',
         'join_no_packet',
-        'other_netns',
         'flow_map_full',
         'owners_cut',
         'history_full',
