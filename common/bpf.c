@@ -200,6 +200,33 @@ uint64_t ps_bpf_object_memory(const struct bpf_object *obj)
     return sum;
 }
 
+/* 0 where the kernel does not say. */
+static struct bpf_prog_info program_info(const struct bpf_program *prog)
+{
+    struct bpf_prog_info info = {0};
+    uint32_t len = sizeof(info);
+
+    if (bpf_program__fd(prog) < 0 ||
+        bpf_prog_get_info_by_fd(bpf_program__fd(prog), &info, &len) < 0)
+        info = (struct bpf_prog_info){0};
+    return info;
+}
+
+uint64_t ps_bpf_program_misses(const struct bpf_program *prog)
+{
+    return program_info(prog).recursion_misses;
+}
+
+uint64_t ps_bpf_object_run_ns(const struct bpf_object *obj)
+{
+    struct bpf_program *prog;
+    uint64_t sum = 0;
+
+    bpf_object__for_each_program(prog, obj)
+        sum += program_info(prog).run_time_ns;
+    return sum;
+}
+
 int ps_bpf_percpu_sum(int map_fd, const void *key, uint64_t *values, size_t n)
 {
     int cpus = libbpf_num_possible_cpus();

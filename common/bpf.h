@@ -46,6 +46,12 @@ const char *ps_bpf_reason(int err);
 /* Kernel memory of all maps of an object: memlock of fdinfo, bytes. */
 uint64_t ps_bpf_object_memory(const struct bpf_object *obj);
 uint64_t ps_bpf_map_memory(int map_fd);
+/* Run time of all programs of an object, which the kernel counts only while it
+ * is asked to (BPF_ENABLE_STATS). */
+uint64_t ps_bpf_object_run_ns(const struct bpf_object *obj);
+/* Calls of a program that the kernel left out, for it or another one ran on
+ * this CPU at that moment. 0 also where the kernel does not count them. */
+uint64_t ps_bpf_program_misses(const struct bpf_program *prog);
 
 /* Sum over CPUs of a per-CPU array's u64 values at this key:
  * values has n entries. */

@@ -53,6 +53,7 @@ static void read_counts(const struct tracer *t, const struct ps_trace *trace,
     ps_traces_functions_hits(t, trace, ret_calls);
     counts[PS_ST_FUNCTION].count.hits = ret_calls->hits;
     counts[PS_ST_FUNCTION].count.ring_full = ret_calls->ring_full;
+    counts[PS_ST_FUNCTION].count.throttled = ret_calls->throttled;
     counts[PS_ST_XDP_DROP].count.hits = trace->told;
 }
 
@@ -261,12 +262,27 @@ static uint64_t own_ns(void)
     return (uint64_t)now.tv_sec * PS_NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
+/* Of everything that runs for packets and for tasks that use sockets. */
+static uint64_t run_ns(const struct tracer *t)
+{
+    return ps_probes_run_ns(t->probes) +
+           (t->functions ? ps_functions_run_ns(t->functions) : 0) +
+           (t->ownerprobe ? ps_ownerprobe_run_ns(t->ownerprobe) : 0);
+}
+
+static void set_throttle(const struct tracer *t, uint32_t n)
+{
+    ps_probes_throttle(t->probes, n);
+    if (t->functions)
+        ps_functions_throttle(t->functions, n);
+}
+
 void ps_account_start(struct tracer *t, struct ps_trace *trace)
 {
     if (!t->budget.since) {
         ps_budget_start(&t->budget, (double)t->config->cpu_budget / 100,
                         ps_mono_ns(), own_ns());
-        ps_probes_throttle(t->probes, 1);
+        set_throttle(t, 1);
     }
     trace->cpu_before = t->budget.programs_ns;
     trace->throttle = t->budget.throttle;
@@ -277,7 +293,7 @@ static void tell_throttle(struct tracer *t, uint32_t before)
     uint32_t n = t->budget.throttle;
     char text[16];
 
-    ps_probes_throttle(t->probes, n);
+    set_throttle(t, n);
     for (size_t i = 0; i < PS_TRACER_MAX_TRACES; i++)
         if (t->traces[i].phase != PS_TRACE_FREE && t->traces[i].throttle < n)
             t->traces[i].throttle = n;
@@ -313,14 +329,13 @@ void ps_account_tick(struct tracer *t, uint64_t now)
     uint32_t before = b->throttle;
 
     if (!b->since ||
-        !ps_budget_tick(b, now, b->measuring ? ps_probes_run_ns(t->probes) : 0,
-                        own_ns()))
+        !ps_budget_tick(b, now, b->measuring ? run_ns(t) : 0, own_ns()))
         return;
     if (b->measuring) {
         /* Where it is refused nothing is measured, and only the daemon's own
          * time counts. */
         t->stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
-        b->run_ns = ps_probes_run_ns(t->probes);
+        b->run_ns = run_ns(t);
         return;
     }
     if (t->stats_fd >= 0)

@@ -291,7 +291,7 @@ void ps_functions_clear_filter(struct ps_functions *f, unsigned int slot)
 int ps_functions_counts(const struct ps_functions *f, unsigned int slot,
                         struct ps_fn_count *ret_count)
 {
-    uint64_t values[3];
+    uint64_t values[sizeof(struct ps_fn_count) / sizeof(uint64_t)];
     uint32_t key = slot;
     int r;
 
@@ -300,8 +300,22 @@ int ps_functions_counts(const struct ps_functions *f, unsigned int slot,
     if (r < 0)
         return r;
     *ret_count = (struct ps_fn_count){
-        .hits = values[0], .ring_full = values[1], .returns_lost = values[2]};
+        .hits = values[0],
+        .ring_full = values[1],
+        .returns_lost = values[2],
+        .throttled = values[3],
+    };
     return 0;
+}
+
+void ps_functions_throttle(struct ps_functions *f, uint32_t n)
+{
+    __atomic_store_n(&f->skel->bss->throttle, n, __ATOMIC_SEQ_CST);
+}
+
+uint64_t ps_functions_run_ns(const struct ps_functions *f)
+{
+    return ps_bpf_object_run_ns(f->skel->obj);
 }
 
 uint64_t ps_functions_evicted(const struct ps_functions *f)

@@ -58,6 +58,10 @@ void ps_functions_clear_filter(struct ps_functions *functions,
                                unsigned int slot);
 int ps_functions_counts(const struct ps_functions *functions, unsigned int slot,
                         struct ps_fn_count *ret_count);
+/* From now on one of n packets is followed; 1: all. */
+void ps_functions_throttle(struct ps_functions *functions, uint32_t n);
+/* All programs' run time, which the kernel counts only while asked to. */
+uint64_t ps_functions_run_ns(const struct ps_functions *functions);
 /* Packets that lost their place among those that are followed. */
 uint64_t ps_functions_evicted(const struct ps_functions *functions);
 

@@ -92,6 +92,11 @@ uint64_t ps_ownerprobe_memory(const struct ps_ownerprobe *p)
     return ps_bpf_object_memory(p->skel->obj);
 }
 
+uint64_t ps_ownerprobe_run_ns(const struct ps_ownerprobe *p)
+{
+    return ps_bpf_object_run_ns(p->skel->obj);
+}
+
 int ps_ownerprobe_attach(struct ps_ownerprobe *p, int cgroup_fd)
 {
     struct bpf_program *prog;

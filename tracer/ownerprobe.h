@@ -18,6 +18,8 @@ int ps_ownerprobe_open(int learned_fd, struct ps_ownerprobe **ret_probe,
                        char *reason, size_t reason_size);
 void ps_ownerprobe_free(struct ps_ownerprobe **probe);
 uint64_t ps_ownerprobe_memory(const struct ps_ownerprobe *probe);
+/* All programs' run time, which the kernel counts only while asked to. */
+uint64_t ps_ownerprobe_run_ns(const struct ps_ownerprobe *probe);
 
 /* cgroup_fd: the root of cgroup v2, or -1. 0 when one program at least is
  * attached. Detaching keeps what is known. */

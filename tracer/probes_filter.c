@@ -24,17 +24,6 @@ static int clear_counts(struct ps_probes *p, unsigned int slot)
     return 0;
 }
 
-/* 0 where the kernel does not say. */
-static struct bpf_prog_info program_info(const struct bpf_program *prog)
-{
-    struct bpf_prog_info info = {0};
-    uint32_t len = sizeof(info);
-
-    if (bpf_prog_get_info_by_fd(bpf_program__fd(prog), &info, &len) < 0)
-        info = (struct bpf_prog_info){0};
-    return info;
-}
-
 static uint32_t traces_on(const struct ps_probes *p)
 {
     return p->vars.tracing->word >> PS_FW_ON & 0xff;
@@ -70,7 +59,7 @@ int ps_probes_set_filter(struct ps_probes *p, unsigned int slot,
         return r;
     for (size_t i = 0; i < ps_probe_points_n; i++)
         p->missed_before[slot][i] =
-            p->points[i] ? program_info(p->points[i]).recursion_misses : 0;
+            p->points[i] ? ps_bpf_program_misses(p->points[i]) : 0;
     p->wishes[slot] = *wish;
     /* What is followed for the slot's last trace is not for this one. */
     __atomic_store_n(&p->vars.since[slot], ps_mono_ns(), __ATOMIC_SEQ_CST);
@@ -128,7 +117,7 @@ int ps_probes_counts(const struct ps_probes *p, unsigned int slot,
 
         if (!p->points[i])
             continue;
-        missed = program_info(p->points[i]).recursion_misses -
+        missed = ps_bpf_program_misses(p->points[i]) -
                  p->missed_before[slot][i];
         c->recursion_missed += missed;
         c->count.hits += missed;
@@ -144,11 +133,5 @@ uint64_t ps_probes_evicted(const struct ps_probes *p)
 
 uint64_t ps_probes_run_ns(const struct ps_probes *p)
 {
-    struct bpf_program *prog;
-    uint64_t sum = 0;
-
-    bpf_object__for_each_program(prog, p->obj)
-        if (bpf_program__fd(prog) >= 0)
-            sum += program_info(prog).run_time_ns;
-    return sum;
+    return ps_bpf_object_run_ns(p->obj);
 }

@@ -28,6 +28,32 @@ static __always_inline __u32 hash_words(const __u32 *words, int n)
     return hash;
 }
 
+/* All of the hash's bits decide which part of the numbers it is in. */
+static __always_inline __u32 spread(__u32 hash)
+{
+    hash ^= hash >> 16;
+    hash *= 0x85ebca6bu;
+    hash ^= hash >> 13;
+    hash *= 0xc2b2ae35u;
+    return hash ^ (hash >> 16);
+}
+
+static __always_inline __u16 hash_end(const __u8 *addr, __u16 port)
+{
+    const __u32 *w = (const __u32 *)addr;
+    __u32 words[5] = {w[0], w[1], w[2], w[3], port};
+    __u32 hash = hash_words(words, 5);
+
+    return (__u16)(hash ^ (hash >> 16));
+}
+
+static __always_inline void fill_ends(const struct ps_skb_info *info,
+                                      __u16 *ends)
+{
+    ends[0] = hash_end(info->saddr, info->sport);
+    ends[1] = hash_end(info->daddr, info->dport);
+}
+
 /* Up to PS_TRACER_HASH_BYTES of payload; without them no hash. */
 static __always_inline void hash_payload(const unsigned char *at, __u32 avail,
                                          struct ps_content *c)

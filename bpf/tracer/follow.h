@@ -251,7 +251,7 @@ __noinline int look_follow(__u32 nr, __u64 skb, __u32 at)
     read_content(&s->view, &s->info, &s->content);
     s->signature = signature(&s->info, &s->content);
     s->matched &= (__u8)~sampled_out(s->word, s->matched, s->signature);
-    live_ends(&s->info, s->ends);
+    fill_ends(&s->info, s->ends);
     /* The stack has just made it, and it has no tunnel's headers yet. */
     origin = station == PS_ST_NF_OUTPUT && s->matched &&
              !(s->flags & PS_EF_INNER);

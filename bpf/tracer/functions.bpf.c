@@ -21,24 +21,6 @@ extern __u64 *bpf_session_cookie(void) __ksym __weak;
 
 /* ---- entry and return --------------------------------------------------- */
 
-/* The packet's number where its call is recorded. */
-static __always_inline __u64 enter(__u64 addr, __u32 how, __u64 ip, __u64 sp,
-                                   bool direct)
-{
-    __u64 id;
-
-    /* Twice: what was followed may turn out to be another one. */
-    for (int i = 0; i < 2; i++) {
-        id = direct ? follow_cast(addr, how, (__u32)sp)
-                    : follow_read(addr, how, (__u32)sp);
-        if (!id)
-            return 0;
-        if (!fn_record(addr, id, ip, sp, how))
-            return id;
-    }
-    return 0;
-}
-
 static __always_inline void leave(__u64 id, __u64 ip, __u64 sp)
 {
     __u32 traces = traces_of(id);

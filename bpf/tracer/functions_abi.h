@@ -19,8 +19,10 @@
 #define PS_FN_TRACES_SHIFT 56
 #define PS_FN_GONE         (1ull << 55) /* its buffer was given back */
 #define PS_FN_NEW          (1ull << 54) /* no record of it was made yet */
-#define PS_FN_ID_MASK      ((1ull << 54) - 1)
-#define PS_FN_CPU_MASK     63ull
+/* Both, which no packet has: it is not decided yet whether it is followed. */
+#define PS_FN_OPEN     (PS_FN_GONE | PS_FN_NEW)
+#define PS_FN_ID_MASK  ((1ull << 54) - 1)
+#define PS_FN_CPU_MASK 63ull
 
 /* What is special about a function; in a probe's cookie above the position of
  * its packet. */
@@ -110,6 +112,7 @@ struct ps_fn_count {
     unsigned long long hits;
     unsigned long long ring_full;
     unsigned long long returns_lost;
+    unsigned long long throttled;
 };
 
 #endif

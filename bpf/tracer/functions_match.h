@@ -6,6 +6,7 @@
 #include "bpf/lib/skb.h"
 #include "bpf/tracer/filter.h"
 #include "bpf/tracer/functions_follow.h"
+#include "bpf/tracer/one_of.h"
 #include "bpf/tracer/where.h"
 
 static __always_inline struct sk_buff *skb_at(__u64 addr, bool direct)
@@ -184,7 +185,7 @@ static __always_inline struct ps_fn_slot *moved(__u64 addr, __u64 head)
     return slot_put(head, id);
 }
 
-/* The packet's number, or 0: nobody follows it. */
+/* The packet's number, or 0: nobody follows it. PS_FN_OPEN: fn_taken() says. */
 static __always_inline __u64 follow(__u64 addr, __u32 how, __u32 sp,
                                     bool direct)
 {
@@ -214,6 +215,8 @@ static __always_inline __u64 follow(__u64 addr, __u32 how, __u32 sp,
     else
         id = new_id(want);
     following = 1;
+    if (!traces && throttle > 1)
+        return id | PS_FN_OPEN;
     slot_put(head, id);
     return id;
 }

@@ -3,42 +3,12 @@
 #ifndef PS_BPF_FUNCTIONS_RECORD_H
 #define PS_BPF_FUNCTIONS_RECORD_H
 
-#include "bpf/tracer/content.h"
-#include "bpf/tracer/functions_match.h"
+#include "bpf/tracer/functions_throttle.h"
 
 struct {
     __uint(type, BPF_MAP_TYPE_RINGBUF);
     __uint(max_entries, PS_TRACER_RING_BYTES);
 } calls SEC(".maps");
-
-struct {
-    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-    __uint(max_entries, PS_TRACER_MAX_TRACES);
-    __type(key, __u32);
-    __type(value, struct ps_fn_count);
-} fn_counts SEC(".maps");
-
-enum counted { HIT, RING_FULL, RETURN_LOST };
-
-static __always_inline void count(__u32 traces, enum counted what)
-{
-    for (__u32 i = 0; i < PS_TRACER_MAX_TRACES; i++) {
-        struct ps_fn_count *c;
-        __u32 key = i;
-
-        if (!(traces & (1u << i)))
-            continue;
-        c = bpf_map_lookup_elem(&fn_counts, &key);
-        if (!c)
-            continue;
-        if (what == HIT)
-            __sync_fetch_and_add(&c->hits, 1);
-        else if (what == RING_FULL)
-            __sync_fetch_and_add(&c->ring_full, 1);
-        else
-            __sync_fetch_and_add(&c->returns_lost, 1);
-    }
-}
 
 /* ---- records ------------------------------------------------------------ */
 
@@ -103,58 +73,6 @@ static __always_inline bool is_last(struct sk_buff *skb, __u64 head)
            BPF_CORE_READ(shinfo, dataref.counter) == bias;
 }
 
-/* What is known of the packet at hand. Programs of this kind do not interrupt
- * each other on one CPU: the kernel leaves the inner one out. */
-struct fn_room {
-    struct ps_skb_info info;
-    struct ps_content content;
-};
-
-struct {
-    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-    __uint(max_entries, 1);
-    __type(key, __u32);
-    __type(value, struct fn_room);
-} fn_room SEC(".maps");
-
-static __always_inline struct fn_room *room_of_cpu(void)
-{
-    __u32 zero = 0;
-
-    return bpf_map_lookup_elem(&fn_room, &zero);
-}
-
-/*
- * Functions of their own take numbers and keep what they find in the room: each
- * is verified once, whoever calls it and whatever it was called with. A packet
- * that is followed is not on the way that must be cheap: all is read by helper.
- */
-__noinline int fn_parse(__u64 addr, __u32 where)
-{
-    struct sk_buff *skb = (struct sk_buff *)addr;
-    struct fn_room *room = room_of_cpu();
-
-    if (room)
-        ps_skb_parse_dev(skb, NULL, where, false, &room->info);
-    return 0;
-}
-
-__noinline int fn_content(__u64 addr)
-{
-    struct sk_buff *skb = (struct sk_buff *)addr;
-    struct fn_room *room = room_of_cpu();
-    struct ps_content content = {};
-    struct ps_skb_view view;
-
-    if (!room)
-        return 0;
-    ps_skb_view(skb, NULL, PS_SKB_ANY, false, &view);
-    if (room->info.family)
-        read_content(&view, &room->info, &content);
-    room->content = content;
-    return 0;
-}
-
 /* 0: the record is made, or the ring is full. */
 __noinline int fn_tell(__u64 addr, __u64 id, __u64 ip, __u64 sp, __u32 how)
 {
@@ -208,6 +126,8 @@ __noinline int fn_record(__u64 addr, __u64 id, __u64 ip, __u64 sp, __u32 how)
     } else {
         fn_parse(addr, where);
         fn_content(addr);
+        if (throttle > 1 && room->info.packets > 1)
+            fn_note_whole(true);
     }
     /* Nothing in it, and no header: it was made just now. */
     if (slot && !(how & PS_FN_END) &&
@@ -226,6 +146,29 @@ __noinline int fn_record(__u64 addr, __u64 id, __u64 ip, __u64 sp, __u32 how)
     }
     if (id != slot->id)
         slot_set(slot, head, id);
+    return 0;
+}
+
+/* The packet's number where its call is recorded. */
+static __always_inline __u64 enter(__u64 addr, __u32 how, __u64 ip, __u64 sp,
+                                   bool direct)
+{
+    __u64 id;
+
+    /* Twice: what was followed may turn out to be another one. */
+    for (int i = 0; i < 2; i++) {
+        id = direct ? follow_cast(addr, how, (__u32)sp)
+                    : follow_read(addr, how, (__u32)sp);
+        if (!id)
+            return 0;
+        if ((id & PS_FN_OPEN) == PS_FN_OPEN) {
+            if (!fn_taken(addr, id))
+                return 0;
+            id &= ~PS_FN_GONE;
+        }
+        if (!fn_record(addr, id, ip, sp, how))
+            return id;
+    }
     return 0;
 }
 

@@ -149,22 +149,6 @@ static __always_inline void live_leave(struct live_set *set, __u32 way)
     __sync_fetch_and_add(&set->busy[way & (LIVE_WAYS - 1)], -1);
 }
 
-static __always_inline __u16 hash_end(const __u8 *addr, __u16 port)
-{
-    const __u32 *w = (const __u32 *)addr;
-    __u32 words[5] = {w[0], w[1], w[2], w[3], port};
-    __u32 hash = hash_words(words, 5);
-
-    return (__u16)(hash ^ (hash >> 16));
-}
-
-static __always_inline void live_ends(const struct ps_skb_info *info,
-                                      __u16 *ends)
-{
-    ends[0] = hash_end(info->saddr, info->sport);
-    ends[1] = hash_end(info->daddr, info->dport);
-}
-
 /* Of what is seen for the first time: when, and the CPU. */
 static __always_inline __u64 live_id(__u64 now)
 {

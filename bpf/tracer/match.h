@@ -3,6 +3,7 @@
 #ifndef PS_BPF_TRACER_MATCH_H
 #define PS_BPF_TRACER_MATCH_H
 
+#include "bpf/tracer/content.h"
 #include "bpf/tracer/expr.h"
 #include "bpf/tracer/where.h"
 
@@ -39,16 +40,6 @@ static __noinline PS_UNUSED __u32 match_more(struct room *room,
     if (ask && PS_WITH_EXPR)
         asked = (asked & ~ask) | match_exprs(room, skb, word, ask, at);
     return traces | asked;
-}
-
-/* All of the hash's bits decide which part of the numbers it is in. */
-static __always_inline __u32 spread(__u32 hash)
-{
-    hash ^= hash >> 16;
-    hash *= 0x85ebca6bu;
-    hash ^= hash >> 13;
-    hash *= 0xc2b2ae35u;
-    return hash ^ (hash >> 16);
 }
 
 /* Of the traces, those that leave this packet out because they take only one

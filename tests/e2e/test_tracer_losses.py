@@ -8,7 +8,8 @@ import time
 import pytest
 
 from lab import ApiError, wait_for
-from lab.tracing import ALL, linked, packets, trace
+from lab.tracing import ALL, TIERS, linked, no_functions, packets, stations, \
+    trace
 
 pytestmark = pytest.mark.daemons('tracer', 'gateway')
 
@@ -24,14 +25,13 @@ def lost(suite, name, ident=None):
     return sum(x['count'] for x in found if x['id'] == name)
 
 
-def send(suite, count, port=9, pause=0.0):
+def send(suite, count, port=9, version=4):
     """Datagrams to nobody's port, unless somebody listens there."""
-    with suite.a.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+    family = socket.AF_INET6 if version == 6 else socket.AF_INET
+    with suite.a.socket(family, socket.SOCK_DGRAM) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
-        for _ in range(count):
-            sock.sendto(b'x', (suite.link.b.v4, port))
-            if pause:
-                time.sleep(pause)
+        for i in range(count):
+            sock.sendto(b'%016d' % i, (suite.link.b.addr(version), port))
 
 
 def ended(suite, ident):
@@ -40,6 +40,61 @@ def ended(suite, ident):
         state = suite.client.get(f'traces/{ident}')
         return state if state['state'] != 'running' else None
     return wait_for(done, 30)
+
+
+def accounted(suite, ident):
+    """The trace, once each hit of each probe is accounted for."""
+    def done():
+        state = suite.client.get(f'traces/{ident}')
+        return state if all(
+            p['hits'] == p['delivered'] + p['ring_full'] + p['throttled'] +
+            p['map_full'] + p['recursion_missed']
+            for p in state['probes']) else None
+    return wait_for(done, 20, what='each hit is accounted for')
+
+
+@pytest.mark.parametrize('tier', TIERS)
+@pytest.mark.parametrize('version', [4, 6])
+def test_packets_are_left_out_above_the_budget(lab, tier, version):
+    """More than 1 % of a core: it says so, follows one of many packets whole,
+    and counts the others."""
+    with linked(lab, args=('--cpu-budget', '1'), seconds=60) as suite:
+        if tier == 'function' and no_functions(suite):
+            pytest.skip(no_functions(suite))
+        came = []
+
+        def read():
+            try:
+                for event in suite.client.events(['event'], timeout=90):
+                    came.append(event['data']['id'])
+            except OSError:
+                pass                # the suite ended
+        threading.Thread(target=read, daemon=True).start()
+        ident = trace(suite, tier=tier, max_packets=10000,
+                      duration_ns=120 * 10**9,
+                      filter={'daddr': suite.link.b.addr(version),
+                              'proto': 'udp', 'dport': 9})
+
+        def left_out():
+            send(suite, 500, version=version)
+            state = suite.client.get(f'traces/{ident}')
+            missed = {p['probe'] for p in state['probes'] if p['throttled']}
+            want = {'net_dev_queue'} | (
+                {'function'} if tier == 'function' else set())
+            return want <= missed
+        wait_for(left_out, 60, what='packets are left out')
+        wait_for(lambda: 'tracer.throttled' in came, 5)
+        state = accounted(suite, ident)
+        assert state['throttle'] > 1
+        assert state['hits'] == state['steps'] + sum(
+            x['count'] for x in state['losses'] if x['unit'] == 'steps')
+        assert lost(suite, 'throttled', ident) == sum(
+            p['throttled'] for p in state['probes'])
+        ways = packets(suite, ident)
+        assert 0 < len(ways) < 10000
+        if not lost(suite, 'ring_full', ident):
+            for way in ways:
+                assert {'net_dev_queue', 'kfree_skb'} <= set(stations(way))
 
 
 def test_ways_that_are_not_told_live(lab):

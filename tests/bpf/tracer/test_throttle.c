@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Above the budget a packet is followed in all of its buffers, or in none: a
- * station's program on buffers of our own. Needs root. */
+ * station's program, and what the probes of functions share, on buffers of our
+ * own. Needs root. */
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,7 +18,13 @@
 
 #include <linux/bpf.h>
 
+#include "bpf/tracer/functions_abi.h"
 #include "tracer/probes_internal.h"
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wconversion"
+#include "calls.skel.h"
+#pragma GCC diagnostic pop
 
 #define ETH     14
 #define PACKETS 400u
@@ -27,8 +34,31 @@
 
 struct state {
     struct ps_probes *p;
+    struct calls_bpf *calls;
+    struct ring_buffer *ring; /* of the calls */
+    bool functions;           /* which of the two is asked */
     unsigned int events;
 };
+
+static int on_call(void *arg, void *data _unused_, size_t size)
+{
+    struct state *s = arg;
+
+    assert_int_equal(size, sizeof(struct ps_fn_call));
+    s->events++;
+    return 0;
+}
+
+/* A kernel that gives such programs no sk_buff has none of the two. */
+static void open_calls(struct state *s)
+{
+    s->calls = s->p->tcx_egress ? calls_bpf__open_and_load() : NULL;
+    if (!s->calls)
+        return;
+    s->ring =
+        ring_buffer__new(bpf_map__fd(s->calls->maps.calls), on_call, s, NULL);
+    memset(s->calls->bss->protocols, 1, sizeof(s->calls->bss->protocols));
+}
 
 static int open_probes(void **state)
 {
@@ -48,6 +78,8 @@ static int open_probes(void **state)
                        sizeof(reason));
     if (r < 0)
         print_message("no programs: %s\n", reason);
+    else
+        open_calls(s);
     *state = s;
     return r;
 }
@@ -56,6 +88,8 @@ static int close_probes(void **state)
 {
     struct state *s = *state;
 
+    ring_buffer__free(s->ring);
+    calls_bpf__destroy(s->calls);
     ps_probes_free(&s->p);
     free(s);
     return 0;
@@ -133,57 +167,96 @@ static bool see(struct state *s, const uint8_t *frame, size_t len, uint32_t gso)
                 .data_size_in = (uint32_t)len, .ctx_in = &ctx,
                 .ctx_size_in = sizeof(ctx));
 
+    const struct bpf_program *prog = s->functions ? s->calls->progs.call
+                                                  : s->p->tcx_egress;
+
     s->events = 0;
-    assert_int_equal(
-        bpf_prog_test_run_opts(bpf_program__fd(s->p->tcx_ingress), &opts), 0);
-    assert_true(ps_probes_consume(s->p, on_event, s) >= 0);
+    assert_int_equal(bpf_prog_test_run_opts(bpf_program__fd(prog), &opts), 0);
+    if (s->functions)
+        assert_true(ring_buffer__consume(s->ring) >= 0);
+    else
+        assert_true(ps_probes_consume(s->p, on_event, s) >= 0);
     assert_in_range(s->events, 0, 1);
     return s->events == 1;
 }
 
-static bool begin(struct state *s, uint32_t every)
+static void begin(struct state *s, bool functions, uint32_t every)
 {
     const struct ps_filter all = {0};
     const struct ps_probe_wish wish = {0};
+    struct ps_fn_count zero[128] = {0};
+    uint32_t slot = 0;
 
-    if (!s->p->tcx_ingress) {
-        print_message("skip: %s\n", s->p->no_cgroup);
-        return false;
+    s->functions = functions;
+    if (!functions) {
+        ps_probes_throttle(s->p, every);
+        assert_int_equal(ps_probes_set_filter(s->p, 0, &all, &wish), 0);
+        return;
     }
-    ps_probes_throttle(s->p, every);
-    assert_int_equal(ps_probes_set_filter(s->p, 0, &all, &wish), 0);
-    return true;
+    assert_in_range(libbpf_num_possible_cpus(), 1, ARRAY_SIZE(zero));
+    assert_int_equal(bpf_map_update_elem(bpf_map__fd(s->calls->maps.fn_counts),
+                                         &slot, zero, BPF_ANY),
+                     0);
+    s->calls->bss->throttle = every;
+    ps_filter_install(&s->calls->bss->tracing, 0, &all);
+    s->calls->bss->since[0] = ps_mono_ns();
+    s->calls->bss->active = 1;
 }
 
 /* What was seen is what the counters say. */
 static void end(struct state *s, unsigned int seen, unsigned int taken)
 {
     struct ps_probe_count counts[PS_ST_MAX];
+    struct ps_fn_count calls = {0};
+    uint32_t slot = 0;
 
+    if (s->functions) {
+        assert_int_equal(
+            ps_bpf_percpu_sum(bpf_map__fd(s->calls->maps.fn_counts), &slot,
+                              (uint64_t *)&calls, sizeof(calls) / 8),
+            0);
+        assert_int_equal(calls.hits, seen);
+        assert_int_equal(calls.throttled, seen - taken);
+        s->calls->bss->active = 0;
+        return;
+    }
     assert_int_equal(ps_probes_counts(s->p, 0, counts), 0);
-    assert_int_equal(counts[PS_ST_TCX_INGRESS].count.hits, seen);
-    assert_int_equal(counts[PS_ST_TCX_INGRESS].count.throttled, seen - taken);
+    assert_int_equal(counts[PS_ST_TCX_EGRESS].count.hits, seen);
+    assert_int_equal(counts[PS_ST_TCX_EGRESS].count.throttled, seen - taken);
     ps_probes_clear_filter(s->p, 0);
 }
 
-static void test_all_are_followed(void **state)
+/* In both tiers. */
+static void check(struct state *s,
+                  void (*test)(struct state *s, bool functions))
 {
-    struct state *s = *state;
-
-    if (!begin(s, 1))
+    if (!s->p->tcx_egress) {
+        print_message("skip: %s\n", s->p->no_cgroup);
         skip();
+    }
+    assert_non_null(s->calls);
+    test(s, false);
+    test(s, true);
+}
+
+static void all_are_followed(struct state *s, bool functions)
+{
+    begin(s, functions, 1);
     for (uint16_t i = 0; i < 20; i++)
         assert_true(see_udp(s, (uint16_t)(1 + i)));
     end(s, 20, 20);
 }
 
-static void test_copies_go_with_their_packet(void **state)
+static void test_all_are_followed(void **state)
 {
-    struct state *s = *state;
+    check(*state, all_are_followed);
+}
+
+static void copies_go_with_their_packet(struct state *s, bool functions)
+{
     unsigned int taken = 0;
 
-    if (!begin(s, EVERY))
-        skip();
+    begin(s, functions, EVERY);
     /* The same memory is another buffer once another packet was in it. */
     for (uint32_t i = 0; i < PACKETS; i += 2) {
         bool udp = see_udp(s, (uint16_t)(1 + i));
@@ -198,15 +271,40 @@ static void test_copies_go_with_their_packet(void **state)
     end(s, 2 * PACKETS, taken);
 }
 
-/* Parts come right behind the packet that they were cut from; their copies
- * later. */
-static void test_parts_go_with_their_packet(void **state)
+static void test_copies_go_with_their_packet(void **state)
 {
-    unsigned int taken = 0, seen = 0, tried = 0, whole[2] = {0};
+    check(*state, copies_go_with_their_packet);
+}
+
+/* What the one tier leaves out the other one does not follow. */
+static void test_both_tiers_choose_the_same(void **state)
+{
+    bool core[PACKETS];
+    unsigned int taken = 0;
     struct state *s = *state;
 
-    if (!begin(s, EVERY))
+    if (!s->p->tcx_egress)
         skip();
+    assert_non_null(s->calls);
+    begin(s, false, EVERY);
+    for (uint32_t i = 0; i < PACKETS; i++)
+        core[i] = see_tcp(s, i % 2 ? 4 : 6, 77 * i, PART, 0);
+    ps_probes_clear_filter(s->p, 0);
+    begin(s, true, EVERY);
+    for (uint32_t i = 0; i < PACKETS; i++) {
+        assert_true(see_tcp(s, i % 2 ? 4 : 6, 77 * i, PART, 0) == core[i]);
+        taken += core[i];
+    }
+    end(s, PACKETS, taken);
+}
+
+/* Parts come right behind the packet that they were cut from; their copies
+ * later. */
+static void parts_go_with_their_packet(struct state *s, bool functions)
+{
+    unsigned int taken = 0, seen = 0, tried = 0, whole[2] = {0};
+
+    begin(s, functions, EVERY);
     for (uint32_t i = 0; i < PACKETS; i++) {
         uint32_t seq = i * 1000000;
         uint64_t before = ps_mono_ns();
@@ -237,11 +335,17 @@ static void test_parts_go_with_their_packet(void **state)
     end(s, seen, taken);
 }
 
+static void test_parts_go_with_their_packet(void **state)
+{
+    check(*state, parts_go_with_their_packet);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all_are_followed),
         cmocka_unit_test(test_copies_go_with_their_packet),
+        cmocka_unit_test(test_both_tiers_choose_the_same),
         cmocka_unit_test(test_parts_go_with_their_packet),
     };
 

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT OR GPL-2.0-only
+/* A call of the function tier, of a function that has this buffer. */
+#include "bpf/tracer/functions_record.h"
+
+char LICENSE[] SEC("license") = "Dual MIT/GPL";
+
+extern void *bpf_cast_to_kern_ctx(void *obj) __ksym __weak;
+
+/* Always 0, which the verifier does not know. */
+volatile __u64 unknown_zero;
+
+#define IP 0x1000
+#define SP 0x2000
+
+SEC("tc")
+int call(struct __sk_buff *ctx)
+{
+    __u64 addr = (__u64)bpf_cast_to_kern_ctx(ctx);
+
+    /* As a number: the verifier lets nobody reckon with a typed pointer. */
+    __sync_fetch_and_add(&addr, unknown_zero);
+    return enter(addr, 0, IP, SP, true) != 0;
+}
