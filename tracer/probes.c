@@ -274,8 +274,7 @@ int ps_probes_open(const struct btf *kernel, uint32_t ring_bytes,
     p = calloc(1, sizeof(*p));
     if (!p)
         return -ENOMEM;
-    p->max_links = ps_probe_points_n + 2 + (size_t)PS_PROBES_MAX_NETNS * 10 +
-                   PS_PROBES_MAX_TCX;
+    p->max_links = ps_probe_points_n + 2;
     p->links = calloc(p->max_links, sizeof(*p->links));
     if (!p->links)
         return -ENOMEM;

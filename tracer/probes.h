@@ -16,8 +16,8 @@ struct btf;
 /* Namespaces in which netfilter hooks are put: each costs ten links. */
 #define PS_PROBES_MAX_NETNS 64u
 #define PS_PROBES_MAX       48u
-/* Interfaces, twice: what they receive and what they send. */
-#define PS_PROBES_MAX_TCX 128u
+/* Interfaces that are watched. */
+#define PS_PROBES_MAX_DEVICES 64u
 
 struct ps_probes;
 
@@ -49,10 +49,18 @@ uint64_t ps_probes_memory(const struct ps_probes *probes);
  * and one interface, to see what is taken.
  */
 int ps_probes_attach(struct ps_probes *probes, bool everywhere);
+/*
+ * Whether network namespaces or interfaces came or went since, or some could
+ * not be attached yet, for lack of time. Then ps_probes_renew() attaches what
+ * came and gives back what went; all else stays as it is. A namespace that is
+ * not seen by two looks is one that went.
+ */
+bool ps_probes_is_behind(struct ps_probes *probes);
+void ps_probes_renew(struct ps_probes *probes);
 void ps_probes_detach(struct ps_probes *probes);
 bool ps_probes_attached(const struct ps_probes *probes);
 
-/* States of the last attach: stations. n may be 0 before. */
+/* States of the last attach, or renewal: stations. n may be 0 before. */
 const struct ps_probe_state *ps_probes_states(const struct ps_probes *probes,
                                               size_t *ret_n);
 /* "tp_btf" or "raw_tp". */

@@ -86,6 +86,7 @@ struct tracer {
     struct ps_ownerprobe *ownerprobe; /* NULL: the same */
     struct ps_owners *owners;
     uint64_t next_look;              /* at open files, for owners */
+    uint64_t next_renewal;           /* of what is attached */
     struct ps_learn learn;           /* sockets that traces ask for */
     struct ps_functions *functions;  /* NULL: the kernel has no such tier */
     struct ps_expedite *expedite;    /* while something is attached */
@@ -159,6 +160,18 @@ size_t ps_traces_running(const struct tracer *t);
 /* trace: NULL where no calls are asked for. */
 void ps_tracer_names(const struct tracer *t, const struct ps_trace *trace,
                      struct ps_names *ret_names);
+
+/* ---- traces_attach.c ---------------------------------------------------- */
+
+/* Everything that the kernel takes, where nothing is; else what came since.
+ * -errno where nothing could be. */
+int ps_traces_attach(struct tracer *t);
+/* Every few milliseconds while one runs: follows namespaces and interfaces that
+ * come and go. */
+void ps_traces_renew(struct tracer *t, uint64_t now);
+void ps_traces_detach(struct tracer *t);
+/* What is attached, into the trace's stations. */
+int ps_traces_stations(const struct tracer *t, Ps__Trace *msg);
 
 /* ---- drops.c ------------------------------------------------------------ */
 

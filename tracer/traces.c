@@ -91,32 +91,6 @@ void ps_traces_discard(struct tracer *t, struct ps_trace *trace)
     trace->discard = true;
 }
 
-/* ---- what is attached ---------------------------------------------------- */
-
-/* The kernel waits for all CPUs at nearly each link, when it is made and at its
- * end; this thread does nothing else meanwhile. */
-static int attach(struct tracer *t)
-{
-    int r;
-
-    ps_expedite_begin(t->expedite);
-    r = ps_probes_attach(t->probes, true);
-    if (r == 0)
-        ps_ownership_start(t);
-    ps_expedite_end(t->expedite);
-    return r;
-}
-
-static void detach(struct tracer *t)
-{
-    if (!ps_probes_attached(t->probes))
-        return;
-    ps_expedite_begin(t->expedite);
-    ps_probes_detach(t->probes);
-    ps_ownership_end(t);
-    ps_expedite_end(t->expedite);
-}
-
 /* ---- the clock ---------------------------------------------------------- */
 
 static bool is_full(const struct ps_trace *trace)
@@ -209,12 +183,13 @@ void ps_traces_tick(evutil_socket_t fd _unused_, short what _unused_, void *arg)
         ps_guard_tick(t->guard, now);
     ps_ownership_tick(t, false);
     ps_learn_tick(t, now);
+    ps_traces_renew(t, now);
     ps_account_tick(t, now);
     for (size_t i = 0; i < PS_TRACER_MAX_TRACES; i++)
         advance(t, &t->traces[i], now);
     ps_traces_functions_tick(t);
     if (!ps_traces_running(t)) {
-        detach(t);
+        ps_traces_detach(t);
         ps_account_rest(t);
         ps_nft_rest(t->nft);
     }
@@ -258,44 +233,13 @@ void ps_traces_end_all(struct tracer *t, const char *reason)
     for (size_t i = 0; i < PS_TRACER_MAX_TRACES; i++)
         end_now(t, &t->traces[i]);
     ps_traces_functions_tick(t);
-    detach(t);
+    ps_traces_detach(t);
     ps_account_rest(t);
     ps_nft_rest(t->nft);
     ps_ownership_forget(t);
 }
 
 /* ---- start -------------------------------------------------------------- */
-
-static int add_stations(struct tracer *t, Ps__Trace *msg)
-{
-    const struct ps_probe_state *states;
-    Ps__Capability *c;
-    size_t n;
-
-    states = ps_probes_states(t->probes, &n);
-    msg->stations = calloc(n + 1, sizeof(*msg->stations));
-    if (!msg->stations)
-        return -ENOMEM;
-    for (size_t i = 0; i < n; i++) {
-        c = (Ps__Capability *)ps_message_new(&ps__capability__descriptor);
-        if (!c)
-            return -ENOMEM;
-        msg->stations[msg->n_stations++] = c;
-        c->id = strdup(states[i].id);
-        c->available = states[i].available;
-        c->tier = states[i].tier ? strdup(states[i].tier) : NULL;
-        c->reason = states[i].reason[0] ? strdup(states[i].reason) : NULL;
-        if (!c->id)
-            return -ENOMEM;
-    }
-    if (!ps_streq(msg->tier, "function"))
-        return 0;
-    c = (Ps__Capability *)ps_message_new(&ps__capability__descriptor);
-    if (!c)
-        return -ENOMEM;
-    msg->stations[msg->n_stations++] = c;
-    return ps_traces_functions_state(t, c);
-}
 
 static int set_identity(Ps__Trace *msg)
 {
@@ -334,9 +278,9 @@ static int prepare(struct tracer *t, struct ps_trace *trace,
     if (r == 0)
         r = ps_traces_functions_start(t, trace, filter);
     if (r == 0)
-        r = attach(t);
+        r = ps_traces_attach(t);
     if (r == 0)
-        r = add_stations(t, trace->msg);
+        r = ps_traces_stations(t, trace->msg);
     if (r == 0)
         r = ps_history_put(t->history, trace->msg);
     return r;
@@ -378,7 +322,7 @@ int ps_traces_start(struct tracer *t, Ps__Trace *msg,
         ps_traces_free(trace);
         ps_traces_functions_tick(t);
         if (!ps_traces_running(t))
-            detach(t);
+            ps_traces_detach(t);
         return r;
     }
     trace->phase = PS_TRACE_RUNNING;

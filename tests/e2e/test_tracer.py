@@ -237,6 +237,51 @@ def test_netns_of_several_traces(api):
         assert check_sums(api, ident)['losses'] == []
 
 
+# ---- what comes and goes meanwhile -------------------------------------------
+
+def whole(api, link, way):
+    """Was it seen at the hooks of both ends?"""
+    a, b = inum(link.a.ns), inum(link.b.ns)
+    return in_order(stations(way, a), there(api, ['netfilter:output'])) and \
+        in_order(stations(way, b), there(api, RECEIVED)) and \
+        (not has(api, 'tracer.tcx') or
+         ('tcx:egress' in stations(way, a) and
+          'tcx:ingress' in stations(way, b)))
+
+
+def test_namespaces_that_come_later(api, lab):
+    """While a trace runs; and at once for another one."""
+    first = trace(api, filter={'proto': 'udp', 'dport': 7001})
+    link = lab.veth(lab.ns('c'), lab.ns('d'))
+    second = trace(api, filter={'proto': 'udp', 'dport': 7002})
+    traffic.udp(link.a.ns, link.b.ns, link.b.v4, 1, port=7002)
+    (way,) = settled(api, second, 1)
+    assert whole(api, link, way), way
+    api.client.delete(f'traces/{second}')
+    later = lab.veth(lab.ns('e'), link.b.ns)
+
+    def seen():
+        traffic.udp(later.a.ns, later.b.ns, later.b.v6, 1, port=7001)
+        return whole(api, later, settled(api, first, 1)[-1])
+    wait_for(seen, 15, what='netfilter and tcx in a new namespace')
+    state = api.client.get(f'traces/{first}')
+    assert not [s for s in state['stations'] if not s['available']
+                and s['id'] in ('netfilter', 'tcx')
+                and has(api, f'tracer.{s["id"]}')]
+    check_sums(api, first)
+
+
+def test_namespaces_that_go(api, lab):
+    """What is attached keeps none alive."""
+    gone = lab.ns('c')
+    link = lab.veth(api.a, gone)
+    trace(api, filter={'proto': 'udp'}, duration_ns=120 * 10**9)
+    lab.host.ip('netns', 'del', gone.name)
+    wait_for(lambda: link.a.name not in [
+        x['ifname'] for x in api.a.ip('-j', 'link', 'show')], 20,
+        what='the end of a namespace that was deleted')
+
+
 # ---- drops -------------------------------------------------------------------
 
 def drops(ways):
