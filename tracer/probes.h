@@ -94,7 +94,8 @@ int ps_probes_add_alias(struct ps_probes *probes, unsigned int slot,
 /* Of this bit mask of traces, none takes it so any more. */
 void ps_probes_drop_alias(struct ps_probes *probes,
                           const struct ps_tracer_tuple *tuple, uint32_t traces);
-/* Forgets what the traces of this bit mask took so, or learned by itself. */
+/* Forgets what the traces of this bit mask took so, or learned by itself; and
+ * all that are not on. */
 int ps_probes_forget_aliases(struct ps_probes *probes, uint32_t traces);
 /* Tuples that there was no room for, since the programs were loaded. */
 uint64_t ps_probes_aliases_full(const struct ps_probes *probes);

@@ -47,12 +47,17 @@ int ps_probes_forget_aliases(struct ps_probes *p, uint32_t traces)
     _cleanup_free_ struct ps_tracer_tuple *tuples = NULL;
     _cleanup_free_ struct ps_tracer_alias *values = NULL;
     LIBBPF_OPTS(bpf_map_batch_opts, opts);
+    uint32_t on = p->vars.tracing->word >> PS_FW_ON & 0xff;
     uint32_t place = 0, n, seen = 0;
     bool first = true;
     int r = 0;
 
-    if (!*p->vars.have_aliases)
-        return 0;
+    /* What others left that have ended is nobody's, and would be of the next
+     * one that has their slot. With none on nothing stays; a program that runs
+     * at this moment and adds one sets this again. */
+    traces |= ~on;
+    if (!on)
+        *p->vars.have_aliases = 0;
     tuples = calloc(BATCH, sizeof(*tuples));
     values = calloc(BATCH, sizeof(*values));
     if (!tuples || !values)
@@ -70,8 +75,6 @@ int ps_probes_forget_aliases(struct ps_probes *p, uint32_t traces)
         first = false;
         seen += n;
     }
-    if (!(p->vars.tracing->word >> PS_FW_ON & 0xff))
-        *p->vars.have_aliases = 0;
     return 0;
 }
 

@@ -396,6 +396,72 @@ static void test_stations_attach(void **state _unused_)
     ps_probes_free(&p);
 }
 
+static void ignore(void *arg _unused_, struct ps_tracer_event *event _unused_,
+                   const struct ps_event_more *more _unused_)
+{
+}
+
+/* How often the slot's programs were hit by a datagram from port 7 to port 9 of
+ * this machine. */
+static uint64_t hits_of_datagram(struct ps_probes *p, unsigned int slot)
+{
+    struct sockaddr_in from = {.sin_family = AF_INET,
+                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                               .sin_port = htons(7)};
+    struct sockaddr_in to = from;
+    struct ps_probe_count counts[PS_ST_MAX];
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    uint64_t hits = 0;
+
+    to.sin_port = htons(9);
+    assert_int_equal(bind(fd, (struct sockaddr *)&from, sizeof(from)), 0);
+    assert_int_equal(sendto(fd, "x", 1, 0, (struct sockaddr *)&to, sizeof(to)),
+                     1);
+    close(fd);
+    usleep(20000);
+    ps_probes_consume(p, ignore, NULL);
+    assert_int_equal(ps_probes_counts(p, slot, counts), 0);
+    for (size_t i = 0; i < PS_ST_MAX; i++)
+        hits += counts[i].count.hits;
+    return hits;
+}
+
+/* Other names of what a trace followed are not the next one's in its slot,
+ * whatever began between. */
+static void test_names_end_with_their_trace(void **state _unused_)
+{
+    struct ps_filter other = {.kernel.value.sport = 1,
+                              .kernel.mask.sport = 0xffff};
+    struct ps_tracer_tuple known = {.family = 4,
+                                    .proto = IPPROTO_UDP,
+                                    .saddr = {127, 0, 0, 1},
+                                    .daddr = {127, 0, 0, 1},
+                                    .sport = 7,
+                                    .dport = 9};
+    struct ps_tracer_tuple unknown = known;
+    _cleanup_(ps_bpf_types_free) struct btf *kernel = ps_bpf_kernel_types();
+    const struct ps_probe_wish wish = {0};
+    struct ps_probes *p = NULL;
+    char reason[160] = "";
+
+    unknown.sport = 11;
+    assert_int_equal(ps_probes_open(kernel, PS_TRACER_RING_BYTES, &p, reason,
+                                    sizeof(reason)),
+                     0);
+    assert_int_equal(ps_probes_attach(p, true), 0);
+    assert_int_equal(ps_probes_set_filter(p, 1, &other, &wish), 0);
+    assert_int_equal(ps_probes_add_alias(p, 1, &known), 0);
+    assert_true(hits_of_datagram(p, 1) > 0);
+    ps_probes_clear_filter(p, 1);
+    /* Another one begins, in another slot; then one in this. */
+    assert_int_equal(ps_probes_forget_aliases(p, 1 << 0), 0);
+    assert_int_equal(ps_probes_forget_aliases(p, 1 << 1), 0);
+    assert_int_equal(ps_probes_set_filter(p, 1, &other, &wish), 0);
+    assert_int_equal(ps_probes_add_alias(p, 1, &unknown), 0);
+    assert_int_equal(hits_of_datagram(p, 1), 0);
+    ps_probes_free(&p);
+}
+
 /* The lower rung, which the ladder takes only where it must. */
 static void test_raw_programs_attach(void **state _unused_)
 {
@@ -485,6 +551,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_icmp_content, load, unload),
         cmocka_unit_test_setup_teardown(test_not_ip, load, unload),
         cmocka_unit_test(test_stations_attach),
+        cmocka_unit_test(test_names_end_with_their_trace),
         cmocka_unit_test(test_raw_programs_attach),
         cmocka_unit_test(test_sockets),
     };
