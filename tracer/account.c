@@ -196,6 +196,8 @@ Ps__Trace *ps_traces_describe(struct tracer *t, const struct ps_trace *trace)
     known = add_losses(t, msg, trace, &sum);
     ps_losses_add(&msg->losses, &msg->n_losses, "returns_lost", "returns",
                   calls.returns_lost);
+    ps_losses_add(&msg->losses, &msg->n_losses, "connections_unread",
+                  "namespaces", trace->unread);
     /* What lies in the ring at this moment, while it runs. */
     if (sum.count.hits > known)
         ps_losses_add(&msg->losses, &msg->n_losses, "in_flight", "steps",

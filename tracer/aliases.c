@@ -11,7 +11,7 @@ struct seed {
     unsigned int slot;
     const struct ps_filter *filter;
     struct ps_join *join;
-    int error;
+    uint64_t full; /* tuples without room */
 };
 
 static bool matches(const struct ps_tracer_filter *filter,
@@ -48,7 +48,6 @@ static void on_pair(void *arg, const struct ps_tracer_tuple *before,
     struct seed *seed = arg;
     bool first = ps_aliases_match(&seed->filter->kernel, before);
     bool second = ps_aliases_match(&seed->filter->kernel, behind);
-    int r = 0;
 
     if (!first && !second)
         return;
@@ -57,15 +56,14 @@ static void on_pair(void *arg, const struct ps_tracer_tuple *before,
     if (!ps_filter_is_tuple(seed->filter))
         return;
     if (!first)
-        r = ps_probes_add_alias(seed->probes, seed->slot, before);
-    if (r == 0 && !second)
-        r = ps_probes_add_alias(seed->probes, seed->slot, behind);
-    if (r < 0)
-        seed->error = r;
+        seed->full += ps_probes_add_alias(seed->probes, seed->slot, before) < 0;
+    if (!second)
+        seed->full += ps_probes_add_alias(seed->probes, seed->slot, behind) < 0;
 }
 
-int ps_aliases_seed(struct ps_probes *probes, unsigned int slot,
-                    const struct ps_filter *filter, struct ps_join *join)
+void ps_aliases_seed(struct ps_probes *probes, unsigned int slot,
+                     const struct ps_filter *filter, struct ps_join *join,
+                     struct ps_aliases_left *left)
 {
     _cleanup_(ps_netns_visit_close) struct ps_netns_visit visit = {
         .home_fd = -1};
@@ -78,18 +76,16 @@ int ps_aliases_seed(struct ps_probes *probes, unsigned int slot,
     r = ps_netns_visit_open(&visit);
     if (r == 0)
         r = ps_netns_all(&list, &n, &missed);
-    if (r < 0)
-        return r;
+    left->tables += r < 0 ? 1 : missed;
     for (size_t i = 0; i < n; i++) {
         r = ps_netns_enter(&visit, &list[i]);
         if (r < 0)
             continue; /* gone meanwhile, or refused: told at the start */
         r = ps_conntrack_read(on_pair, &seed);
         ps_netns_leave(&visit);
-        if (r < 0)
-            seed.error = r;
         if (r == -EPROTONOSUPPORT)
             break;
+        left->tables += r < 0;
     }
-    return seed.error;
+    left->tuples += seed.full;
 }

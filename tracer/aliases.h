@@ -6,6 +6,12 @@
 #include "bpf/tracer/tracer_abi.h"
 #include "common/util.h"
 
+/* What could not be learned. */
+struct ps_aliases_left {
+    uint64_t tables; /* of namespaces, not read or not to their end */
+    uint64_t tuples; /* that the programs have no room for */
+};
+
 struct ps_filter;
 struct ps_join;
 struct ps_probes;
@@ -17,11 +23,12 @@ bool ps_aliases_match(const struct ps_tracer_filter *filter,
 /*
  * Reads the connections of all namespaces. Of those that match in one of their
  * forms the join learns both, and the kernel's programs the one that does not
- * match, where the tuple is all that the filter asks for. 0; -EPROTONOSUPPORT
- * where the kernel shows none; -errno: some could not be read. What is missing
- * is learned at a connection's next packet.
+ * match, where the tuple is all that the filter asks for. What is missing
+ * is added to `left`, and learned at a connection's next packet; nothing where
+ * the kernel shows no table at all.
  */
-int ps_aliases_seed(struct ps_probes *probes, unsigned int slot,
-                    const struct ps_filter *filter, struct ps_join *join);
+void ps_aliases_seed(struct ps_probes *probes, unsigned int slot,
+                     const struct ps_filter *filter, struct ps_join *join,
+                     struct ps_aliases_left *left);
 
 #endif

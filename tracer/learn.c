@@ -171,6 +171,7 @@ static void forget_ends(struct ps_local_ends *ends, uint32_t slots)
 void ps_learn_ask(struct tracer *t, struct ps_trace *trace)
 {
     unsigned int slot = ps_trace_slot(t, trace);
+    struct ps_aliases_left left = {0};
 
     ps_learn_stop(t, trace);
     ps_probes_forget_aliases(t->probes, 1u << slot);
@@ -178,7 +179,10 @@ void ps_learn_ask(struct tracer *t, struct ps_trace *trace)
     forget_ends(&t->learn.ends, 1u << slot);
     if (asks(trace))
         look(t);
-    ps_aliases_seed(t->probes, slot, trace->filter, trace->join);
+    ps_aliases_seed(t->probes, slot, trace->filter, trace->join, &left);
+    trace->unread += left.tables;
+    t->learn.unread += left.tables;
+    t->learn.aliases_full += left.tuples;
 }
 
 void ps_learn_stop(struct tracer *t, const struct ps_trace *trace)

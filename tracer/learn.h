@@ -32,6 +32,9 @@ struct ps_learn {
     struct ps_local_ends ends; /* the same */
     uint64_t next;             /* look; CLOCK_MONOTONIC */
     uint64_t full;             /* sockets and processes without room */
+    /* Of connections that are translated: tables that were not read to their
+     * end, tuples without room. */
+    uint64_t unread, aliases_full;
 };
 
 /*

@@ -357,7 +357,9 @@ static void tracer_sample(struct ps_daemon *d, void *state)
             t->functions ? ps_functions_evicted(t->functions) : 0);
     ps_account_sample(t);
     ps_loss(d, "alias_map_full", "tuples",
-            t->probes ? ps_probes_aliases_full(t->probes) : 0);
+            t->learn.aliases_full +
+                (t->probes ? ps_probes_aliases_full(t->probes) : 0));
+    ps_loss(d, "connections_unread", "namespaces", t->learn.unread);
     ps_loss(d, "learned_full", "sockets", ps_learn_full(t));
     ps_loss(d, "netns_unreadable", "namespaces", t->netns_missed);
     ps_loss(d, "owners_cut", "owners", t->owners_cut);

@@ -75,7 +75,8 @@ struct ps_trace {
     /* Steps of it were lost; when that was looked at. See drops.c. */
     bool lossy;
     uint64_t loss_looked;
-    uint64_t told; /* drops that the guarder told of */
+    uint64_t told;   /* drops that the guarder told of */
+    uint64_t unread; /* tables of connections; see ps_aliases_left */
 };
 
 struct tracer {

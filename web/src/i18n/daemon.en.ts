@@ -51,6 +51,7 @@ export const enTexts = {
     'bus_snapshot_failed.*': 'snapshots not got from {rest}',
     'bus_untracked.*': 'from {rest}, whose gaps are not seen',
     checkpoint_failed: 'counters not saved',
+    connections_unread: 'with translated connections that were not all read',
     drop_map_full: 'drop table full',
     duplicate_answers: 'duplicate answers',
     flow_drop_map_full: 'table of drops by flow full',

@@ -59,6 +59,7 @@ const loss: Same<'loss'> = {
   'bus_snapshot_failed.*': '未能从 {rest} 取得的快照',
   'bus_untracked.*': '来自 {rest}，无法检查缺口',
   checkpoint_failed: '计数未能保存',
+  connections_unread: '其地址转换连接未能全部读取',
   drop_map_full: '丢包表已满',
   duplicate_answers: '重复的应答',
   flow_drop_map_full: '按流统计的丢包表已满',
