@@ -187,7 +187,7 @@ static void link_by_time(struct ps_calls *c, struct call_way *w, uint32_t n)
 }
 
 static enum ps_join_result add(struct ps_calls *c,
-                               const struct ps_fn_call *call)
+                               const struct ps_fn_call *call, uint32_t stack)
 {
     const struct name *name = find_name(c, call->packet & PS_FN_ID_MASK);
     struct call_way *w;
@@ -211,6 +211,7 @@ static enum ps_join_result add(struct ps_calls *c,
         .duration = PS_CALLS_NO_TIME,
         .place = place,
         .pid = call->pid,
+        .stack = stack,
         .cpu = call->cpu,
         .depth = depth,
         .returns = call->returns != 0,
@@ -223,9 +224,9 @@ static enum ps_join_result add(struct ps_calls *c,
 }
 
 enum ps_join_result ps_calls_add(struct ps_calls *c,
-                                 const struct ps_fn_call *call)
+                                 const struct ps_fn_call *call, uint32_t stack)
 {
-    enum ps_join_result result = add(c, call);
+    enum ps_join_result result = add(c, call, stack);
 
     c->results[result]++;
     return result;

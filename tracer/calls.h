@@ -39,6 +39,7 @@ struct ps_call {
     uint32_t next;  /* of the same packet, in order of time */
     uint32_t outer; /* the next one that has not returned, further out */
     uint32_t pid;
+    uint32_t stack; /* as it was given */
     uint16_t cpu;
     uint16_t depth; /* 0: outermost */
     bool returns;   /* its return is told */
@@ -55,9 +56,9 @@ void ps_calls_free(struct ps_calls **calls);
 void ps_calls_name(struct ps_calls *calls, uint64_t packet, uint32_t way,
                    enum ps_join_result why);
 /* Counts the result too: PS_JOIN_STEP, _STEP_LIMIT, _NO_PACKET, or what
- * ps_calls_name() gave. */
+ * ps_calls_name() gave. stack: its number (carry.h), 0: none. */
 enum ps_join_result ps_calls_add(struct ps_calls *calls,
-                                 const struct ps_fn_call *call);
+                                 const struct ps_fn_call *call, uint32_t stack);
 void ps_calls_return(struct ps_calls *calls, const struct ps_fn_return *ret);
 
 uint64_t ps_calls_count(const struct ps_calls *calls,

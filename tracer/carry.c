@@ -8,7 +8,7 @@
 struct stack {
     uint32_t n;
     uint32_t next; /* number of another one in the bucket; 0: none */
-    uint64_t frames[PS_TRACER_STACK_FRAMES];
+    uint64_t frames[PS_CARRY_FRAMES];
 };
 
 struct snap {
@@ -66,7 +66,7 @@ uint32_t ps_carry_put_stack(struct ps_carry *c, const uint64_t *frames,
     uint32_t bucket, number;
     struct stack *s;
 
-    if (!n || n > PS_TRACER_STACK_FRAMES)
+    if (!n || n > PS_CARRY_FRAMES)
         return 0;
     bucket = bucket_of(frames, n);
     for (number = c->buckets[bucket]; number; number = s->next) {

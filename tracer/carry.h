@@ -11,6 +11,7 @@
 #include "common/util.h"
 
 #define PS_CARRY_MAX_STACKS 16384u
+#define PS_CARRY_FRAMES     64u /* of a stack */
 #define PS_CARRY_MAX_BYTES  (32u << 20)
 #define PS_CARRY_MAX_SNAPS  (1u << 20)
 
@@ -19,7 +20,7 @@ struct ps_carry;
 int ps_carry_new(struct ps_carry **ret_carry);
 void ps_carry_free(struct ps_carry **carry);
 
-/* n: to PS_TRACER_STACK_FRAMES; 0 where n is. */
+/* n: to PS_CARRY_FRAMES; 0 where n is. */
 uint32_t ps_carry_put_stack(struct ps_carry *carry, const uint64_t *frames,
                             uint32_t n);
 /* n: to PS_TRACER_SNAP_BYTES; 0 where n is. */

@@ -133,13 +133,20 @@ static int on_sample(void *ctx, void *data, size_t size)
     const struct ps_functions *f = ctx;
     struct ps_fn_call call;
     struct ps_fn_return ret;
+    uint64_t stack[PS_FN_FRAMES];
+    size_t room;
 
     if (size >= sizeof(call)) {
         memcpy(&call, data, sizeof(call));
-        f->fn(f->arg, &call, NULL);
+        room = size - sizeof(call);
+        if (call.frames > PS_FN_FRAMES || call.frames > room / sizeof(*stack))
+            call.frames = 0;
+        memcpy(stack, (const char *)data + sizeof(call),
+               call.frames * sizeof(*stack));
+        f->fn(f->arg, &call, stack, NULL);
     } else if (size >= sizeof(ret)) {
         memcpy(&ret, data, sizeof(ret));
-        f->fn(f->arg, NULL, &ret);
+        f->fn(f->arg, NULL, NULL, &ret);
     }
     return 0;
 }
@@ -249,8 +256,9 @@ static void set_protocols(struct ps_functions *f, unsigned int slot,
 }
 
 int ps_functions_set_filter(struct ps_functions *f, unsigned int slot,
-                            const struct ps_filter *filter)
+                            const struct ps_filter *filter, bool stacks)
 {
+    volatile uint32_t *asked = &f->skel->bss->stack_traces;
     int cpus = libbpf_num_possible_cpus();
     _cleanup_free_ struct ps_fn_count *zero = NULL;
     uint32_t key = slot;
@@ -270,6 +278,7 @@ int ps_functions_set_filter(struct ps_functions *f, unsigned int slot,
     set_protocols(f, slot, filter, true);
     ps_filter_install(&f->skel->bss->tracing, slot, filter);
     f->skel->bss->since[slot] = ps_mono_ns();
+    *asked = (*asked & ~(1u << slot)) | (uint32_t)stacks << slot;
     __atomic_or_fetch(&f->skel->bss->active, 1u << slot, __ATOMIC_SEQ_CST);
     return 0;
 }

@@ -46,9 +46,10 @@ bool ps_functions_step(struct ps_functions *functions, uint64_t budget_ns);
 void ps_functions_detach(struct ps_functions *functions);
 
 /* A slot's filter, which asks for a tuple alone: it and its counters are set
- * before it is switched on. */
+ * before it is switched on. stacks: each packet's outermost calls carry the
+ * kernel's stack. */
 int ps_functions_set_filter(struct ps_functions *functions, unsigned int slot,
-                            const struct ps_filter *filter);
+                            const struct ps_filter *filter, bool stacks);
 /* Another one while it is on; see ps_filter_install(). What is followed stays
  * so. */
 void ps_functions_change_filter(struct ps_functions *functions,
@@ -65,8 +66,10 @@ uint64_t ps_functions_run_ns(const struct ps_functions *functions);
 /* Packets that lost their place among those that are followed. */
 uint64_t ps_functions_evicted(const struct ps_functions *functions);
 
-/* Gives each record in the ring to fn: one of the two is NULL. */
+/* Gives each record in the ring to fn: one of call and ret is NULL. stack: as
+ * many addresses as call->frames says, at most PS_FN_FRAMES. */
 typedef void (*ps_functions_fn)(void *arg, const struct ps_fn_call *call,
+                                const uint64_t *stack,
                                 const struct ps_fn_return *ret);
 int ps_functions_consume(struct ps_functions *functions, ps_functions_fn fn,
                          void *arg);

@@ -24,7 +24,8 @@ int ps_traces_functions_start(struct tracer *t, struct ps_trace *trace,
     r = ps_calls_new(ps_join_max_ways(trace->join), &trace->calls);
     /* The filter first: what is attached sees packets at once. */
     if (r == 0)
-        r = ps_functions_set_filter(t->functions, slot_of(t, trace), filter);
+        r = ps_functions_set_filter(t->functions, slot_of(t, trace), filter,
+                                    trace->wish.stacks);
     if (r == 0)
         r = ps_functions_attach(t->functions, FIRST_NS);
     return r;
@@ -43,11 +44,12 @@ void ps_traces_functions_clear(struct tracer *t, const struct ps_trace *trace)
         ps_functions_clear_filter(t->functions, slot_of(t, trace));
 }
 
-static void on_call(const struct ps_trace *trace, const struct ps_fn_call *call)
+static void on_call(const struct ps_trace *trace, const struct ps_fn_call *call,
+                    const uint64_t *frames)
 {
+    uint32_t way, stack = 0;
     struct ps_tracer_event event;
     enum ps_join_result result;
-    uint32_t way;
 
     if (call->packet & PS_FN_NEW) {
         ps_calls_event(call, &event);
@@ -58,11 +60,13 @@ static void on_call(const struct ps_trace *trace, const struct ps_fn_call *call)
                      : PS_JOIN_NO_PACKET;
         ps_calls_name(trace->calls, call->packet & PS_FN_ID_MASK, way, result);
     }
-    ps_calls_add(trace->calls, call);
+    if (trace->wish.stacks)
+        stack = ps_carry_put_stack(trace->carry, frames, call->frames);
+    ps_calls_add(trace->calls, call, stack);
 }
 
 static void on_record(void *arg, const struct ps_fn_call *call,
-                      const struct ps_fn_return *ret)
+                      const uint64_t *stack, const struct ps_fn_return *ret)
 {
     struct tracer *t = arg;
     unsigned int traces = call ? call->traces : ret->traces;
@@ -71,7 +75,7 @@ static void on_record(void *arg, const struct ps_fn_call *call,
         if (!(traces & (1u << i)) || !t->traces[i].calls)
             continue;
         if (call)
-            on_call(&t->traces[i], call);
+            on_call(&t->traces[i], call, stack);
         else
             ps_calls_return(t->traces[i].calls, ret);
     }

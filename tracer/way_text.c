@@ -67,6 +67,8 @@ static void put_step(FILE *out, const Ps__PacketWay *way, const Ps__Step *step)
         fprintf(out, " len %" PRIu32, step->len);
     if (step->has_duration_ns)
         fprintf(out, " took %" PRIu64 " ns", step->duration_ns);
+    if (step->from_stack)
+        fputs(" (called what follows)", out);
     fputs(step->inferred ? " (inferred)\n" : "\n", out);
 }
 

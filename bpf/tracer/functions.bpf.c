@@ -26,6 +26,7 @@ static __always_inline void leave(__u64 id, __u64 ip, __u64 sp)
     __u32 traces = traces_of(id);
     struct ps_fn_return *r;
 
+    stack_left(ip, sp);
     if (!traces)
         return;
     r = bpf_ringbuf_reserve(&calls, sizeof(*r), 0);
@@ -105,7 +106,7 @@ static __always_inline int on_entry(struct pt_regs *ctx)
 
     if (!addr)
         return 1;
-    id = enter(addr, how, ip, PT_REGS_SP(ctx), true);
+    id = enter(ctx, addr, how, ip, PT_REGS_SP(ctx), true);
     /* 1: the return is not wanted. */
     if (!id || !(how & PS_FN_RETURNS))
         return 1;
@@ -161,7 +162,7 @@ int first(struct pt_regs *ctx)
     if (!addr || (!following && !may_match(addr)))
         return 0;
     how = (cookie >> PS_FN_HOW_SHIFT) & ~(__u64)PS_FN_RETURNS;
-    id = enter(addr, how, ip, PT_REGS_SP(ctx), true);
+    id = enter(ctx, addr, how, ip, PT_REGS_SP(ctx), true);
     if (id && how & PS_FN_EXPAND)
         moves(addr, id);
     return 0;
@@ -177,7 +178,7 @@ static __always_inline void call_at(struct pt_regs *ctx, __u64 addr, __u32 how,
     __u64 sp = PT_REGS_SP(ctx), id;
     struct ps_fn_slot *slot;
 
-    id = addr ? enter(addr, how, ip, sp, direct) : 0;
+    id = addr ? enter(ctx, addr, how, ip, sp, direct) : 0;
     if (id && how & PS_FN_EXPAND)
         moves(addr, id);
     if (!(how & PS_FN_RETURNS))

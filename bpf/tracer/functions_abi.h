@@ -11,6 +11,8 @@
 #define PS_FN_MAX 8192u
 /* The first arguments in which a packet is looked for. */
 #define PS_FN_ARGS 5
+/* Addresses of a call's stack. */
+#define PS_FN_FRAMES 64
 
 /*
  * A packet's number: traces << 56 | flags | time of its first sight, with the
@@ -57,7 +59,8 @@ enum ps_fn_kind {
     PS_FN_RETURN,
 };
 
-/* A call that has a followed packet as argument. */
+/* A call that has a followed packet as argument, then the addresses of its
+ * stack, innermost first. */
 struct ps_fn_call {
     unsigned char kind; /* enum ps_fn_kind */
     unsigned char traces;
@@ -84,7 +87,7 @@ struct ps_fn_call {
     unsigned char tcp_flags;
     unsigned char returns; /* 1: its return will be told */
     char ifname[16];
-    unsigned int pad2;
+    unsigned int frames; /* how many addresses follow; mostly 0 */
 };
 
 struct ps_fn_return {

@@ -24,6 +24,8 @@ volatile __u32 active;
 volatile __u32 following;
 /* Whether sessions tell of calls, and not first(). */
 volatile __u32 sessions;
+/* Traces that ask who called; see functions_stack.h. */
+volatile __u32 stack_traces;
 
 static __always_inline __u32 slot_of(__u64 key)
 {

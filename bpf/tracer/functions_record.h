@@ -3,6 +3,7 @@
 #ifndef PS_BPF_FUNCTIONS_RECORD_H
 #define PS_BPF_FUNCTIONS_RECORD_H
 
+#include "bpf/tracer/functions_stack.h"
 #include "bpf/tracer/functions_throttle.h"
 
 struct {
@@ -73,20 +74,19 @@ static __always_inline bool is_last(struct sk_buff *skb, __u64 head)
            BPF_CORE_READ(shinfo, dataref.counter) == bias;
 }
 
-/* 0: the record is made, or the ring is full. */
+/* What the room knows becomes a record, unless the ring is full. */
 __noinline int fn_tell(__u64 addr, __u64 id, __u64 ip, __u64 sp, __u32 how)
 {
     struct sk_buff *skb = (struct sk_buff *)addr;
-    const struct fn_room *room = room_of_cpu();
-    __u32 traces = traces_of(id);
+    struct fn_room *room = room_of_cpu();
+    __u32 traces = traces_of(id), frames, size;
     struct ps_fn_call *c;
 
     count(traces, HIT);
-    c = room ? bpf_ringbuf_reserve(&calls, sizeof(*c), 0) : NULL;
-    if (!c) {
-        count(traces, RING_FULL);
+    if (!room)
         return 0;
-    }
+    c = &room->call;
+    frames = c->frames;
     __builtin_memset(c, 0, sizeof(*c));
     fill_call(&room->info, &room->content, c);
     fill_device(ps_dev_checked(BPF_CORE_READ(skb, dev)), c);
@@ -104,7 +104,11 @@ __noinline int fn_tell(__u64 addr, __u64 id, __u64 ip, __u64 sp, __u32 how)
     c->len = BPF_CORE_READ(skb, len);
     c->mark = BPF_CORE_READ(skb, mark);
     c->time = bpf_ktime_get_ns();
-    bpf_ringbuf_submit(c, BPF_RB_NO_WAKEUP);
+    c->frames = frames;
+    barrier_var(frames);
+    size = sizeof(*c) + (frames < PS_FN_FRAMES ? frames : PS_FN_FRAMES) * 8;
+    if (bpf_ringbuf_output(&calls, c, size, BPF_RB_NO_WAKEUP))
+        count(traces, RING_FULL);
     return 0;
 }
 
@@ -122,7 +126,8 @@ __noinline int fn_record(__u64 addr, __u64 id, __u64 ip, __u64 sp, __u32 how)
     if (!room)
         return 0;
     if (how & PS_FN_AFTER) {
-        __builtin_memset(room, 0, sizeof(*room));
+        __builtin_memset(&room->info, 0, sizeof(room->info));
+        __builtin_memset(&room->content, 0, sizeof(room->content));
     } else {
         fn_parse(addr, where);
         fn_content(addr);
@@ -149,9 +154,10 @@ __noinline int fn_record(__u64 addr, __u64 id, __u64 ip, __u64 sp, __u32 how)
     return 0;
 }
 
-/* The packet's number where its call is recorded. */
-static __always_inline __u64 enter(__u64 addr, __u32 how, __u64 ip, __u64 sp,
-                                   bool direct)
+/* The packet's number where its call is recorded. ctx NULL: of a test, which
+ * has no stack. */
+static __always_inline __u64 enter(struct pt_regs *ctx, __u64 addr, __u32 how,
+                                   __u64 ip, __u64 sp, bool direct)
 {
     __u64 id;
 
@@ -166,6 +172,8 @@ static __always_inline __u64 enter(__u64 addr, __u32 how, __u64 ip, __u64 sp,
                 return 0;
             id &= ~PS_FN_GONE;
         }
+        if (ctx)
+            take_stack(ctx, id, ip, sp, how & PS_FN_RETURNS);
         if (!fn_record(addr, id, ip, sp, how))
             return id;
     }

@@ -37,11 +37,24 @@ static __always_inline void count(__u32 traces, enum counted what)
     }
 }
 
+/* The call whose stack was taken last on a CPU; see functions_stack.h. */
+struct fn_outer {
+    __u64 id; /* of its packet; 0: it has returned */
+    __u64 ip, sp;
+    __u64 caller; /* where it goes back to */
+    __u32 pid;
+    __u32 told; /* its return is told */
+};
+
 /* What is known of the packet at hand. Programs of this kind do not interrupt
  * each other on one CPU: the kernel leaves the inner one out. */
 struct fn_room {
     struct ps_skb_info info;
     struct ps_content content;
+    struct fn_outer outer;
+    /* The record: frames[] follow call, as many as it says. */
+    struct ps_fn_call call;
+    __u64 frames[PS_FN_FRAMES];
 };
 
 struct {

@@ -61,7 +61,7 @@ static void read_call(struct grow *g, struct ps_join *join, struct ps_calls *c)
         ps_calls_name(c, call.packet, (uint32_t)call.len % (WAYS + 1),
                       PS_JOIN_STEP);
     }
-    ps_calls_add(c, &call);
+    ps_calls_add(c, &call, call.frames % 4);
 }
 
 static void read_return(struct grow *g, struct ps_calls *c)

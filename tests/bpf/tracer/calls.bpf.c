@@ -19,5 +19,5 @@ int call(struct __sk_buff *ctx)
 
     /* As a number: the verifier lets nobody reckon with a typed pointer. */
     __sync_fetch_and_add(&addr, unknown_zero);
-    return enter(addr, 0, IP, SP, true) != 0;
+    return enter(NULL, addr, 0, IP, SP, true) != 0;
 }

@@ -34,7 +34,7 @@ static void add(struct ps_calls *c, uint64_t time, uint64_t ip, uint64_t sp)
 {
     struct ps_fn_call call = call_at(time, ip, sp);
 
-    assert_int_equal(ps_calls_add(c, &call), PS_JOIN_STEP);
+    assert_int_equal(ps_calls_add(c, &call, 0), PS_JOIN_STEP);
 }
 
 static void leave(struct ps_calls *c, uint64_t time, uint64_t ip, uint64_t sp)
@@ -132,17 +132,17 @@ static void test_other_stack_and_thread(void **state _unused_)
     add(c, 10, 1, STACK + 900);
     add(c, 20, 2, FAR + 500);
     other.pid = 6;
-    assert_int_equal(ps_calls_add(c, &other), PS_JOIN_STEP);
+    assert_int_equal(ps_calls_add(c, &other, 0), PS_JOIN_STEP);
     assert_int_equal(nth(c, 1)->depth, 1);
     assert_int_equal(nth(c, 2)->depth, 0);
     /* Each processor has an idle thread 0. */
     other = call_at(40, 4, FAR + 100);
     other.pid = 0;
     other.cpu = 1;
-    ps_calls_add(c, &other);
+    ps_calls_add(c, &other, 0);
     other.time = 41;
     other.cpu = 2;
-    ps_calls_add(c, &other);
+    ps_calls_add(c, &other, 0);
     assert_int_equal(nth(c, 4)->depth, 0);
     ps_calls_free(&c);
 }
@@ -207,16 +207,16 @@ static void test_names(void **state _unused_)
     struct ps_fn_call call = call_at(1, 1, STACK);
 
     call.packet = 99;
-    assert_int_equal(ps_calls_add(c, &call), PS_JOIN_NO_PACKET);
+    assert_int_equal(ps_calls_add(c, &call, 0), PS_JOIN_NO_PACKET);
     ps_calls_name(c, 99, PS_CALLS_NONE, PS_JOIN_PACKET_LIMIT);
-    assert_int_equal(ps_calls_add(c, &call), PS_JOIN_PACKET_LIMIT);
+    assert_int_equal(ps_calls_add(c, &call, 0), PS_JOIN_PACKET_LIMIT);
     /* A way that is none is not taken. */
     ps_calls_name(c, 100, 4, PS_JOIN_STEP);
     call.packet = 100;
-    assert_int_equal(ps_calls_add(c, &call), PS_JOIN_NO_PACKET);
+    assert_int_equal(ps_calls_add(c, &call, 0), PS_JOIN_NO_PACKET);
     /* The mark of a first record is no part of the number. */
     call.packet = PACKET | PS_FN_NEW;
-    assert_int_equal(ps_calls_add(c, &call), PS_JOIN_STEP);
+    assert_int_equal(ps_calls_add(c, &call, 0), PS_JOIN_STEP);
     assert_int_equal(ps_calls_count(c, PS_JOIN_NO_PACKET), 2);
     assert_int_equal(ps_calls_count(c, PS_JOIN_STEP), 1);
     assert_null(ps_calls_first(c, 0));
@@ -229,13 +229,13 @@ static void test_places(void **state _unused_)
     struct ps_calls *c = make(true);
     struct ps_fn_call call = call_at(1, 1, STACK + 100);
 
-    ps_calls_add(c, &call);
+    ps_calls_add(c, &call, 0);
     call.time = 2;
-    ps_calls_add(c, &call);
+    ps_calls_add(c, &call, 0);
     call.time = 3;
     call.len = 50;
     memset(call.ifname, 'x', sizeof(call.ifname));
-    ps_calls_add(c, &call);
+    ps_calls_add(c, &call, 0);
     assert_int_equal(nth(c, 0)->place, nth(c, 1)->place);
     assert_int_not_equal(nth(c, 1)->place, nth(c, 2)->place);
     assert_int_equal(ps_calls_place(c, nth(c, 2))->len, 50);
@@ -249,8 +249,8 @@ static void test_limit(void **state _unused_)
     struct ps_fn_call call = call_at(1, 1, STACK + 100);
 
     for (uint32_t i = 0; i < PS_CALLS_PER_WAY; i++)
-        assert_int_equal(ps_calls_add(c, &call), PS_JOIN_STEP);
-    assert_int_equal(ps_calls_add(c, &call), PS_JOIN_STEP_LIMIT);
+        assert_int_equal(ps_calls_add(c, &call, 0), PS_JOIN_STEP);
+    assert_int_equal(ps_calls_add(c, &call, 0), PS_JOIN_STEP_LIMIT);
     ps_calls_free(&c);
 }
 

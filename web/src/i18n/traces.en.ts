@@ -108,6 +108,9 @@ export const enTraces = {
   'traces.took': 'took {time}',
   'traces.took.help': 'from its entry to its return, with all that it called',
   'traces.took.unknown': 'return not seen',
+  'traces.from_stack': 'from the stack',
+  'traces.from_stack.help':
+    'called what follows, as the kernel’s stack says; when it began and ended is not known',
   'traces.called': 'by {function}',
   'traces.tuple.inner': 'inside {tuple}',
   'traces.stack': 'Kernel stack, {n} functions',

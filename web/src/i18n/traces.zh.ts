@@ -101,6 +101,9 @@ export const zhTraces: Record<keyof typeof enTraces, string> = {
   'traces.took': '耗时 {time}',
   'traces.took.help': '从进入到返回，包括其调用的所有函数',
   'traces.took.unknown': '未见返回',
+  'traces.from_stack': '来自内核栈',
+  'traces.from_stack.help':
+    '内核栈表明它调用了以下函数；何时开始、何时结束未知',
   'traces.called': '由 {function} 调用',
   'traces.tuple.inner': '内层 {tuple}',
   'traces.stack': '内核调用栈，{n} 个函数',

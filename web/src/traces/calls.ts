@@ -16,27 +16,38 @@ export interface CallRow {
   delta?: number
 }
 
-type Timed = Pick<Step, 'delta_ns' | 'depth' | 'duration_ns'>
+type Timed = Pick<Step, 'delta_ns' | 'depth' | 'duration_ns' | 'from_stack'>
 
 interface Call {
   row: number
   depth: number
   /** Nanoseconds from the first step; absent: its return was not seen. */
   end: number | undefined
+  fromStack: boolean
+}
+
+/** For each step: how deep the next function stands; -1: there is none. */
+function nextDepths(steps: readonly Timed[]): number[] {
+  const depths: number[] = []
+  let next = -1
+  for (let row = steps.length - 1; row >= 0; row--) {
+    depths[row] = next
+    next = steps[row]?.depth ?? next
+  }
+  return depths
 }
 
 /** For each step: the functions that it stands in, outermost first. */
 export function callersOf(steps: readonly Timed[]): number[][] {
   const open: Call[] = []
+  const nexts = nextDepths(steps)
   let now = 0
   return steps.map((step, row) => {
     now += step.delta_ns ?? 0
     const { depth, duration_ns: took } = step
     for (let top = open.at(-1); top; top = open.at(-1)) {
       const isOver =
-        depth === undefined
-          ? top.end === undefined || now > top.end
-          : top.depth >= depth
+        depth === undefined ? isOverAt(top, row, now) : top.depth >= depth
       if (!isOver) break
       open.pop()
     }
@@ -46,10 +57,17 @@ export function callersOf(steps: readonly Timed[]): number[][] {
         row,
         depth,
         end: took === undefined ? undefined : now + took,
+        fromStack: step.from_stack === true,
       })
     }
     return callers
   })
+
+  /** At a station; what a stack showed goes on while it calls others. */
+  function isOverAt(call: Call, row: number, time: number): boolean {
+    if (call.fromStack) return (nexts[row] ?? -1) <= call.depth
+    return call.end === undefined || time > call.end
+  }
 }
 
 /** The rows to draw while these functions (by index) are folded. */

@@ -86,7 +86,9 @@ export function Steps({ packet }: { packet: PacketWay }) {
             row={row}
             above={rows[at - 1]}
             below={rows[at + 1]}
-            before={steps[row.index - 1]}
+            before={steps.findLast(
+              (step, index) => index < row.index && !step.from_stack,
+            )}
             packet={packet}
             shape={shape}
             onFold={fold}
@@ -210,9 +212,9 @@ function StepRow({
         className="ps-num ps-delta"
         title={formatClock(step.time, locale, 9)}
       >
-        {row.delta === undefined
-          ? t('traces.first')
-          : `+${formatDuration(row.delta, locale)}`}
+        {row.delta !== undefined
+          ? `+${formatDuration(row.delta, locale)}`
+          : !step.from_stack && t('traces.first')}
       </span>
       <div
         className="ps-step-text"
@@ -261,9 +263,16 @@ function StepName({
           {t('traces.took', { time: formatDuration(step.duration_ns, locale) })}
         </span>
       )}
-      {step.depth !== undefined && step.duration_ns === undefined && (
-        <span className="ps-dim">{t('traces.took.unknown')}</span>
+      {step.from_stack && (
+        <span className="ps-tag" title={t('traces.from_stack.help')}>
+          {t('traces.from_stack')}
+        </span>
       )}
+      {step.depth !== undefined &&
+        step.duration_ns === undefined &&
+        !step.from_stack && (
+          <span className="ps-dim">{t('traces.took.unknown')}</span>
+        )}
       {step.inferred && (
         <span className="ps-tag" title={t('traces.inferred.help')}>
           {t('traces.inferred')}

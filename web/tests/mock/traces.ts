@@ -99,29 +99,32 @@ const TUPLE = {
 } as const
 
 interface Line {
-  at: [layer: string, station: string, hook: string]
-  delta: number
+  at: [layer: string, station: string, hook?: string]
+  delta?: number
   rest?: Partial<T.Step>
 }
 
 function stepsOf(at: number, lines: readonly Line[]): T.Step[] {
   let ns = 100_000
   return lines.map(({ at: [layer, station, hook], delta, rest }, index) => {
-    ns += delta
-    return {
-      time: timeAt(at, ns),
-      ...(index > 0 && { delta_ns: delta }),
-      layer,
-      station,
-      hook,
+    ns += delta ?? 0
+    const place = {
       direction: 'in',
-      cpu: 1,
       netns: 4026531840,
       ifindex: 2,
       ifname: 'eth0',
       len: 1514,
       packets: 1,
       mark: 0,
+    }
+    return {
+      time: timeAt(at, ns),
+      ...(index > 0 && delta !== undefined && { delta_ns: delta }),
+      layer,
+      station,
+      ...(hook !== undefined && { hook }),
+      ...(rest?.from_stack ? {} : place),
+      cpu: 1,
       inferred: false,
       stack: [],
       ...rest,
@@ -235,6 +238,12 @@ const fn = (
   },
 })
 
+/** What the stack of the next function shows. */
+const caller = (name: string, depth: number, layer: string): Line => ({
+  at: [layer, name],
+  rest: { depth, from_stack: true },
+})
+
 /** A call tree, through source NAT and into a tunnel. */
 const SENT: readonly Line[] = [
   {
@@ -242,21 +251,23 @@ const SENT: readonly Line[] = [
     delta: 0,
     rest: { direction: 'out' },
   },
-  fn('ip_queue_xmit', 0, 300, 48_100),
-  fn('__ip_queue_xmit', 1, 120, 47_800),
-  fn('ip_local_out', 2, 1400, 46_000),
-  fn('nf_hook_slow', 3, 240, 9100, { layer: 'netfilter' }),
-  fn('nft_do_chain', 4, 90, 8700, { layer: 'netfilter' }),
-  fn('ip_output', 3, 9800, 34_000),
+  caller('tcp_sendmsg', 0, 'transport'),
+  caller('tcp_write_xmit', 1, 'transport'),
+  fn('ip_queue_xmit', 2, 300, 48_100),
+  fn('__ip_queue_xmit', 3, 120, 47_800),
+  fn('ip_local_out', 4, 1400, 46_000),
+  fn('nf_hook_slow', 5, 240, 9100, { layer: 'netfilter' }),
+  fn('nft_do_chain', 6, 90, 8700, { layer: 'netfilter' }),
+  fn('ip_output', 5, 9800, 34_000),
   {
     at: ['netfilter', 'netfilter:postrouting', 'netfilter'],
     delta: 640,
     rest: { direction: 'out', stack: STACK },
   },
-  fn('ip_finish_output2', 4, 2100, 30_000, {
+  fn('ip_finish_output2', 6, 2100, 30_000, {
     tuple: { ...TUPLE, saddr: '198.51.100.1', sport: 62001 },
   }),
-  fn('__dev_queue_xmit', 5, 900, undefined, {
+  fn('__dev_queue_xmit', 7, 900, undefined, {
     layer: 'qdisc',
     tuple: { ...TUPLE, saddr: '198.51.100.1', sport: 62001 },
     inner: TUPLE,

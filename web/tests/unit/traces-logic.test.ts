@@ -259,6 +259,26 @@ describe('a call tree', () => {
     expect(folded.map((row) => row.indent)).toEqual([0, 1, 0, 0, 0])
   })
 
+  it('knows what a stack showed as running while it calls others', () => {
+    const caller = (depth: number): Partial<Step> => ({
+      depth,
+      from_stack: true,
+    })
+    // e( f( a ) s f( c ) ) s
+    const shown = [
+      caller(0),
+      caller(1),
+      call(2, 0, 5),
+      station(10),
+      call(2, 1, 5),
+      station(10),
+    ] as Step[]
+    expect(callersOf(shown)).toEqual([[], [0], [0, 1], [0, 1], [0, 1], []])
+    const folded = rowsOf(shown, new Set([0]))
+    expect(folded.map((row) => row.index)).toEqual([0, 3, 5])
+    expect(folded[0]?.delta).toBeUndefined()
+  })
+
   it('keeps the time: a shown row’s delta spans the hidden ones', () => {
     const sum = (folded: number[]) =>
       rowsOf(steps, new Set(folded)).reduce((n, row) => n + (row.delta ?? 0), 0)

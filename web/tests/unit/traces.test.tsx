@@ -208,6 +208,8 @@ describe('a trace', () => {
     expect(way.getByText('nft_do_chain')).toBeTruthy()
     expect(way.getByText('took 48.1 µs')).toBeTruthy()
     expect(way.getByText('return not seen')).toBeTruthy()
+    expect(way.getByText('tcp_sendmsg')).toBeTruthy()
+    expect(way.getAllByText('from the stack')).toHaveLength(2)
     expect(way.getByText(/^now 198.51.100.1:62001/)).toBeTruthy()
     expect(way.getByText(/^inside 203.0.113.80:51515/)).toBeTruthy()
     await userEvent.click(
