@@ -45,7 +45,9 @@ static int read_number(const char *path)
 uint32_t ps_fn_skip(const struct ps_functions *f, uint64_t addr)
 {
     static const uint8_t endbr[] = {0xf3, 0x0f, 0x1e, 0xfa};
+    /* Before 5.13 it is another one on AMD's older processors. */
     static const uint8_t nop5[] = {0x0f, 0x1f, 0x44, 0x00, 0x00};
+    static const uint8_t k8_nop5[] = {0x66, 0x66, 0x66, 0x66, 0x90};
     LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &addr,
                 .ctx_size_in = sizeof(addr));
     uint32_t skip = 0;
@@ -55,7 +57,9 @@ uint32_t ps_fn_skip(const struct ps_functions *f, uint64_t addr)
         return 0;
     if (!memcmp(f->text, endbr, sizeof(endbr)))
         skip = sizeof(endbr);
-    if (!memcmp(f->text + skip, nop5, sizeof(nop5)) || f->text[skip] == 0xe8)
+    if (!memcmp(f->text + skip, nop5, sizeof(nop5)) ||
+        !memcmp(f->text + skip, k8_nop5, sizeof(k8_nop5)) ||
+        f->text[skip] == 0xe8)
         return skip + (uint32_t)sizeof(nop5);
     return 0;
 }

@@ -119,6 +119,54 @@ def test_call_tree(api, family):
 
 
 @FAMILIES
+def test_callers(api, family):
+    """With stacks, functions without a packet stand around those that have
+    one: from the call that sends, and from the interrupt that receives."""
+    if not functions(api)['available']:
+        pytest.skip('this kernel has no function tier')
+    addr = api.link.b.addr(family)
+    trace = api.client.post('traces', {
+        'tier': 'function', 'stacks': True,
+        'filter': {'daddr': addr, 'proto': 'udp'}})
+    wait_for(lambda: whole(api, trace['id']), 300, what='all probes')
+    path = f'traces/{trace["id"]}/packets'
+    send = 'udp_sendmsg' if family == 4 else 'udpv6_sendmsg'
+    receive = 'ip_rcv' if family == 4 else 'ipv6_rcv'
+
+    def seen():
+        traffic.udp(api.a, api.b, addr, 1, size=64)
+        ways = api.client.get(f'{path}?station={receive}')['packets']
+        for way in ways:
+            calls = [s for s in way['steps'] if 'depth' in s]
+            if {send, receive} <= {s['station'] for s in calls}:
+                return calls
+        return None
+
+    calls = wait_for(seen, 60, what='a way with its callers')
+    outer = [s for s in calls if s.get('from_stack')]
+    assert all('duration_ns' not in s and 'delta_ns' not in s and 'len' not in s
+               for s in outer)
+    assert 'from_stack' not in next(
+        s for s in calls if s['station'] == receive)
+    assert callers(calls, '__dev_queue_xmit') >= {send, 'do_syscall_64'}
+    # A poll of the backlog, by whatever interrupt or task it came to be.
+    assert callers(calls, receive) >= {'process_backlog', 'net_rx_action'}
+    api.client.delete(f'traces/{trace["id"]}')
+
+
+def callers(calls, name):
+    """Names of the functions that this call stands in."""
+    at = next(i for i, s in enumerate(calls) if s['station'] == name)
+    depth, out = calls[at]['depth'], set()
+    for step in reversed(calls[:at]):
+        if step['depth'] < depth:
+            depth = step['depth']
+            out.add(step['station'])
+    assert depth == 0
+    return out
+
+
+@FAMILIES
 def test_filter_changes_live(api, family):
     """Another tuple is followed without a probe being put again; what the tier
     cannot filter by is refused and changes nothing."""
