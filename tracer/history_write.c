@@ -116,6 +116,9 @@ static int put_way(struct ps_history *h, struct ps_history_sample *s,
     uint64_t bytes;
     int r = ps_way_pack(way, &plain);
 
+    /* It alone: those that are written with it stay as they are. */
+    if (r == -E2BIG && ps_way_cut(way))
+        r = ps_way_pack(way, &plain);
     if (r == 0)
         r = ps_way_deflate(h->codec, s->data, s->len, &plain, &body, &len);
     if (r < 0) {

@@ -23,12 +23,14 @@ int ps_keep_init(struct ps_keep *k, uint32_t max_packets)
 {
     *k = (struct ps_keep){.n = max_packets};
     k->steps = calloc(max_packets, sizeof(*k->steps));
-    return k->steps ? 0 : -ENOMEM;
+    k->cut = calloc(max_packets, sizeof(*k->cut));
+    return k->steps && k->cut ? 0 : -ENOMEM;
 }
 
 void ps_keep_clear(struct ps_keep *k)
 {
     free(k->steps);
+    free(k->cut);
     *k = (struct ps_keep){0};
 }
 
@@ -56,6 +58,20 @@ uint32_t ps_keep_missing(const struct ps_trace *trace)
     for (uint32_t n = 0; n < listed && n < trace->keep.n; n++)
         missing += trace->keep.steps[n] == 0;
     return missing;
+}
+
+uint32_t ps_keep_cuts(const struct ps_trace *trace)
+{
+    uint32_t cuts = 0;
+
+    for (uint32_t n = 0; n < trace->keep.n; n++)
+        cuts += trace->keep.cut[n] != 0;
+    return cuts;
+}
+
+uint16_t ps_keep_cut(const struct ps_trace *trace, uint32_t n)
+{
+    return n < trace->keep.n ? trace->keep.cut[n] : 0;
 }
 
 /* ---- which -------------------------------------------------------------- */
@@ -220,8 +236,10 @@ static int write_slice(struct tracer *t, struct ps_trace *trace,
         return 0;
     r = ps_history_add(t->history, trace->msg->id, slice->ways, slice->n,
                        &done);
-    for (size_t i = 0; i < done; i++)
+    for (size_t i = 0; i < done; i++) {
         trace->keep.steps[slice->numbers[i]] = slice->steps[i];
+        trace->keep.cut[slice->numbers[i]] = (uint16_t)slice->ways[i]->cut;
+    }
     tell(t, slice, done, now);
     if (r == -EDQUOT) {
         trace->keep.quota = true;

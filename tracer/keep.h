@@ -19,7 +19,8 @@ struct ps_way;
 
 struct ps_keep {
     uint16_t *steps; /* of each listed way, as it is stored; 0: it is not */
-    uint32_t n;      /* room in steps */
+    uint16_t *cut;   /* of each, the steps that did not fit its row */
+    uint32_t n;      /* room in steps and cut */
     uint32_t next;   /* where the search for the next one goes on */
     uint64_t after;  /* CLOCK_MONOTONIC: nothing is tried before */
     bool quota;      /* the history's bound has no room for more */
@@ -39,7 +40,11 @@ void ps_keep_settled(struct tracer *t, struct ps_trace *trace, uint64_t now);
 int ps_keep_rest(struct tracer *t, struct ps_trace *trace, uint64_t now);
 /* Listed ways that are not stored at all. */
 uint32_t ps_keep_missing(const struct ps_trace *trace);
-/* Whether this listed way is stored as it is. */
+/* Ways that are stored without some of their steps. */
+uint32_t ps_keep_cuts(const struct ps_trace *trace);
+/* How many steps of this listed way are not stored, while others are. */
+uint16_t ps_keep_cut(const struct ps_trace *trace, uint32_t n);
+/* Whether this listed way is stored as it is, or as much as can be. */
 bool ps_keep_is_stored(const struct ps_trace *trace, uint32_t n,
                        const struct ps_way *way);
 

@@ -69,6 +69,8 @@ static int add_live(const struct tracer *t, const struct ps_trace *trace,
     list->packets[list->n_packets++] = msg;
     msg->has_stored = 1;
     msg->stored = ps_keep_is_stored(trace, n, way);
+    msg->cut = ps_keep_cut(trace, n);
+    msg->has_cut = msg->cut > 0;
     if (!msg->trace)
         msg->trace = strdup(trace->msg->id);
     return msg->trace ? 0 : -ENOMEM;

@@ -10,6 +10,9 @@
 #define HIDDEN   2 /* the same, and times are left out */
 #define HEAD     5 /* one of these, and the plain length in four bytes */
 
+/* What PacketWay.cut takes at most. */
+#define CUT_BYTES 7
+
 /* A window of 16 KiB holds the sample and what repeats within a way. */
 #define WINDOW_BITS 14
 #define MEM_LEVEL   6
@@ -104,6 +107,39 @@ int ps_way_pack(Ps__PacketWay *way, struct ps_way_plain *ret_plain)
         return plain.len > PS_WAY_MAX_BYTES ? -E2BIG : -ENOMEM;
     *ret_plain = plain;
     return 0;
+}
+
+/* With its tag and its length, which stands in sevens of bits. */
+static size_t size_of_step(const Ps__Step *step)
+{
+    size_t len = protobuf_c_message_get_packed_size(&step->base);
+    size_t size = len + 2;
+
+    for (; len > 127; len >>= 7)
+        size++;
+    return size;
+}
+
+bool ps_way_cut(Ps__PacketWay *way)
+{
+    size_t size = protobuf_c_message_get_packed_size(&way->base) + CUT_BYTES;
+    size_t last = way->n_steps ? way->n_steps - 1 : 0, kept = last;
+    Ps__Step *end = way->n_steps ? way->steps[last] : NULL;
+
+    while (kept > 0 && size > PS_WAY_MAX_BYTES)
+        size -= size_of_step(way->steps[--kept]);
+    if (kept == last)
+        return false;
+    for (size_t i = kept; i < last; i++)
+        ps__step__free_unpacked(way->steps[i], NULL);
+    way->steps[kept] = end;
+    way->n_steps = kept + 1;
+    if (kept > 0 && end->has_delta_ns)
+        end->delta_ns = end->time->unix_ns -
+                        way->steps[kept - 1]->time->unix_ns;
+    way->has_cut = 1;
+    way->cut += (uint32_t)(last - kept);
+    return true;
 }
 
 int ps_way_deflate(struct ps_way_codec *c, const uint8_t *sample,

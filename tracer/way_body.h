@@ -29,6 +29,9 @@ struct ps_way_plain {
 /* The plain form, as what a sample begins with. The way is the same again when
  * it returns. -E2BIG. */
 int ps_way_pack(Ps__PacketWay *way, struct ps_way_plain *ret_plain);
+/* Leaves steps before its last one out of a way that is too large to pack, and
+ * says in its `cut` how many. False: there are none to leave out. */
+bool ps_way_cut(Ps__PacketWay *way);
 /* The kept form of a plain one; sample may be empty. Owned by the caller. */
 int ps_way_deflate(struct ps_way_codec *codec, const uint8_t *sample,
                    size_t sample_len, const struct ps_way_plain *plain,

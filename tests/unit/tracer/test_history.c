@@ -283,6 +283,67 @@ static void test_oldest_leave_first(void **state _unused_)
     ps_history_free(&h);
 }
 
+/* A packet with so many steps, a microsecond after each other. */
+static Ps__PacketWay *make_way(uint32_t n, size_t steps, size_t size)
+{
+    Ps__PacketWay *w = make_packet(n, 4);
+
+    w->steps = calloc(steps, sizeof(*w->steps));
+    for (size_t i = 0; i < steps; i++) {
+        Ps__Step *s = (Ps__Step *)ps_message_new(&ps__step__descriptor);
+
+        s->time = (Ps__Time *)ps_message_new(&ps__time__descriptor);
+        s->time->unix_ns = 1000 * (i + 1);
+        s->has_delta_ns = i > 0;
+        s->delta_ns = i ? 1000 : 0;
+        s->layer = strdup("driver");
+        s->station = make_noise(size, (uint32_t)i);
+        w->steps[w->n_steps++] = s;
+    }
+    return w;
+}
+
+/* A way that is too large for its row is there without some of its steps, and
+ * those that are written with it are as they were. */
+static void test_a_way_that_is_too_large(void **state _unused_)
+{
+    enum { STEPS = 1000, SIZE = 900 };
+    const struct ps_history_want all = {.limit = 10};
+    struct ps_history *h = open_history(8 * MIB);
+    Ps__Trace *t = make_trace("a", PS__TRACE__STATE__running);
+    struct ps_history_page p = {0};
+    Ps__PacketWay *ways[3] = {make_way(0, 3, 8), make_way(1, STEPS, SIZE),
+                              make_way(2, STEPS, 8)};
+    const Ps__PacketWay *cut;
+    size_t done = 0;
+
+    assert_int_equal(ps_history_put(h, t), 0);
+    assert_int_equal(ps_history_add(h, "a", ways, 3, &done), 0);
+    assert_int_equal(done, 3);
+    assert_int_equal(ps_history_ways(h, "a", &all, &p), 0);
+    assert_int_equal(p.n, 3);
+    assert_int_equal(p.ways[0]->n_steps, 3);
+    assert_false(p.ways[0]->has_cut);
+    assert_int_equal(p.ways[2]->n_steps, STEPS);
+    assert_false(p.ways[2]->has_cut);
+    cut = p.ways[1];
+    assert_true(cut->has_cut);
+    assert_int_equal(cut->n_steps + cut->cut, STEPS);
+    /* As many as there is room for. */
+    assert_in_range(cut->n_steps, (500 << 10) / (SIZE + 40),
+                    (512 << 10) / SIZE);
+    for (size_t i = 0; i + 1 < cut->n_steps; i++)
+        assert_int_equal(cut->steps[i]->time->unix_ns, 1000 * (i + 1));
+    assert_int_equal(cut->steps[cut->n_steps - 1]->time->unix_ns, 1000 * STEPS);
+    assert_int_equal(cut->steps[cut->n_steps - 1]->delta_ns,
+                     1000 * (cut->cut + 1));
+    ps_history_page_clear(&p);
+    for (size_t i = 0; i < ARRAY_SIZE(ways); i++)
+        ps__packet_way__free_unpacked(ways[i], NULL);
+    ps__trace__free_unpacked(t, NULL);
+    ps_history_free(&h);
+}
+
 static void test_restart(void **state _unused_)
 {
     struct ps_history *h = open_history(8 * MIB);
@@ -358,6 +419,8 @@ int main(void)
                                         remove_dir),
         cmocka_unit_test_setup_teardown(test_store_of_an_older_version,
                                         make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(test_a_way_that_is_too_large, make_dir,
+                                        remove_dir),
         cmocka_unit_test_setup_teardown(test_oldest_leave_first, make_dir,
                                         remove_dir),
         cmocka_unit_test_setup_teardown(test_restart, make_dir, remove_dir),

@@ -65,6 +65,7 @@ export const enTexts = {
     history_evicted: 'left the full history',
     history_given_up: 'given up: the disk had no room',
     history_full: 'history full',
+    way_cut: 'packets stored without some of their steps: too large',
     history_write_failed: 'not written to the history',
     hop_addresses_full: 'too many addresses at a hop',
     http_refused: 'refused',

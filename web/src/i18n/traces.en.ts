@@ -119,6 +119,8 @@ export const enTraces = {
   'traces.receiver': 'Receiver',
   'traces.of': 'Trace',
   'traces.stored.not': 'This packet may still go on; it is not stored yet.',
+  'traces.cut':
+    'Before the last step {n} steps are not kept on disk: the way is too large.',
   'traces.steps.none': 'No step of this packet was kept.',
   'traces.bytes': 'First {n} bytes, as first seen',
   'traces.bytes.help':

@@ -112,6 +112,7 @@ export const zhTraces: Record<keyof typeof enTraces, string> = {
   'traces.receiver': '接收方',
   'traces.of': '追踪',
   'traces.stored.not': '此包可能还会继续前进，尚未存储。',
+  'traces.cut': '最后一步之前有 {n} 个步骤未保存到磁盘：路径过大。',
   'traces.steps.none': '此包没有保留任何步骤。',
   'traces.bytes': '首次出现时的前 {n} 个字节',
   'traces.bytes.help': '传输层头之后的内容只对具有载荷角色的人显示。',

@@ -77,6 +77,9 @@ export function PacketWayView({
       {packet.stored === false && (
         <p className="ps-dim">{t('traces.stored.not')}</p>
       )}
+      {packet.cut !== undefined && (
+        <p className="ps-warn">{t('traces.cut', { n: packet.cut })}</p>
+      )}
       {packet.bytes !== undefined && (
         <Bytes base64={packet.bytes} onPayload={onPayload} />
       )}

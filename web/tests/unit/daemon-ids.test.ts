@@ -126,6 +126,7 @@ describe('ids in the daemons’ sources', () => {
         'flow_map_full',
         'owners_cut',
         'history_full',
+        'way_cut',
         'publish_failed',
         'bus_gap.a-name',
       ]),
