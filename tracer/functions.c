@@ -128,9 +128,9 @@ static void raise_files(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static int on_sample(void *ctx, void *data, size_t size)
+int ps_fn_sample(void *ctx, void *data, size_t size)
 {
-    const struct ps_functions *f = ctx;
+    struct ps_functions *f = ctx;
     struct ps_fn_call call;
     struct ps_fn_return ret;
     uint64_t stack[PS_FN_FRAMES];
@@ -148,7 +148,7 @@ static int on_sample(void *ctx, void *data, size_t size)
         memcpy(&ret, data, sizeof(ret));
         f->fn(f->arg, NULL, NULL, &ret);
     }
-    return 0;
+    return ++f->consumed < PS_FUNCTIONS_AT_ONCE ? 0 : -EAGAIN;
 }
 
 int ps_functions_open(const struct btf *kernel, const char *state_dir,
@@ -181,8 +181,8 @@ int ps_functions_open(const struct btf *kernel, const char *state_dir,
     r = climb(f, kernel, ring_bytes, reason, reason_size);
     if (r < 0)
         return r;
-    f->ring =
-        ring_buffer__new(bpf_map__fd(f->skel->maps.calls), on_sample, f, NULL);
+    f->ring = ring_buffer__new(bpf_map__fd(f->skel->maps.calls), ps_fn_sample,
+                               f, NULL);
     if (!f->ring) {
         r = -errno;
         snprintf(reason, reason_size, "no ring buffer: %s", strerror(-r));
@@ -334,7 +334,11 @@ uint64_t ps_functions_evicted(const struct ps_functions *f)
 
 int ps_functions_consume(struct ps_functions *f, ps_functions_fn fn, void *arg)
 {
+    int r;
+
     f->fn = fn;
     f->arg = arg;
-    return ring_buffer__consume(f->ring);
+    f->consumed = 0;
+    r = ring_buffer__consume(f->ring);
+    return r == -EAGAIN ? (int)f->consumed : r;
 }

@@ -66,8 +66,13 @@ uint64_t ps_functions_run_ns(const struct ps_functions *functions);
 /* Packets that lost their place among those that are followed. */
 uint64_t ps_functions_evicted(const struct ps_functions *functions);
 
-/* Gives each record in the ring to fn: one of call and ret is NULL. stack: as
- * many addresses as call->frames says, at most PS_FN_FRAMES. */
+/* So many are taken out of the ring at once: what else there is to do does not
+ * wait for longer. */
+#define PS_FUNCTIONS_AT_ONCE 16384u
+
+/* Gives each record in the ring to fn, up to PS_FUNCTIONS_AT_ONCE: one of call
+ * and ret is NULL. stack: as many addresses as call->frames says, at most
+ * PS_FN_FRAMES. Returns how many there were, or -errno. */
 typedef void (*ps_functions_fn)(void *arg, const struct ps_fn_call *call,
                                 const uint64_t *stack,
                                 const struct ps_fn_return *ret);

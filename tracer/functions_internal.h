@@ -52,7 +52,11 @@ struct ps_functions {
     bool asked_returns; /* since the last attach */
     ps_functions_fn fn;
     void *arg;
+    uint32_t consumed; /* since ps_functions_consume() was called */
 };
+
+/* A record of the ring, which may be anything; ctx: struct ps_functions. */
+int ps_fn_sample(void *ctx, void *data, size_t size);
 
 /* ---- functions_attach.c ------------------------------------------------- */
 

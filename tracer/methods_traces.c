@@ -317,7 +317,7 @@ void ps_tracer_set_filter(void *arg, const ProtobufCMessage *msg,
     struct ps_filter filter;
     int r;
 
-    if (!trace || trace->phase == PS_TRACE_ENDING) {
+    if (!trace || trace->phase != PS_TRACE_RUNNING) {
         fail_ended(t, req->id, call);
         return;
     }

@@ -188,7 +188,10 @@ int ps_traces_functions_start(struct tracer *t, struct ps_trace *trace,
 void ps_traces_functions_change(struct tracer *t, const struct ps_trace *trace,
                                 const struct ps_filter *filter);
 void ps_traces_functions_clear(struct tracer *t, const struct ps_trace *trace);
-void ps_traces_functions_consume(struct tracer *t);
+/* False: not all of it. */
+bool ps_traces_functions_consume(struct tracer *t);
+/* Whether a trace asks for functions; not one that is only not stored yet. */
+bool ps_traces_functions_wanted(const struct tracer *t);
 /* Puts more probes, or takes all off where no trace is of that tier. */
 void ps_traces_functions_tick(struct tracer *t);
 uint64_t ps_traces_functions_count(const struct tracer *t,

@@ -110,7 +110,9 @@ static void on_event(void *arg, struct ps_tracer_event *event,
     for (size_t i = 0; i < PS_TRACER_MAX_TRACES; i++) {
         struct ps_trace *trace = &t->traces[i];
 
-        if (!(event->traces & (1u << i)) || !trace->join)
+        /* What came late may be of the trace that had this slot before. */
+        if (!(event->traces & (1u << i)) || !trace->join ||
+            event->time < trace->started)
             continue;
         trace->delivered[event->station % PS_ST_MAX]++;
         event->flags = flags;
@@ -157,12 +159,13 @@ static void advance(struct tracer *t, struct ps_trace *trace, uint64_t now)
 
 bool ps_traces_consume(struct tracer *t)
 {
+    bool functions;
     int n;
 
     ps_nft_tick(t->nft);
     n = ps_probes_consume(t->probes, on_event, t);
-    ps_traces_functions_consume(t);
-    return n < (int)PS_PROBES_AT_ONCE;
+    functions = ps_traces_functions_consume(t);
+    return functions && n < (int)PS_PROBES_AT_ONCE;
 }
 
 void ps_traces_ring(evutil_socket_t fd _unused_, short what _unused_, void *arg)
@@ -300,6 +303,7 @@ int ps_traces_start(struct tracer *t, Ps__Trace *msg,
         return r;
     }
     trace->msg = msg;
+    trace->started = ps_mono_ns();
     trace->wish = (struct ps_probe_wish){
         .stacks = msg->has_stacks && msg->stacks,
         .snap_bytes = msg->has_snaplen ? msg->snaplen : 0,
@@ -309,7 +313,7 @@ int ps_traces_start(struct tracer *t, Ps__Trace *msg,
         /* Once for all that run together: their times stay comparable. */
         if (!any_trace(t))
             t->mono_to_unix = ps_now_ns() - ps_mono_ns();
-        trace->since = trace->changed = trace->started = ps_mono_ns();
+        trace->since = trace->changed = ps_mono_ns();
         trace->deadline = trace->since + msg->duration_ns;
         ps_learn_ask(t, trace);
         r = ps_probes_set_filter(t->probes, ps_trace_slot(t, trace), filter,

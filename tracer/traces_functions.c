@@ -70,9 +70,11 @@ static void on_record(void *arg, const struct ps_fn_call *call,
 {
     struct tracer *t = arg;
     unsigned int traces = call ? call->traces : ret->traces;
+    uint64_t time = call ? call->time : ret->time;
 
     for (size_t i = 0; i < PS_TRACER_MAX_TRACES; i++) {
-        if (!(traces & (1u << i)) || !t->traces[i].calls)
+        if (!(traces & (1u << i)) || !t->traces[i].calls ||
+            time < t->traces[i].started)
             continue;
         if (call)
             on_call(&t->traces[i], call, stack);
@@ -81,23 +83,30 @@ static void on_record(void *arg, const struct ps_fn_call *call,
     }
 }
 
-void ps_traces_functions_consume(struct tracer *t)
+bool ps_traces_functions_consume(struct tracer *t)
 {
-    if (t->functions && ps_functions_attached(t->functions))
-        ps_functions_consume(t->functions, on_record, t);
+    if (!t->functions || !ps_functions_attached(t->functions))
+        return true;
+    return ps_functions_consume(t->functions, on_record, t) <
+           (int)PS_FUNCTIONS_AT_ONCE;
+}
+
+bool ps_traces_functions_wanted(const struct tracer *t)
+{
+    for (size_t i = 0; i < PS_TRACER_MAX_TRACES; i++)
+        if (t->traces[i].calls && t->traces[i].phase <= PS_TRACE_ENDING)
+            return true;
+    return false;
 }
 
 void ps_traces_functions_tick(struct tracer *t)
 {
     if (!t->functions || !ps_functions_attached(t->functions))
         return;
-    for (size_t i = 0; i < PS_TRACER_MAX_TRACES; i++) {
-        if (!t->traces[i].calls)
-            continue;
+    if (ps_traces_functions_wanted(t))
         ps_functions_step(t->functions, STEP_NS);
-        return;
-    }
-    ps_functions_detach(t->functions);
+    else
+        ps_functions_detach(t->functions);
 }
 
 /* ---- as it is now ------------------------------------------------------- */

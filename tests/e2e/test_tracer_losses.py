@@ -134,22 +134,28 @@ def test_history_without_room(lab):
             state['packets'] - len(kept)
 
 
-def test_a_trace_that_waits_for_the_disk(lab):
-    """Its place is taken only for a trace that the disk takes; what waits on
-    is stored whole once there is room."""
+def test_traces_that_wait_for_the_disk(lab):
+    """The place of the one that waits longest is taken only for a trace that
+    the disk takes; what waits on is stored whole once there is room."""
     with linked(lab, small_disk=1) as suite:
         api = suite.client
-        old = trace(suite, filter={'daddr': suite.link.b.v4, 'dport': 9,
-                                   'proto': 'udp'}, max_packets=500)
-        for i in range(7):
+        ports = (9, 8)
+        waiting = [trace(suite, filter={'daddr': suite.link.b.v4,
+                                        'dport': port, 'proto': 'udp'},
+                         max_packets=200, duration_ns=300 * 10**9)
+                   for port in ports]
+        for i in range(6):
             trace(suite, filter={'dport': 1000 + i, 'proto': 'tcp'},
                   duration_ns=300 * 10**9)
-        send(suite, 20)
+        for port in ports:
+            send(suite, 20, port)
         suite['tracer'].fill()
-        # What the log still has room for goes in.
-        state = wait_for(lambda: send(suite, 20) or (
-            lambda now: now if now['state'] == 'failed' else None)(
-                api.get(f'traces/{old}')), 60, interval=0.3)
+        for ident, port in zip(waiting, ports):
+            send(suite, 220, port)
+            wait_for(lambda ident=ident:
+                     api.get(f'traces/{ident}')['state'] == 'failed', 30,
+                     what=f'{ident} waits')
+            assert api.get(f'traces/{ident}')['packets'] == 200
         taken = 0
         with pytest.raises(ApiError) as full:
             for _ in range(20):
@@ -158,14 +164,19 @@ def test_a_trace_that_waits_for_the_disk(lab):
         assert full.value.problem['id'] in (
             'audit.not_writable', 'trace.store', 'trace.too_many')
         assert lost(suite, 'history_given_up') == taken <= 1
-        if taken == 0:
-            assert len(packets(suite, old)) == state['packets']
+        for ident in waiting[taken:]:
+            assert len(packets(suite, ident)) == 200
         suite['tracer'].make_room()
-        if taken == 0:
-            wait_for(lambda: api.get(f'traces/{old}')['state'] == 'done', 15)
-            ways = packets(suite, old)
-            assert len(ways) == state['packets'] == 500
-            assert all(w['stored'] for w in ways)
+        for ident in waiting[taken:]:
+            # It has ended: nothing is followed for it any more.
+            with pytest.raises(ApiError) as late:
+                api.request('PUT', f'traces/{ident}/filter', {'dport': 10})
+            assert late.value.problem['id'] == 'trace.ended'
+        for ident in waiting[taken:]:
+            wait_for(lambda ident=ident:
+                     api.get(f'traces/{ident}')['state'] == 'done', 15)
+            ways = packets(suite, ident)
+            assert len(ways) == 200 and all(w['stored'] for w in ways)
 
 
 def test_more_packets_at_a_time_than_are_followed(lab):

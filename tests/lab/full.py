@@ -14,8 +14,8 @@ class SmallDisk(Daemon):
         old = suite[name]
         state = old.state_dir.with_name(f'small-{name}')
         state.mkdir()
-        super().__init__(old.lab, name, '--user', 'root', run_dir=old.run_dir,
-                         state_dir=state, ns=old.ns)
+        super().__init__(old.lab, name, *old.args,
+                         run_dir=old.run_dir, state_dir=state, ns=old.ns)
         self.mib = mib
         suite.daemons[name] = self
 
