@@ -208,6 +208,9 @@ Ps__Trace *ps_traces_describe(struct tracer *t, const struct ps_trace *trace)
     msg->has_filtered = ps_filter_selects(trace->filter) ||
                         ps_join_filtered(trace->join) > 0;
     msg->filtered = ps_join_filtered(trace->join);
+    msg->has_waiting = msg->waiting = t->waiting.on;
+    msg->partial = ps_join_partial(trace->join);
+    msg->has_partial = msg->partial > 0;
     msg->has_throttle = trace->throttle > 1;
     msg->throttle = trace->throttle;
     msg->has_cpu_ns = 1;

@@ -72,6 +72,7 @@ static void end_window(struct ps_budget *b, uint64_t now, uint64_t run_ns,
     double stretch = b->last ? (double)(now - b->last) : window;
     bool over;
 
+    b->programs = programs;
     b->used = programs +
               (double)(own_ns - b->own_ns) / (double)(now - b->own_since);
     b->programs_ns += (uint64_t)(programs * stretch);

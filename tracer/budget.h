@@ -31,6 +31,7 @@ struct ps_budget {
     uint64_t own_since;  /* when that was */
     bool over;           /* the last window was */
     double used;         /* share, of the last window */
+    double programs;     /* of it, without the daemon's own */
     uint32_t tried_from; /* the throttle before the last step up; 0: none */
     double tried_used;   /* what was used then */
     double floor; /* what is used however few are followed; 0: not known */

@@ -220,6 +220,7 @@ static int fill_way(Ps__PacketWay *msg, const struct ps_join *join,
     msg->ip_id = first->ip_id;
     msg->has_tcp_seq = first->tuple.proto == IPPROTO_TCP;
     msg->tcp_seq = first->seq;
+    msg->has_partial = msg->partial = way->partial;
     if (set_text(&msg->fate, ps_join_fate(join, way, ps_names_free, names)) < 0)
         return -ENOMEM;
     if (ps_convert_owners(msg, way, names) < 0 ||

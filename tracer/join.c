@@ -192,6 +192,17 @@ void ps_join_list(struct ps_join *j, uint32_t way)
 {
     j->ways[way].number = j->n_packets;
     j->listed[j->n_packets++] = way;
+    j->n_partial += j->ways[way].partial;
+}
+
+void ps_join_complete_since(struct ps_join *j, uint64_t time)
+{
+    j->complete_since = time;
+}
+
+uint32_t ps_join_partial(const struct ps_join *j)
+{
+    return j->n_partial;
 }
 
 static enum ps_join_result start_way(struct ps_join *j,
@@ -212,7 +223,8 @@ static enum ps_join_result start_way(struct ps_join *j,
                          .head = e->head,
                          .steps = PS_JOIN_NONE,
                          .newest = PS_JOIN_NONE,
-                         .number = PS_JOIN_NONE};
+                         .number = PS_JOIN_NONE,
+                         .partial = e->time < j->complete_since};
     ps_join_enter(j, way);
     if (j->selects)
         j->n_candidates++;

@@ -87,6 +87,7 @@ struct ps_way {
     /* It was a candidate, and is not wanted: only there so that its later steps
      * do not look like a new packet's. */
     bool unwanted;
+    bool partial;    /* see ps_join_complete_since() */
     uint32_t number; /* in the list; PS_JOIN_NONE: it is not listed */
     /* Sockets that sent and received it. */
     struct ps_sock_key sender, receiver;
@@ -194,6 +195,11 @@ uint64_t ps_join_links_full(const struct ps_join *join);
 uint64_t ps_join_count(const struct ps_join *join, enum ps_join_result result);
 /* Packets that are listed. */
 uint32_t ps_join_packets(const struct ps_join *join);
+/* What is first seen before this time may lack stations: they were not
+ * attached. */
+void ps_join_complete_since(struct ps_join *join, uint64_t time);
+/* Packets of which that is so. */
+uint32_t ps_join_partial(const struct ps_join *join);
 /* The n-th listed packet, in the order of first sight; NULL: none. */
 const struct ps_way *ps_join_way(const struct ps_join *join, uint32_t n);
 /* Borrowed until the next ps_join_add(); NULL for PS_JOIN_NONE. */

@@ -50,6 +50,8 @@ struct ps_join {
     uint64_t results[PS_JOIN_RESULTS];
     uint32_t last;  /* way of the newest step; see ps_join_sight() */
     uint64_t moved; /* time of the newest step */
+    uint64_t complete_since;
+    uint32_t n_partial;
     struct ps_join_end ends[PS_JOIN_MAX_CPUS];
     uint64_t left_out[PS_JOIN_LEFT_OUT]; /* 0: none */
 };

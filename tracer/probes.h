@@ -59,6 +59,12 @@ bool ps_probes_is_behind(struct ps_probes *probes);
 void ps_probes_renew(struct ps_probes *probes);
 void ps_probes_detach(struct ps_probes *probes);
 bool ps_probes_attached(const struct ps_probes *probes);
+/*
+ * Gives back all but the entries, of which each packet passes one: where it
+ * comes in, goes out, or is dropped. ps_probes_attach() attaches the others
+ * again. The states stay as they are.
+ */
+void ps_probes_wait(struct ps_probes *probes);
 
 /* States of the last attach, or renewal: stations. n may be 0 before. */
 const struct ps_probe_state *ps_probes_states(const struct ps_probes *probes,

@@ -57,14 +57,23 @@ static bool has_twin(const struct ps_probes *p, size_t i)
     return i && ps_probe_points[i - 1].station == ps_probe_points[i].station;
 }
 
-static void attach_points(struct ps_probes *p)
+static bool is_entry(uint8_t station)
+{
+    return station == PS_ST_NET_DEV_QUEUE ||
+           station == PS_ST_NETIF_RECEIVE_SKB || station == PS_ST_KFREE_SKB;
+}
+
+static void attach_points(struct ps_probes *p, bool entries)
 {
     for (size_t i = 0; i < ps_probe_points_n; i++) {
-        const char *name = ps_station_get(ps_probe_points[i].station)->name;
+        uint8_t station = ps_probe_points[i].station;
+        const char *name = ps_station_get(station)->name;
         struct bpf_link *link = NULL;
         char reason[128] = "";
         int r = -ENOENT;
 
+        if (is_entry(station) != entries)
+            continue;
         if (!p->points[i]) {
             if (!has_twin(p, i))
                 ps_probes_set_state(p, name, NULL, r, p->not_loaded[i]);
@@ -105,11 +114,16 @@ static void attach_cgroup(struct ps_probes *p)
 
 int ps_probes_attach(struct ps_probes *p, bool everywhere)
 {
-    if (p->attached)
+    if (p->attached && !p->waiting)
         return 0;
-    p->n_states = 0;
+    if (!p->waiting) {
+        p->n_states = 0;
+        attach_points(p, true);
+        p->n_entries = p->n_links;
+    }
+    p->waiting = false;
     p->everywhere = everywhere;
-    attach_points(p);
+    attach_points(p, false);
     ps_probes_look_places(p);
     ps_probes_attach_places(p, FIRST_NS);
     attach_cgroup(p);
@@ -129,12 +143,26 @@ void ps_probes_renew(struct ps_probes *p)
     ps_probes_attach_places(p, LATER_NS);
 }
 
+static void leave_links(struct ps_probes *p, size_t from)
+{
+    while (p->n_links > from)
+        bpf_link__destroy(p->links[--p->n_links]);
+}
+
+void ps_probes_wait(struct ps_probes *p)
+{
+    leave_links(p, p->n_entries);
+    ps_probes_thin_places(p);
+    p->waiting = true;
+    /* No packet is followed: nobody has to look whether one is. */
+    __atomic_store_n(p->vars.live_used, 0, __ATOMIC_SEQ_CST);
+}
+
 void ps_probes_detach(struct ps_probes *p)
 {
-    while (p->n_links)
-        bpf_link__destroy(p->links[--p->n_links]);
+    leave_links(p, 0);
     ps_probes_leave_places(p);
-    p->attached = false;
+    p->attached = p->waiting = false;
 }
 
 bool ps_probes_attached(const struct ps_probes *p)

@@ -40,6 +40,9 @@ struct ps_probe_vars {
 
 /* Programs of a family's hooks in a network namespace. */
 #define PS_PROBES_HOOKS (2 * NF_INET_NUMHOOKS)
+/* Of these the one that is there also while all else waits: behind it a local
+ * packet may get another tuple. */
+#define PS_PROBES_ENTRY NF_INET_LOCAL_OUT
 /* It was not tried yet; else 0 or -errno. */
 #define PS_PROBES_PENDING 1
 
@@ -76,9 +79,12 @@ struct ps_probes {
     char no_netfilter[96], no_cgroup[96];
     struct bpf_link **links;
     size_t n_links, max_links;
+    size_t
+        n_entries; /* of the links, the first: ps_probes_wait() leaves them */
     struct ps_probe_state states[PS_PROBES_MAX];
     size_t n_states;
     bool attached, everywhere; /* everywhere: not only a trial */
+    bool waiting;              /* see ps_probes_wait() */
     /* probes_look.c's: what has programs of its own. */
     struct ps_probe_netns netns[PS_PROBES_MAX_NETNS];
     struct ps_probe_device devices[PS_PROBES_MAX_DEVICES];
@@ -116,6 +122,8 @@ void ps_probes_leave_links(struct bpf_link **links, size_t n);
 /* Gives back what went; or all. */
 void ps_probes_leave_gone(struct ps_probes *p);
 void ps_probes_leave_places(struct ps_probes *p);
+/* Gives back all but the entries; the rest is as if it was not tried yet. */
+void ps_probes_thin_places(struct ps_probes *p);
 bool ps_probes_any_place(const struct ps_probes *p);
 
 /* ---- probes_places.c ----------------------------------------------------- */

@@ -166,13 +166,15 @@ bool ps_probes_has_tcx(const struct ps_probes *p)
 bool ps_probes_hooks_wait(const struct ps_probes *p,
                           const struct ps_probe_netns *ns)
 {
-    return p->netfilter && ns->entered == 0 && ns->hooks == PS_PROBES_PENDING;
+    return p->netfilter && ns->entered == 0 && ns->hooks == PS_PROBES_PENDING &&
+           !(p->waiting && ns->links[PS_PROBES_ENTRY]);
 }
 
 bool ps_probes_device_waits(const struct ps_probes *p,
                             const struct ps_probe_device *d)
 {
-    return ps_probes_has_tcx(p) && d->listed && d->err == PS_PROBES_PENDING;
+    return ps_probes_has_tcx(p) && d->listed && !p->waiting &&
+           d->err == PS_PROBES_PENDING;
 }
 
 size_t ps_probes_look_places(struct ps_probes *p)
@@ -229,6 +231,25 @@ void ps_probes_leave_places(struct ps_probes *p)
 {
     while (p->n_netns)
         leave_netns(p, p->n_netns - 1);
+}
+
+void ps_probes_thin_places(struct ps_probes *p)
+{
+    for (size_t i = 0; i < p->n_netns; i++) {
+        struct ps_probe_netns *ns = &p->netns[i];
+
+        for (size_t k = 0; k < PS_PROBES_HOOKS; k++)
+            if (k % NF_INET_NUMHOOKS != PS_PROBES_ENTRY)
+                ps_probes_leave_links(&ns->links[k], 1);
+        if (ns->hooks == 0)
+            ns->hooks = PS_PROBES_PENDING;
+    }
+    for (size_t i = 0; i < p->n_devices; i++) {
+        struct ps_probe_device *d = &p->devices[i];
+
+        ps_probes_leave_links(d->links, ARRAY_SIZE(d->links));
+        d->err = PS_PROBES_PENDING;
+    }
 }
 
 bool ps_probes_any_place(const struct ps_probes *p)

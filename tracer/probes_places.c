@@ -29,21 +29,21 @@ static int attach_hook(struct ps_probes *p, uint32_t pf, uint32_t hook,
 static int attach_hooks(struct ps_probes *p, struct ps_probe_netns *ns)
 {
     static const uint32_t families[] = {NFPROTO_IPV4, NFPROTO_IPV6};
-    size_t n = 0;
     int r;
 
-    for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
-        for (uint32_t hook = 0; hook < NF_INET_NUMHOOKS; hook++) {
-            r = attach_hook(p, families[i], hook, &ns->links[n++]);
-            if (r < 0) {
-                ps_probes_leave_links(ns->links, ARRAY_SIZE(ns->links));
-                return r;
-            }
-            if (!p->everywhere)
-                break;
+    for (size_t i = 0; i < PS_PROBES_HOOKS; i++) {
+        uint32_t hook = i % NF_INET_NUMHOOKS;
+
+        if (ns->links[i] || (p->waiting && hook != PS_PROBES_ENTRY) ||
+            (!p->everywhere && hook != 0))
+            continue;
+        r = attach_hook(p, families[i / NF_INET_NUMHOOKS], hook, &ns->links[i]);
+        if (r < 0) {
+            ps_probes_leave_links(ns->links, PS_PROBES_HOOKS);
+            return r;
         }
     }
-    return 0;
+    return p->waiting ? PS_PROBES_PENDING : 0;
 }
 
 /* Both directions, before other programs, so that what these drop was seen to
@@ -211,5 +211,7 @@ void ps_probes_attach_places(struct ps_probes *p, uint64_t max_ns)
 
     ps_probes_leave_gone(p);
     attach_waiting(p, &patience);
-    tell_states(p);
+    /* While it waits they stay what they are when it does not. */
+    if (!p->waiting)
+        tell_states(p);
 }

@@ -20,6 +20,7 @@
 #include "tracer/ownerprobe.h"
 #include "tracer/probes.h"
 #include "tracer/sockscan.h"
+#include "tracer/waiting.h"
 
 #define PS_TRACE_ID              20
 #define PS_TRACE_DEFAULT_PACKETS 1000u
@@ -109,7 +110,9 @@ struct tracer {
     uint64_t delivered[PS_ST_MAX];
     uint64_t carry_lost, returns_lost;
     struct ps_budget budget; /* while a trace runs */
-    int stats_fd;            /* the kernel counts while it is open; or -1 */
+    struct ps_waiting waiting;
+    bool came;    /* an event, since the last look */
+    int stats_fd; /* the kernel counts while it is open; or -1 */
     uint64_t lost[PS_JOIN_RESULTS];
     uint64_t sockets_seen, netns_missed, owners_cut, history_errors;
     uint64_t unsaved; /* traces given up */
@@ -168,7 +171,8 @@ void ps_tracer_names(const struct tracer *t, const struct ps_trace *trace,
  * -errno where nothing could be. */
 int ps_traces_attach(struct tracer *t);
 /* Every few milliseconds while one runs: follows namespaces and interfaces that
- * come and go. */
+ * come and go; takes off what a busy host need not pay for while nothing comes,
+ * and attaches it again (waiting.h). */
 void ps_traces_renew(struct tracer *t, uint64_t now);
 void ps_traces_detach(struct tracer *t);
 /* What is attached, into the trace's stations. */

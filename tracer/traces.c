@@ -106,6 +106,7 @@ static void on_event(void *arg, struct ps_tracer_event *event,
     uint16_t flags = event->flags & ((1u << PS_EF_FOLLOWED_SHIFT) - 1);
     struct tracer *t = arg;
 
+    t->came = true;
     ps_ownership_note(t, event);
     for (size_t i = 0; i < PS_TRACER_MAX_TRACES; i++) {
         struct ps_trace *trace = &t->traces[i];
@@ -331,6 +332,7 @@ int ps_traces_start(struct tracer *t, Ps__Trace *msg,
     }
     trace->phase = PS_TRACE_RUNNING;
     ps_account_start(t, trace);
+    ps_waiting_start(&t->waiting, ps_traces_running(t) > 1, ps_mono_ns());
     t->traces_started++;
     event_add(t->tick, &tick);
     return 0;

@@ -93,14 +93,10 @@ static void renew(struct tracer *t)
         before + (took * LOOK_SHARE < LOOK_NS ? LOOK_NS : took * LOOK_SHARE);
 }
 
-int ps_traces_attach(struct tracer *t)
+static int attach_all(struct tracer *t)
 {
     int r;
 
-    if (ps_probes_attached(t->probes)) {
-        renew(t);
-        return 0;
-    }
     /* The kernel waits for all CPUs at nearly each link, when it is made and at
      * its end; this thread does nothing else meanwhile. */
     ps_expedite_begin(t->expedite);
@@ -112,8 +108,74 @@ int ps_traces_attach(struct tracer *t)
     return r;
 }
 
+/* ---- waiting ------------------------------------------------------------ */
+
+static void tell_complete(struct tracer *t, uint64_t since)
+{
+    for (size_t i = 0; i < PS_TRACER_MAX_TRACES; i++)
+        if (t->traces[i].join)
+            ps_join_complete_since(t->traces[i].join, since);
+}
+
+/* What comes by a socket that was learned has no tuple that an entry knows. */
+static bool may_wait(const struct tracer *t)
+{
+    for (size_t i = 0; i < PS_TRACER_MAX_TRACES; i++)
+        if (t->traces[i].phase == PS_TRACE_RUNNING &&
+            (t->traces[i].calls || ps_filter_asks_process(t->traces[i].filter)))
+            return false;
+    return true;
+}
+
+static void stop_waiting(struct tracer *t)
+{
+    t->waiting.on = false;
+    attach_all(t);
+    tell_stations(t);
+    tell_complete(t, ps_mono_ns());
+}
+
+static void start_waiting(struct tracer *t)
+{
+    tell_complete(t, UINT64_MAX);
+    ps_expedite_begin(t->expedite);
+    ps_probes_wait(t->probes);
+    ps_ownership_end(t);
+    ps_expedite_end(t->expedite);
+}
+
+static void wait_or_not(struct tracer *t, uint64_t now)
+{
+    bool came = t->came;
+
+    t->came = false;
+    if (!ps_waiting_tick(&t->waiting, came, may_wait(t), t->budget.programs,
+                         t->budget.last, now))
+        return;
+    if (t->waiting.on)
+        start_waiting(t);
+    else
+        stop_waiting(t);
+}
+
+/* ---- all ---------------------------------------------------------------- */
+
+int ps_traces_attach(struct tracer *t)
+{
+    if (!ps_probes_attached(t->probes))
+        return attach_all(t);
+    if (t->waiting.on)
+        stop_waiting(t);
+    else
+        renew(t);
+    return 0;
+}
+
 void ps_traces_renew(struct tracer *t, uint64_t now)
 {
+    if (!ps_probes_attached(t->probes))
+        return;
+    wait_or_not(t, now);
     if (now >= t->next_renewal && ps_traces_running(t))
         renew(t);
 }

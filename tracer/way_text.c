@@ -75,6 +75,8 @@ static void put_step(FILE *out, const Ps__PacketWay *way, const Ps__Step *step)
 void ps_way_text(FILE *out, const Ps__PacketWay *way)
 {
     put_fate(out, way);
+    if (way->partial)
+        fputs("stations are missing: the trace waited when it came\n", out);
     put_owner(out, "sender", way->sender);
     put_owner(out, "receiver", way->receiver);
     for (size_t i = 0; i < way->n_steps; i++)

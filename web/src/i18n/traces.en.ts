@@ -179,6 +179,11 @@ export const enTraces = {
   'traces.throttle': 'At times only one packet of {n} was followed',
   'traces.throttle.help':
     'Following all of them would have cost more CPU than the tracer’s budget. What was left out is counted under “What was seen”.',
+  'traces.waiting':
+    'This host is busy and nothing matched so far: only where packets come in, go out and are dropped is it looked, until something comes.',
+  'traces.partial':
+    'Of {n} packets stations are missing: they came while the trace waited.',
+  'traces.partial.way': 'Stations are missing: it came while the trace waited.',
   'traces.lost': 'Not everything was seen: {lost}.',
   'traces.lost.where': 'Where it was lost',
   'traces.passed': 'passed {way}',

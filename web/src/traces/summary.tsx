@@ -142,6 +142,14 @@ function Warnings({ trace }: { trace: Trace }) {
     trace.packets >= (trace.max_packets ?? Infinity)
   return (
     <>
+      {trace.waiting && trace.state === 'running' && (
+        <Notice kind="info">{t('traces.waiting')}</Notice>
+      )}
+      {(trace.partial ?? 0) > 0 && (
+        <Notice kind="warn">
+          {t('traces.partial', { n: trace.partial ?? 0 })}
+        </Notice>
+      )}
       {isFull && <Notice kind="info">{t('traces.full')}</Notice>}
       {throttle !== undefined && throttle > 1 && isThrottled && (
         <Notice kind="warn" title={t('traces.throttle', { n: throttle })}>

@@ -74,6 +74,7 @@ export function PacketWayView({
               ],
         ]}
       />
+      {packet.partial && <p className="ps-dim">{t('traces.partial.way')}</p>}
       {packet.stored === false && (
         <p className="ps-dim">{t('traces.stored.not')}</p>
       )}

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: MIT
+"""On a busy host a trace of which nothing comes costs little, and of what
+comes then it says what is missing."""
+
+import socket
+import subprocess
+import time
+
+import pytest
+
+from lab import Lab, wait_for
+from lab.tracing import check_sums, linked, packets, settled, stations, trace
+
+pytestmark = pytest.mark.daemons('tracer', 'gateway')
+
+PORT = 7777
+
+
+@pytest.fixture(scope='module')
+def suite():
+    """A tracer on the host, whose two namespaces can send."""
+    with Lab('waiting') as lab, linked(lab) as both:
+        yield both
+
+
+@pytest.fixture
+def busy(suite):
+    """Other packets, as many as go."""
+    with suite.a.popen(['ping', '-f', '-q', suite.link.b.v4],
+                       stdout=subprocess.DEVNULL) as proc:
+        yield
+        proc.terminate()
+
+
+def send(suite, text=b'x'):
+    """One datagram to a port that nobody listens at."""
+    with suite.a.socket(kind=socket.SOCK_DGRAM) as sock:
+        sock.sendto(text, (suite.link.b.v4, PORT))
+
+
+def state_of(suite, ident):
+    return suite.client.get(f'traces/{ident}')
+
+
+def test_entries_only_until_something_comes(suite, busy):
+    ident = trace(suite, filter={'proto': 'udp', 'dport': PORT})
+    wait_for(lambda: state_of(suite, ident).get('waiting'), 20,
+             what='it waits')
+    assert state_of(suite, ident)['packets'] == 0
+    send(suite)
+    wait_for(lambda: not state_of(suite, ident).get('waiting'), 10,
+             what='all stations are there')
+    (first,) = settled(suite, ident, 1)
+    assert first.get('partial')
+    assert {'net_dev_queue', 'netif_receive_skb'} <= set(stations(first))
+    send(suite)
+    second = settled(suite, ident, 2)[1]
+    assert not second.get('partial')
+    assert {'netfilter:output', 'net_dev_queue', 'net_dev_start_xmit',
+            'netif_receive_skb', 'netfilter:input'} <= set(stations(second))
+    # Nothing comes: but it came a moment ago.
+    time.sleep(1.5)
+    state = check_sums(suite, ident)
+    assert not state.get('waiting') and state.get('partial') == 1
+    suite.client.delete(f'traces/{ident}')
+
+
+def test_a_new_trace_has_all_stations_at_once(suite, busy):
+    first = trace(suite, filter={'proto': 'udp', 'dport': PORT})
+    wait_for(lambda: state_of(suite, first).get('waiting'), 20, what='it waits')
+    second = trace(suite, filter={'proto': 'icmp', 'saddr': suite.link.a.v4})
+    wait_for(lambda: state_of(suite, second)['packets'], what='echoes')
+    assert not state_of(suite, second).get('partial')
+    assert not state_of(suite, first).get('waiting')
+    for ident in (first, second):
+        suite.client.delete(f'traces/{ident}')
+
+
+def test_no_waiting_where_it_is_quiet(suite):
+    ident = trace(suite, filter={'proto': 'udp', 'dport': PORT})
+    time.sleep(1.5)
+    assert not state_of(suite, ident).get('waiting')
+    send(suite)
+    settled(suite, ident, 1)
+    (way,) = packets(suite, ident)
+    assert not way.get('partial')
+    suite.client.delete(f'traces/{ident}')
