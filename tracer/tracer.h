@@ -174,6 +174,8 @@ int ps_traces_attach(struct tracer *t);
  * come and go; takes off what a busy host need not pay for while nothing comes,
  * and attaches it again (waiting.h). */
 void ps_traces_renew(struct tracer *t, uint64_t now);
+/* For one that begins to run now. */
+void ps_traces_await(struct tracer *t);
 void ps_traces_detach(struct tracer *t);
 /* What is attached, into the trace's stations. */
 int ps_traces_stations(const struct tracer *t, Ps__Trace *msg);

@@ -330,9 +330,9 @@ int ps_traces_start(struct tracer *t, Ps__Trace *msg,
             ps_traces_detach(t);
         return r;
     }
+    ps_traces_await(t);
     trace->phase = PS_TRACE_RUNNING;
     ps_account_start(t, trace);
-    ps_waiting_start(&t->waiting, ps_traces_running(t) > 1, ps_mono_ns());
     t->traces_started++;
     event_add(t->tick, &tick);
     return 0;

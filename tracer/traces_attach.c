@@ -144,6 +144,15 @@ static void start_waiting(struct tracer *t)
     ps_expedite_end(t->expedite);
 }
 
+void ps_traces_await(struct tracer *t)
+{
+    bool others = false;
+
+    for (size_t i = 0; i < PS_TRACER_MAX_TRACES; i++)
+        others |= t->traces[i].phase == PS_TRACE_RUNNING;
+    ps_waiting_start(&t->waiting, others, ps_mono_ns());
+}
+
 static void wait_or_not(struct tracer *t, uint64_t now)
 {
     bool came = t->came;

@@ -4,16 +4,23 @@
 void ps_waiting_start(struct ps_waiting *w, bool others, uint64_t now)
 {
     *w = (struct ps_waiting){
-        .came = others && w->came, .quiet = now, .since = now};
+        .came = others && w->came, .quiet = now, .measured = now};
 }
 
-static bool shall_wait(const struct ps_waiting *w, double share,
-                       uint64_t measured, uint64_t now)
+/* How many measurements after each other were so. */
+static void count(struct ps_waiting *w, double share, uint64_t measured)
 {
-    uint64_t enough = w->came ? PS_WAITING_QUIET_NS : PS_WAITING_FIRST_NS;
+    if (measured <= w->measured)
+        return;
+    w->measured = measured;
+    w->busy = share > PS_WAITING_ABOVE ? w->busy + 1 : 0;
+    w->idle = share < PS_WAITING_BELOW ? w->idle + 1 : 0;
+}
 
-    return now - w->quiet >= enough && measured > w->since &&
-           share > PS_WAITING_ABOVE;
+static bool shall_wait(const struct ps_waiting *w, uint64_t now)
+{
+    return w->busy >= PS_WAITING_WINDOWS &&
+           (!w->came || now - w->quiet >= PS_WAITING_QUIET_NS);
 }
 
 bool ps_waiting_tick(struct ps_waiting *w, bool came, bool may, double share,
@@ -21,19 +28,20 @@ bool ps_waiting_tick(struct ps_waiting *w, bool came, bool may, double share,
 {
     bool on = w->on;
 
+    count(w, share, measured);
     if (came) {
         w->came = true;
         w->quiet = now;
     }
     if (came || !may)
         on = false;
-    else if (!on)
-        on = shall_wait(w, share, measured, now);
-    else if (measured > w->since && share < PS_WAITING_BELOW)
-        on = false;
+    else
+        on = on ? w->idle < PS_WAITING_WINDOWS : shall_wait(w, now);
     if (on == w->on)
         return false;
     w->on = on;
-    w->since = now;
+    w->busy = w->idle = 0;
+    /* What was measured across the change says nothing. */
+    w->measured = now;
     return true;
 }

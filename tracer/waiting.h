@@ -18,17 +18,19 @@
 #include "common/util.h"
 
 /* Shares of one core that the programs use: above the first traces wait, and
- * below the second, of the entries alone, they do not need to. */
-#define PS_WAITING_ABOVE    0.005
-#define PS_WAITING_BELOW    0.0002
-#define PS_WAITING_FIRST_NS (40 * PS_NS_PER_MS)
+ * below the second, of the entries alone, they do not need to; in so many
+ * measurements after each other (of budget.h: two in a second). */
+#define PS_WAITING_ABOVE    0.01
+#define PS_WAITING_BELOW    0.0005
+#define PS_WAITING_WINDOWS  2
 #define PS_WAITING_QUIET_NS (60 * PS_NS_PER_S)
 
 struct ps_waiting {
     bool on;
-    bool came;      /* something did since traces run */
-    uint64_t quiet; /* since when nothing came */
-    uint64_t since; /* the last change */
+    bool came;           /* something did since traces run */
+    uint64_t quiet;      /* since when nothing came */
+    uint64_t measured;   /* the newest measurement that was counted */
+    uint32_t busy, idle; /* measurements after each other that said so */
 };
 
 /* A trace begins, which all stations are attached for; others run already. */

@@ -32,9 +32,10 @@ from figures import Figure, bootstrap_ratio, table  # noqa: E402
 from kept_throughput import PORT, _on_cpu, _Traffic  # noqa: E402
 from lab import Daemon, Lab, Suite, wait_for  # noqa: E402
 
-STARTS, PAIRS, FLOWS = 5, 50, 50
-# Of each measurement, and what is waited for before it.
-WINDOW, SETTLE = 0.4, 0.1
+STARTS, PAIRS, FLOWS = 5, 40, 50
+# Of each measurement, and what is waited for before it: a trace needs half a
+# second to see that the host is busy (tracer/waiting.h).
+WINDOW, SETTLE, STEADY = 0.4, 0.1, 0.7
 STATS = Path('/proc/sys/kernel/bpf_stats_enabled')
 
 
@@ -150,6 +151,8 @@ def _pairs(suite, load, fields, pairs):
             pair = {}
             for traced in (number % 2 == 0, number % 2 == 1):
                 ident = _trace(suite, **fields) if traced else None
+                if ident:
+                    time.sleep(STEADY)
                 pair[traced] = _rate(count)
                 if ident:
                     suite.client.delete(f'traces/{ident}')

@@ -29,7 +29,9 @@ static void test_busy(void **state _unused_)
     struct ps_waiting w = {0};
 
     ps_waiting_start(&w, false, now);
-    assert_int_equal(pass(&w, BUSY, PS_WAITING_FIRST_NS, &now), 0);
+    /* A burst is not enough. */
+    assert_int_equal(pass(&w, BUSY, 2 * TICK, &now), 0);
+    assert_int_equal(pass(&w, QUIET, TICK, &now), 0);
     assert_int_equal(pass(&w, BUSY, PS_NS_PER_S, &now), 1);
     assert_true(w.on);
     /* Something comes: not again before it is quiet for long. */
@@ -54,12 +56,16 @@ static void test_not_busy(void **state _unused_)
 
     ps_waiting_start(&w, false, now);
     assert_int_equal(pass(&w, PS_WAITING_ABOVE / 2, PS_NS_PER_S, &now), 0);
-    /* A measurement of the time before says nothing. */
+    /* A measurement of the time before says nothing, nor one alone. */
     ps_waiting_start(&w, false, now);
-    assert_false(
-        ps_waiting_tick(&w, false, true, BUSY, now - 1, now + PS_NS_PER_S));
+    for (int i = 0; i < 10; i++)
+        assert_false(
+            ps_waiting_tick(&w, false, true, BUSY, now - 1, now + PS_NS_PER_S));
+    for (int i = 0; i < 10; i++)
+        assert_false(
+            ps_waiting_tick(&w, false, true, BUSY, now + 1, now + PS_NS_PER_S));
     assert_true(
-        ps_waiting_tick(&w, false, true, BUSY, now + 1, now + PS_NS_PER_S));
+        ps_waiting_tick(&w, false, true, BUSY, now + 2, now + PS_NS_PER_S));
 }
 
 static void test_must_not(void **state _unused_)
