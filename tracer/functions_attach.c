@@ -135,7 +135,9 @@ static void tell_returns(struct ps_functions *f, size_t n)
     if (make_multi(f, n, &m) < 0 || put_link(f, 0, f->progs.call, 0, &m) < 0)
         return;
     *f->sessions = 1;
+    ps_expedite_begin(f->expedite);
     close(f->links[1]);
+    ps_expedite_end(f->expedite);
     f->links[1] = -1;
 }
 
@@ -228,21 +230,27 @@ bool ps_functions_step(struct ps_functions *f, uint64_t budget_ns)
     return ps_functions_pending(f);
 }
 
-void ps_functions_detach(struct ps_functions *f)
+/* The kernel waits for all CPUs at each link, too. */
+static void take_off(struct ps_functions *f)
 {
-    if (!f->skel)
-        return;
     for (size_t i = 0; i < PS_FN_LINKS; i++) {
         if (f->links[i] >= 0)
             close(f->links[i]);
         f->links[i] = -1;
     }
     if (f->rung == PS_FN_SINGLE) {
-        ps_expedite_begin(f->expedite);
         ps_fn_events_off(f);
         ps_fn_single_off(f);
-        ps_expedite_end(f->expedite);
     }
+}
+
+void ps_functions_detach(struct ps_functions *f)
+{
+    if (!f->skel)
+        return;
+    ps_expedite_begin(f->expedite);
+    take_off(f);
+    ps_expedite_end(f->expedite);
     *f->sessions = 0;
     f->asked_returns = false;
     f->attached = 0;
