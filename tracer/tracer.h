@@ -196,7 +196,8 @@ void ps_traces_functions_change(struct tracer *t, const struct ps_trace *trace,
 void ps_traces_functions_clear(struct tracer *t, const struct ps_trace *trace);
 /* False: not all of it. */
 bool ps_traces_functions_consume(struct tracer *t);
-/* Whether a trace asks for functions; not one that is only not stored yet. */
+/* Whether a trace asks for functions; not one that is only not stored yet, or
+ * that nobody waits for. */
 bool ps_traces_functions_wanted(const struct tracer *t);
 /* Puts more probes, or takes all off where no trace is of that tier. */
 void ps_traces_functions_tick(struct tracer *t);

@@ -94,7 +94,8 @@ bool ps_traces_functions_consume(struct tracer *t)
 bool ps_traces_functions_wanted(const struct tracer *t)
 {
     for (size_t i = 0; i < PS_TRACER_MAX_TRACES; i++)
-        if (t->traces[i].calls && t->traces[i].phase <= PS_TRACE_ENDING)
+        if (t->traces[i].calls && !t->traces[i].discard &&
+            t->traces[i].phase <= PS_TRACE_ENDING)
             return true;
     return false;
 }
