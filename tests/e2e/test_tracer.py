@@ -296,7 +296,7 @@ def test_drop_no_socket(api, version):
     with api.a.socket(family, socket.SOCK_DGRAM) as sock:
         for _ in range(7):
             sock.sendto(b'nobody is there', (addr, 9))
-    ways = settled(api, ident, 7)
+    ways = settled(api, ident, 7, drops=7)
     found = drops(ways)
     assert len(found) == len(ways) == 7
     reasons = has(api, 'tracer.drop_reasons')
@@ -320,7 +320,7 @@ def test_drop_by_netfilter(api, version):
     with api.a.socket(family, socket.SOCK_DGRAM) as sock:
         for _ in range(5):
             sock.sendto(b'x', (addr, 4444))
-    found = drops(settled(api, ident, 5))
+    found = drops(settled(api, ident, 5, drops=5))
     assert len(found) == 5
     reasons = has(api, 'tracer.drop_reasons')
     last = there(api, ['netfilter:input', 'kfree_skb'])
@@ -349,7 +349,7 @@ def test_drop_of_old_packets(api, lab, version):
         sock.setsockopt(level, opt, 1)
         for _ in range(4):
             sock.sendto(b'too far', (addr, 33434))
-    ways = settled(api, ident, 4)
+    ways = settled(api, ident, 4, drops=4)
     found = drops(ways)
     assert len(found) == 4
     for drop, way in found:

@@ -2,14 +2,12 @@
 """What the tracer has no room for is counted under its name."""
 
 import socket
-import threading
-import time
 
 import pytest
 
 from lab import ApiError, wait_for
-from lab.tracing import ALL, TIERS, linked, no_functions, packets, stations, \
-    trace
+from lab.tracing import ALL, TIERS, linked, listen, no_functions, packets, \
+    stations, trace
 
 pytestmark = pytest.mark.daemons('tracer', 'gateway')
 
@@ -61,15 +59,7 @@ def test_packets_are_left_out_above_the_budget(lab, tier, version):
     with linked(lab, args=('--cpu-budget', '1'), seconds=60) as suite:
         if tier == 'function' and no_functions(suite):
             pytest.skip(no_functions(suite))
-        came = []
-
-        def read():
-            try:
-                for event in suite.client.events(['event'], timeout=90):
-                    came.append(event['data']['id'])
-            except OSError:
-                pass                # the suite ended
-        threading.Thread(target=read, daemon=True).start()
+        came = listen(suite.client, ['event'])
         ident = trace(suite, tier=tier, max_packets=10000,
                       duration_ns=120 * 10**9,
                       filter={'daddr': suite.link.b.addr(version),
@@ -83,7 +73,8 @@ def test_packets_are_left_out_above_the_budget(lab, tier, version):
                 {'function'} if tier == 'function' else set())
             return want <= missed
         wait_for(left_out, 60, what='packets are left out')
-        wait_for(lambda: 'tracer.throttled' in came, 5)
+        wait_for(lambda: 'tracer.throttled' in [
+            e['data']['id'] for e in came], 5)
         state = accounted(suite, ident)
         assert state['throttle'] > 1
         assert state['hits'] == state['steps'] + sum(
@@ -100,23 +91,14 @@ def test_packets_are_left_out_above_the_budget(lab, tier, version):
 def test_ways_that_are_not_told_live(lab):
     """More at once than are told: they are counted, and stored."""
     with linked(lab) as suite:
-        came = []
-
-        def read():
-            try:
-                for event in suite.client.events(['packet'], timeout=60):
-                    came.append(event['data']['id'])
-            except OSError:
-                pass                # the suite ended
-        threading.Thread(target=read, daemon=True).start()
-        time.sleep(0.5)
+        came = listen(suite.client, ['packet'])
         ident = trace(suite, filter={'daddr': suite.link.b.v4,
                                      'proto': 'udp'}, max_packets=1000)
         send(suite, 1000)
         wait_for(lambda: sum(w['stored'] for w in packets(suite, ident)) ==
                  1000, 20)
         wait_for(lambda: lost(suite, 'live_left_out') > 0, 5)
-        assert 0 < len(set(came)) < 1000
+        assert 0 < len({e['data']['id'] for e in came}) < 1000
 
 
 def test_history_without_room(lab):

@@ -10,8 +10,8 @@ import uuid
 
 import pytest
 
-from lab import ApiError, stale
-from lab.tracing import (check_sums, check_way, inum, linked, settled,
+from lab import ApiError, stale, wait_for
+from lab.tracing import (check_sums, check_way, inum, linked, packets, settled,
                          stations, trace)
 
 pytestmark = pytest.mark.daemons('tracer', 'gateway')
@@ -316,13 +316,16 @@ def test_container(world, group):
     later = trace(world, filter={'container': ids[1][:12]})
     second, _ = group(f'/docker-{ids[1]}.scope')
     world.other.do('enter', second)
-    time.sleep(1)
     mine = {}
-    for agent in (world.it, world.other):
-        agent.do('udp', 'udp')
+
+    def taken(ident, agent):
         mine[agent] = agent.do('sendto', 'udp', world.addr, 7001, 3)
+        return packets(world, ident)
     for ident, agent, full in ((whole, world.it, ids[0]),
                                (later, world.other, ids[1])):
+        agent.do('udp', 'udp')
+        # Its container is known by the next look at processes.
+        wait_for(lambda now=ident, who=agent: taken(now, who), 15)
         ways = settled(world, ident, 3)
         assert {w['tuple']['sport'] for w in ways} == {mine[agent]}
         assert {w['sender']['container'] for w in ways} == {full}

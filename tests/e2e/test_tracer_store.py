@@ -6,13 +6,12 @@ import json
 import shutil
 import socket
 import subprocess
-import threading
 import time
 
 import pytest
 
 from lab import ApiError, SmallDisk, Suite, traffic, wait_for
-from lab.tracing import ALL
+from lab.tracing import ALL, listen
 
 pytestmark = pytest.mark.daemons('tracer', 'gateway')
 
@@ -95,25 +94,16 @@ def export(suite, ident, client=None, **query):
 @pytest.mark.parametrize('version', [4, 6])
 def test_ways_come_live_and_are_stored(api, version):
     """While the trace runs, each way is stored and told once it settled."""
-    came = []
-
-    def read():
-        try:
-            for event in api.client.events(['packet'], timeout=60):
-                came.append(event['data'])
-        except OSError:
-            pass            # the suite ended
-
-    threading.Thread(target=read, daemon=True).start()
-    wait_for(lambda: api.client.get('services'), 5)
+    came = listen(api.client, ['packet'])
     ident = trace(api, filter={'daddr': api.link.b.addr(version),
                                'proto': 'udp'})
     send(api, version, 5)
     ways = stored(api, ident, 5)
     assert api.client.get(f'traces/{ident}')['state'] == 'running'
     wait_for(lambda: len(came) >= 5, 5)
-    assert {w['id'] for w in came} == {w['id'] for w in ways}
-    for way in came:
+    told = [e['data'] for e in came]
+    assert {w['id'] for w in told} == {w['id'] for w in ways}
+    for way in told:
         assert way['trace'] == ident and way['stored']
         assert way['fate'] == 'dropped' and way['steps']
         assert 'bytes' not in way
@@ -189,28 +179,22 @@ def test_pages_refuse(api, query, field, wanted):
 
 def test_who_names_no_topic_gets_no_packets(api):
     """They are many: only who asks for them gets them."""
-    came = []
+    came = listen(api.client)
 
-    def read():
-        try:
-            for event in api.client.events(timeout=60):
-                came.append(event['event'])
-        except OSError:
-            pass
-
-    threading.Thread(target=read, daemon=True).start()
+    def told(topic):
+        return [e['event'] for e in came].count(topic)
 
     def heard():
         trace(api, filter={'dport': 1}, duration_ns=10**6)
-        return 'trace' in came
+        return told('trace') > 0
     wait_for(heard, 10, interval=0.5)
-    before = came.count('trace')
+    before = told('trace')
     ident = trace(api, filter={'daddr': api.link.b.v4, 'proto': 'udp'},
                   max_packets=3)
     send(api, 4, 3)
     ended(api, ident)
-    wait_for(lambda: came.count('trace') >= before + 2, 10)
-    assert 'packet' not in came
+    wait_for(lambda: told('trace') >= before + 2, 10)
+    assert told('packet') == 0
 
 
 def test_killed_it_keeps_what_was_stored(api):
@@ -242,18 +226,12 @@ def test_full_disk_says_so_and_goes_on(lab):
         send(suite, 4, 10)
         stored(suite, ident, 10)
         suite['tracer'].fill()
-        came = []
+        came = listen(suite.client, ['event'])
 
-        def read():
-            try:
-                for event in suite.client.events(['event'], timeout=60):
-                    came.append(event['data']['id'])
-            except OSError:
-                pass
-        threading.Thread(target=read, daemon=True).start()
-        time.sleep(0.5)
+        def told(ident):
+            return ident in [e['data']['id'] for e in came]
         send(suite, 4, 30)
-        wait_for(lambda: 'tracer.history_failed' in came, 10)
+        wait_for(lambda: told('tracer.history_failed'), 10)
         # As many as it takes: the budget may leave some out.
         failed = wait_for(lambda: send(suite, 4, 10) or (
             lambda state: state if state['state'] != 'running' else None)(
@@ -267,7 +245,7 @@ def test_full_disk_says_so_and_goes_on(lab):
                  'done', 15)
         ways = packets(suite, ident)
         assert len(ways) == 40 and all(w['stored'] for w in ways)
-        wait_for(lambda: 'tracer.history_recovered' in came, 5)
+        wait_for(lambda: told('tracer.history_recovered'), 5)
 
 
 def test_the_bound_of_bytes_holds_on_disk(lab):

@@ -85,7 +85,7 @@ def forward_ways(top, version, proto, ways):
 
 def path_of(api, top, proto):
     short = 'icmp' if proto == 'icmpv6' else proto
-    return there(api, top.path(short))
+    return there(api, top.path(short, reader=True))
 
 
 def exchange(top, version, proto, count=COUNT):
@@ -110,6 +110,8 @@ def check_whole(api, top, version, proto, ways, want):
     assert len(ways) == want, [w['tuple'] for w in ways]
     for way in ways:
         assert not missing(way, path), show(way)
+        if proto == 'tcp':
+            assert way.get('fate') == 'delivered', show(way)
         assert 'dropped' != way.get('fate')
         names = {(t['saddr'], t['daddr'])
                  for t in (way['tuple'], *way['tuples'])}

@@ -99,11 +99,12 @@ class Client:
             if not cursor:
                 return
 
-    def events(self, topics=None, last_id=None, timeout=15):
+    def events(self, topics=None, last_id=None, timeout=15, opened=None):
         """Server-sent events: yields {'id', 'event', 'data'} (data parsed).
 
         Ends when the server ends; TimeoutError after a silence of timeout.
-        Close the generator (or leave the loop) to hang up.
+        Close the generator (or leave the loop) to hang up. opened is called
+        once the server has the stream: what comes then is told.
         """
         head = {'Accept': 'text/event-stream'}
         if last_id is not None:
@@ -112,6 +113,8 @@ class Client:
             topics = ','.join(topics)
         with self.open('GET', 'events', headers=head, timeout=timeout,
                        query={'topics': topics}) as res:
+            if opened:
+                opened()
             yield from _parse_events(res)
 
 

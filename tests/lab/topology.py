@@ -67,9 +67,10 @@ class Topology:
                  (self.seen_source(version), self.server[version])]
         return list(dict.fromkeys(forms))
 
-    def path(self, proto, *, egress=True, ingress=True):
+    def path(self, proto, *, egress=True, ingress=True, reader=False):
         """Stations of a packet from the sender to the receiver, in order:
-        (namespace, interface or None, station)."""
+        (namespace, interface or None, station). reader: of TCP, to who reads
+        it."""
         src, dst = inum(self.src), inum(self.dst)
         path = [(src, None, s) for s in OUTPUT + XMIT
                 if egress or s != 'cgroup_skb:egress']
@@ -79,6 +80,8 @@ class Topology:
         path += [(dst, None, s) for s in COMES]
         if proto != 'icmp' and ingress:
             path.append((dst, None, 'cgroup_skb:ingress'))
+        if proto == 'tcp' and reader:
+            path.append((dst, None, 'skb_copy_datagram_iovec'))
         return path
 
     def send(self, proto, version, count, *, size=200, offset=0):

@@ -3,12 +3,12 @@
 
 import contextlib
 import os
-import time
+import threading
 
 from .api import ApiError
 from .full import SmallDisk
 from .suite import Suite
-from .wait import wait_for
+from .wait import SLOW, wait_for
 
 # Sanitized, on a busy machine, the budget would leave packets out.
 ALL = ('--cpu-budget', '100')
@@ -85,17 +85,41 @@ def packets(suite, ident):
                                    limit=1000))
 
 
-def settled(suite, ident, want, seconds=5):
-    """The packets, once there are so many and nothing is in flight."""
+# For so long nothing new comes of what has come to rest; in how many looks at
+# most, where other traffic goes on.
+QUIET, LOOKS = 0.1, 10
+
+
+def settled(suite, ident, want, seconds=5, drops=0):
+    """The packets, once there are so many and so many of them dropped, and
+    nothing is in flight or new."""
     def done():
         state = suite.client.get(f'traces/{ident}')
-        if state['packets'] < want or any(
+        if state['packets'] < want or state['drops'] < drops or any(
                 x['id'] == 'in_flight' for x in state['losses']):
-            return None
-        return state
-    wait_for(done, seconds, what=f'{want} packets of {ident}')
-    time.sleep(0.1)
+            return False
+        hits.append(state['hits'])
+        return hits[-2:] == [hits[-1]] * 2 or len(hits) == LOOKS
+    hits = []
+    wait_for(done, seconds, QUIET,
+             what=f'{want} packets of {ident}, {drops} dropped')
     return packets(suite, ident)
+
+
+def listen(client, topics=None):
+    """The events that come from now on: a list that grows."""
+    came, opened = [], threading.Event()
+
+    def read():
+        try:
+            for event in client.events(topics, timeout=120,
+                                       opened=opened.set):
+                came.append(event)
+        except OSError:
+            pass            # the suite ended
+    threading.Thread(target=read, daemon=True).start()
+    assert opened.wait(15 * SLOW), 'no stream of events'
+    return came
 
 
 def stations(way, ns=None):
