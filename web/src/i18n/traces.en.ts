@@ -91,7 +91,7 @@ export const enTraces = {
   'traces.snaplen.help': 'from the IP header on, at most 1024; 0: none',
   'traces.stacks': 'Kernel stack at each station',
   'traces.stacks.help':
-    'Shows who called whom until there, also without functions.',
+    'Shows who called whom until there, also without functions; with them, the call tree begins at the system call or the interrupt.',
   'traces.change': 'Change filter',
   'traces.change.help':
     'Holds from the next packet on; those that are followed already are followed to their end.',

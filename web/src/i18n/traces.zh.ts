@@ -85,7 +85,8 @@ export const zhTraces: Record<keyof typeof enTraces, string> = {
   'traces.snaplen': '每个包保留的字节',
   'traces.snaplen.help': '从 IP 头开始，最多 1024；0 表示不保留',
   'traces.stacks': '每个观测点的内核调用栈',
-  'traces.stacks.help': '显示到此为止的调用关系，没有函数细节时也可用。',
+  'traces.stacks.help':
+    '显示到此为止的调用关系，没有函数细节时也可用；有函数细节时，调用树从系统调用或中断开始。',
   'traces.change': '更改过滤条件',
   'traces.change.help': '从下一个包起生效；已在跟踪的包会跟踪到结束。',
   'traces.change.do': '应用',
