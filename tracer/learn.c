@@ -177,6 +177,10 @@ void ps_learn_ask(struct tracer *t, struct ps_trace *trace)
     ps_probes_forget_aliases(t->probes, 1u << slot);
     ps_probes_forget_socks(t->probes, 1u << slot);
     forget_ends(&t->learn.ends, 1u << slot);
+    /* The stations at these calls know only who has a tuple that is asked for.
+     */
+    if (t->ownerprobe && ps_filter_asks_more(trace->filter))
+        ps_ownerprobe_attach_calls(t->ownerprobe);
     if (asks(trace))
         look(t);
     ps_aliases_seed(t->probes, slot, trace->filter, trace->join, &left);

@@ -15,6 +15,7 @@ struct ps_ownerprobe {
     struct tracer_owners_bpf *skel;
     struct bpf_link *links[MAX_PROGS];
     size_t n_links;
+    unsigned int attached; /* kinds */
     const char *tier;
 };
 
@@ -35,7 +36,8 @@ static unsigned int kind_of(const struct bpf_program *prog)
                                                             : CGROUP;
 }
 
-static int load(struct ps_ownerprobe *p, unsigned int kinds, int learned_fd)
+static int load(struct ps_ownerprobe *p, unsigned int kinds,
+                const struct ps_ownerprobe_maps *maps)
 {
     struct bpf_program *prog;
     int r = 0;
@@ -43,8 +45,10 @@ static int load(struct ps_ownerprobe *p, unsigned int kinds, int learned_fd)
     p->skel = tracer_owners_bpf__open();
     if (!p->skel)
         return -errno;
-    if (learned_fd >= 0)
-        r = bpf_map__reuse_fd(p->skel->maps.learned_socks, learned_fd);
+    if (maps->learned_fd >= 0)
+        r = bpf_map__reuse_fd(p->skel->maps.learned_socks, maps->learned_fd);
+    if (r == 0 && maps->owners_fd >= 0)
+        r = bpf_map__reuse_fd(p->skel->maps.owners, maps->owners_fd);
     bpf_object__for_each_program(prog, p->skel->obj)
         bpf_program__set_autoload(prog, kinds & kind_of(prog));
     if (r == 0)
@@ -56,8 +60,9 @@ static int load(struct ps_ownerprobe *p, unsigned int kinds, int learned_fd)
     return r;
 }
 
-int ps_ownerprobe_open(int learned_fd, struct ps_ownerprobe **ret_probe,
-                       char *reason, size_t reason_size)
+int ps_ownerprobe_open(const struct ps_ownerprobe_maps *maps,
+                       struct ps_ownerprobe **ret_probe, char *reason,
+                       size_t reason_size)
 {
     _cleanup_(ps_ownerprobe_free) struct ps_ownerprobe *p = NULL;
     int r = -ENOENT;
@@ -66,7 +71,7 @@ int ps_ownerprobe_open(int learned_fd, struct ps_ownerprobe **ret_probe,
     if (!p)
         return -ENOMEM;
     for (size_t i = 0; i < ARRAY_SIZE(ladder) && r < 0; i++) {
-        r = load(p, ladder[i].kinds, learned_fd);
+        r = load(p, ladder[i].kinds, maps);
         p->tier = ladder[i].tier;
     }
     if (r < 0) {
@@ -97,17 +102,16 @@ uint64_t ps_ownerprobe_run_ns(const struct ps_ownerprobe *p)
     return ps_bpf_object_run_ns(p->skel->obj);
 }
 
-int ps_ownerprobe_attach(struct ps_ownerprobe *p, int cgroup_fd)
+static void attach(struct ps_ownerprobe *p, unsigned int kind, int cgroup_fd)
 {
     struct bpf_program *prog;
     struct bpf_link *link;
 
-    if (p->n_links)
-        return 0;
     bpf_object__for_each_program(prog, p->skel->obj) {
-        if (!bpf_program__autoload(prog) || p->n_links == MAX_PROGS)
+        if (!bpf_program__autoload(prog) || p->n_links == MAX_PROGS ||
+            kind_of(prog) != kind)
             continue;
-        if (kind_of(prog) == TRACEPOINTS)
+        if (kind == TRACEPOINTS)
             link = bpf_program__attach(prog);
         else
             link = cgroup_fd < 0 ? NULL
@@ -115,13 +119,26 @@ int ps_ownerprobe_attach(struct ps_ownerprobe *p, int cgroup_fd)
         if (link)
             p->links[p->n_links++] = link;
     }
-    return p->n_links ? 0 : -ENOENT;
+    p->attached |= kind;
+}
+
+void ps_ownerprobe_attach(struct ps_ownerprobe *p, int cgroup_fd)
+{
+    if (!(p->attached & CGROUP))
+        attach(p, CGROUP, cgroup_fd);
+}
+
+void ps_ownerprobe_attach_calls(struct ps_ownerprobe *p)
+{
+    if (!(p->attached & TRACEPOINTS))
+        attach(p, TRACEPOINTS, -1);
 }
 
 void ps_ownerprobe_detach(struct ps_ownerprobe *p)
 {
     while (p->n_links)
         bpf_link__destroy(p->links[--p->n_links]);
+    p->attached = 0;
 }
 
 const char *ps_ownerprobe_tier(const struct ps_ownerprobe *p)
@@ -160,7 +177,7 @@ int ps_ownerprobe_find(const struct ps_ownerprobe *p,
 
 uint64_t ps_ownerprobe_lost(const struct ps_ownerprobe *p)
 {
-    return p->skel->bss->lost;
+    return p->skel->bss->owners_lost;
 }
 
 /* ---- processes that are asked for --------------------------------------- */

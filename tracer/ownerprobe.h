@@ -9,21 +9,29 @@
 
 struct ps_ownerprobe;
 
+/* What is shared with the stations: ps_probes_learned_fd(), _owners_fd(); or
+ * negative. */
+struct ps_ownerprobe_maps {
+    int learned_fd, owners_fd;
+};
+
 /*
- * Loads what the kernel takes of them. learned_fd: see ps_probes_learned_fd(),
- * or negative. reason (of reason_size) says what failed where nothing loads.
- * Privileged.
+ * Loads what the kernel takes of them. reason (of reason_size) says what failed
+ * where nothing loads. Privileged.
  */
-int ps_ownerprobe_open(int learned_fd, struct ps_ownerprobe **ret_probe,
-                       char *reason, size_t reason_size);
+int ps_ownerprobe_open(const struct ps_ownerprobe_maps *maps,
+                       struct ps_ownerprobe **ret_probe, char *reason,
+                       size_t reason_size);
 void ps_ownerprobe_free(struct ps_ownerprobe **probe);
 uint64_t ps_ownerprobe_memory(const struct ps_ownerprobe *probe);
 /* All programs' run time, which the kernel counts only while asked to. */
 uint64_t ps_ownerprobe_run_ns(const struct ps_ownerprobe *probe);
 
-/* cgroup_fd: the root of cgroup v2, or -1. 0 when one program at least is
- * attached. Detaching keeps what is known. */
-int ps_ownerprobe_attach(struct ps_ownerprobe *probe, int cgroup_fd);
+/* What sees a socket made and connected, where it is not yet. cgroup_fd: the
+ * root of cgroup v2, or -1. Detaching keeps what is known. */
+void ps_ownerprobe_attach(struct ps_ownerprobe *probe, int cgroup_fd);
+/* Also what sees every call by which a task uses one. */
+void ps_ownerprobe_attach_calls(struct ps_ownerprobe *probe);
 void ps_ownerprobe_detach(struct ps_ownerprobe *probe);
 
 /* "tracepoints": every use of a socket; "cgroup": its making and connecting

@@ -111,6 +111,8 @@ uint64_t ps_probes_aliases_full(const struct ps_probes *probes);
 /* The map of sockets, to be shared with the programs that see tasks; -errno:
  * there is none. */
 int ps_probes_learned_fd(const struct ps_probes *probes);
+/* The same of who used which socket. */
+int ps_probes_owners_fd(const struct ps_probes *probes);
 /* Lets these traces take the packets of a socket. -ENOENT: it has no cookie. */
 int ps_probes_learn_sock(struct ps_probes *probes, uint64_t cookie,
                          uint32_t traces);

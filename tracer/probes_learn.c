@@ -9,6 +9,11 @@ int ps_probes_learned_fd(const struct ps_probes *p)
     return bpf_object__find_map_fd_by_name(p->obj, "learned_socks");
 }
 
+int ps_probes_owners_fd(const struct ps_probes *p)
+{
+    return bpf_object__find_map_fd_by_name(p->obj, "owners");
+}
+
 int ps_probes_learn_sock(struct ps_probes *p, uint64_t cookie, uint32_t traces)
 {
     struct ps_tracer_alias known = {0};

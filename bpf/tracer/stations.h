@@ -8,6 +8,7 @@
 
 #include "bpf/lib/place.h"
 #include "bpf/tracer/ask.h"
+#include "bpf/tracer/owners.h"
 
 /* What is being transmitted on this CPU: net_dev_xmit comes when the skb may
  * be gone, so its content is kept from net_dev_start_xmit. */
@@ -141,6 +142,18 @@ static __always_inline __u32 is_elsewhere(__u32 traces, const struct sock *sk)
     return here ? here & ~match_netns(word, here, sock_netns(sk)) : 0;
 }
 
+/* The task that runs uses this socket. */
+static __always_inline void note_user(__u64 sk_number)
+{
+    const struct sock_common *skc = &((struct sock *)sk_number)->__sk_common;
+    __u16 lport = BPF_CORE_READ(skc, skc_num);
+    __u16 rport = bpf_ntohs(BPF_CORE_READ(skc, skc_dport));
+
+    /* By the address too: packets may have been seen before it had a cookie. */
+    if (note_owner(PS_TRACER_OWNER_KEY(sk_number, lport, rport), lport, rport))
+        note_owner((__u64)BPF_CORE_READ(skc, skc_cookie.counter), 0, 0);
+}
+
 /*
  * Bytes of a TCP stream, told by the socket's own position: what a buffer
  * holds may have swallowed others since it came. skb may be 0. As look().
@@ -169,6 +182,8 @@ __noinline int look_range(__u64 sk_number, __u64 skb_number, __u32 station,
         count_for(traces, station, MAP_FULL);
         return 0;
     }
+    if (station != PS_ST_COPY_DATAGRAM)
+        note_user(sk_number);
     begin_event(room, traces, station, true);
     e = &room->event;
     e->time = bpf_ktime_get_ns();
@@ -262,6 +277,21 @@ static __always_inline int at_tcp_probe(void *ctx, const struct hook *h,
     return finish(ctx, room - 1);
 }
 
+/* Who uses a socket that need not have the tuples of its packets is noted
+ * whatever these are. */
+static __always_inline void note_other(struct sock *sk, bool direct)
+{
+    const struct sock_common *skc = &sk->__sk_common;
+    __u16 family = ps_load(direct, skc, skc_family);
+    __u64 number = as_number(sk);
+
+    if ((family != AF_INET && family != AF_INET6) ||
+        !ps_load(direct, skc, skc_num) ||
+        was_seen(number, ps_load(direct, skc, skc_portpair)))
+        return;
+    note_user(number);
+}
+
 /* The call by which an application sent or received has done its work; what
  * it returns is the number of bytes, or an error. */
 static __always_inline int at_call(void *ctx, struct sock *sk, int ret,
@@ -269,9 +299,12 @@ static __always_inline int at_call(void *ctx, struct sock *sk, int ret,
 {
     struct ps_tracer_tuple got = {};
 
-    if (!traces_on(filters_now()) || ret <= 0 || !sk ||
-        !glance_sock(sk, direct, &got))
+    if (!traces_on(filters_now()) || ret <= 0 || !sk)
         return 0;
+    if (!glance_sock(sk, direct, &got)) {
+        note_other(sk, direct);
+        return 0;
+    }
     return at_range(ctx, sk, &got, NULL, station, ret);
 }
 
