@@ -59,7 +59,7 @@ static uint16_t find_rule(struct tracer *t, struct ps_trace *trace,
     packet.hook = hook->station - PS_ST_NF_PREROUTING + NF_INET_PRE_ROUTING;
     packet.ifindex = hook->ifindex;
     packet.ifname = hook->ifname;
-    return ps_nft_find(t->nft, hook->netns, &packet, t->rules);
+    return ps_nft_find(t->nft, hook->netns, &packet, trace->rules);
 }
 
 void ps_drops_join(struct tracer *t, struct ps_trace *trace,

@@ -158,6 +158,8 @@ static void give(struct tracer *t, struct ps_trace *trace,
     size_t n = drop->head.len - l3;
     struct ps_names names;
 
+    e->rule =
+        ps_rules_put(trace->rules, "guarder", drop->rule, drop->text, false);
     ps_tracer_names(t, trace, &names);
     if (ps_join_rule(trace->join, e, (uint16_t)e->rule, is_xdp, &names))
         return;
@@ -170,8 +172,8 @@ static void give(struct tracer *t, struct ps_trace *trace,
     ps_join_add(trace->join, e, true);
 }
 
-static bool read_drop(struct ps_guard *g, const Ps__WatchedDrop *drop,
-                      uint32_t netns, struct ps_tracer_event *e, size_t *ret_l3)
+static bool read_drop(const Ps__WatchedDrop *drop, uint32_t netns,
+                      struct ps_tracer_event *e, size_t *ret_l3)
 {
     if (ps_frame_read(drop->head.data, drop->head.len, drop->len, e, ret_l3) <
         0)
@@ -185,8 +187,6 @@ static bool read_drop(struct ps_guard *g, const Ps__WatchedDrop *drop,
     e->station = PS_ST_XDP_DROP;
     snprintf(e->ifname, sizeof(e->ifname), "%s",
              drop->ifname ? drop->ifname : "");
-    e->rule =
-        ps_rules_put(g->t->rules, "guarder", drop->rule, drop->text, false);
     return true;
 }
 
@@ -200,7 +200,7 @@ static void take(struct ps_guard *g, const Ps__WatchedDrops *list)
         struct ps_tracer_event event = {0};
         size_t l3 = 0;
 
-        if (!read_drop(g, list->drops[i], list->netns, &event, &l3)) {
+        if (!read_drop(list->drops[i], list->netns, &event, &l3)) {
             g->unread++;
             continue;
         }

@@ -73,5 +73,5 @@ const struct ps_rule_name *ps_rules_get(const struct ps_rules *r,
 
 uint64_t ps_rules_lost(const struct ps_rules *r)
 {
-    return r->lost;
+    return r ? r->lost : 0;
 }

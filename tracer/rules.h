@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rules that dropped packets, each kept once, by a number from 1 on; 0 is
- * none. Plain data, with a bound. One thread.
+ * Rules that dropped packets of one trace, each kept once, by a number from 1
+ * on; 0 is none. They leave with the trace: rules come and go while the tracer
+ * lives. Plain data, with a bound. One thread.
  */
 #ifndef PS_TRACER_RULES_H
 #define PS_TRACER_RULES_H
@@ -35,7 +36,7 @@ uint16_t ps_rules_put(struct ps_rules *rules, const char *kind, const char *id,
  * NULL. */
 const struct ps_rule_name *ps_rules_get(const struct ps_rules *rules,
                                         uint16_t number);
-/* Rules that found no room. */
+/* Drops whose rule found no room. rules may be NULL. */
 uint64_t ps_rules_lost(const struct ps_rules *rules);
 
 #endif

@@ -189,7 +189,6 @@ static void tracer_close(struct ps_daemon *d _unused_, void *state)
     ps_oncall_free(&t->oncall);
     ps_drop_reasons_free(&t->reasons);
     ps_ksyms_free(&t->ksyms);
-    ps_rules_free(&t->rules);
     ps_nft_free(&t->nft);
     free(t);
 }
@@ -242,8 +241,6 @@ static int tracer_open(struct ps_daemon *d, void *config, void **ret_state)
     t->stats_fd = -1;
     t->config = config;
     r = ps_tracer_oncall_open(t);
-    if (r == 0)
-        r = ps_rules_new(&t->rules);
     if (r == 0)
         r = ps_nft_new(&t->nft);
     if (r == 0)

@@ -62,6 +62,7 @@ struct ps_trace {
     struct ps_keep keep;
     struct ps_calls *calls; /* NULL: not of the function tier */
     struct ps_carry *carry;
+    struct ps_rules *rules; /* that dropped packets of it */
     struct ps_probe_wish wish;
     uint64_t delivered[PS_ST_MAX]; /* events, by station */
     uint32_t throttle;             /* the most that it was */
@@ -94,7 +95,6 @@ struct tracer {
     struct ps_expedite *expedite;    /* while something is attached */
     struct ps_ksyms *ksyms;          /* NULL: not readable */
     struct ps_drop_reasons *reasons; /* NULL: the kernel has none */
-    struct ps_rules *rules;          /* that dropped */
     struct ps_guard *guard;          /* NULL: before the start */
     struct ps_nft *nft;
     struct ps_history *history;

@@ -25,7 +25,7 @@ void ps_tracer_names(const struct tracer *t, const struct ps_trace *trace,
         .tier = t->probes ? ps_probes_tier(t->probes) : NULL,
         .mono_to_unix = t->mono_to_unix,
         .owners = t->owners,
-        .rules = t->rules,
+        .rules = trace ? trace->rules : NULL,
     };
 }
 
@@ -277,6 +277,8 @@ static int prepare(struct tracer *t, struct ps_trace *trace,
         r = ps_join_select(trace->join, ps_filter_selects(filter));
     if (r == 0)
         r = ps_carry_new(&trace->carry);
+    if (r == 0)
+        r = ps_rules_new(&trace->rules);
     if (r == 0)
         r = ps_keep_init(&trace->keep, trace->msg->max_packets);
     if (r == 0)

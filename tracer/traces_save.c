@@ -9,6 +9,7 @@ void ps_traces_free(struct ps_trace *trace)
     ps_join_free(&trace->join);
     ps_calls_free(&trace->calls);
     ps_carry_free(&trace->carry);
+    ps_rules_free(&trace->rules);
     ps_keep_clear(&trace->keep);
     if (trace->msg)
         ps__trace__free_unpacked(trace->msg, NULL);

@@ -36,10 +36,43 @@ static void test_probes_on_functions(void **state _unused_)
     free(t);
 }
 
+/* However many rules there were before: a trace names those of its own. */
+static void test_rules_leave_with_their_trace(void **state _unused_)
+{
+    struct tracer *t = calloc(1, sizeof(*t));
+    struct ps_trace *a, *b;
+    struct ps_names names;
+    uint16_t n = 0;
+    char id[16];
+
+    assert_non_null(t);
+    a = &t->traces[0];
+    b = &t->traces[1];
+    assert_int_equal(ps_rules_new(&a->rules), 0);
+    assert_int_equal(ps_rules_new(&b->rules), 0);
+    for (uint32_t i = 0; i < PS_RULES_MAX + 2; i++) {
+        snprintf(id, sizeof(id), "%u", i);
+        n = ps_rules_put(a->rules, "guarder", id, "", false);
+    }
+    assert_int_equal(n, 0);
+    assert_int_equal(ps_rules_lost(a->rules), 2);
+    n = ps_rules_put(b->rules, "guarder", "b", "", false);
+    ps_tracer_names(t, b, &names);
+    assert_string_equal(ps_rules_get(names.rules, n)->id, "b");
+    ps_tracer_names(t, a, &names);
+    assert_string_equal(ps_rules_get(names.rules, 1)->id, "0");
+    ps_traces_free(a);
+    ps_tracer_names(t, a, &names);
+    assert_null(names.rules);
+    ps_traces_free(b);
+    free(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_probes_on_functions),
+        cmocka_unit_test(test_rules_leave_with_their_trace),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

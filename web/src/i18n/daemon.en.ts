@@ -66,6 +66,8 @@ export const enTexts = {
     history_given_up: 'given up: the disk had no room',
     history_full: 'history full',
     way_cut: 'packets stored without some of their steps: too large',
+    rules_full: 'drops whose rule is not named: too many rules',
+    links_full: 'tuples of connections beyond those that are known',
     history_write_failed: 'not written to the history',
     hop_addresses_full: 'too many addresses at a hop',
     http_refused: 'refused',

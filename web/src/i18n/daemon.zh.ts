@@ -74,6 +74,8 @@ const loss: Same<'loss'> = {
   history_given_up: '已放弃：磁盘没有空间',
   history_full: '历史记录已满',
   way_cut: '存储时略去部分步骤的包：过大',
+  rules_full: '未指出规则的丢包：规则过多',
+  links_full: '超出可知数量的连接元组',
   history_write_failed: '未能写入历史',
   hop_addresses_full: '某一跳的地址过多',
   http_refused: '被拒绝',

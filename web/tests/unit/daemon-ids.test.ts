@@ -127,6 +127,8 @@ describe('ids in the daemons’ sources', () => {
         'owners_cut',
         'history_full',
         'way_cut',
+        'rules_full',
+        'links_full',
         'publish_failed',
         'bus_gap.a-name',
       ]),
