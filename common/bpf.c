@@ -201,20 +201,24 @@ uint64_t ps_bpf_object_memory(const struct bpf_object *obj)
 }
 
 /* 0 where the kernel does not say. */
-static struct bpf_prog_info program_info(const struct bpf_program *prog)
+static struct bpf_prog_info prog_info(int fd)
 {
     struct bpf_prog_info info = {0};
     uint32_t len = sizeof(info);
 
-    if (bpf_program__fd(prog) < 0 ||
-        bpf_prog_get_info_by_fd(bpf_program__fd(prog), &info, &len) < 0)
+    if (fd < 0 || bpf_prog_get_info_by_fd(fd, &info, &len) < 0)
         info = (struct bpf_prog_info){0};
     return info;
 }
 
 uint64_t ps_bpf_program_misses(const struct bpf_program *prog)
 {
-    return program_info(prog).recursion_misses;
+    return ps_bpf_prog_misses(bpf_program__fd(prog));
+}
+
+uint64_t ps_bpf_prog_misses(int fd)
+{
+    return prog_info(fd).recursion_misses;
 }
 
 uint64_t ps_bpf_object_run_ns(const struct bpf_object *obj)
@@ -223,7 +227,7 @@ uint64_t ps_bpf_object_run_ns(const struct bpf_object *obj)
     uint64_t sum = 0;
 
     bpf_object__for_each_program(prog, obj)
-        sum += program_info(prog).run_time_ns;
+        sum += prog_info(bpf_program__fd(prog)).run_time_ns;
     return sum;
 }
 

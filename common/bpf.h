@@ -52,6 +52,8 @@ uint64_t ps_bpf_object_run_ns(const struct bpf_object *obj);
 /* Calls of a program that the kernel left out, for it or another one ran on
  * this CPU at that moment. 0 also where the kernel does not count them. */
 uint64_t ps_bpf_program_misses(const struct bpf_program *prog);
+/* The same by its descriptor. */
+uint64_t ps_bpf_prog_misses(int fd);
 
 /* Sum over CPUs of a per-CPU array's u64 values at this key:
  * values has n entries. */

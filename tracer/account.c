@@ -51,7 +51,10 @@ static void read_counts(const struct tracer *t, const struct ps_trace *trace,
 {
     ps_probes_counts(t->probes, ps_trace_slot(t, trace), counts);
     ps_traces_functions_hits(t, trace, ret_calls);
-    counts[PS_ST_FUNCTION].count.hits = ret_calls->hits;
+    counts[PS_ST_FUNCTION].recursion_missed =
+        ps_traces_functions_missed(t, trace);
+    counts[PS_ST_FUNCTION].count.hits = ret_calls->hits +
+                                        counts[PS_ST_FUNCTION].recursion_missed;
     counts[PS_ST_FUNCTION].count.ring_full = ret_calls->ring_full;
     counts[PS_ST_FUNCTION].count.throttled = ret_calls->throttled;
     counts[PS_ST_XDP_DROP].count.hits = trace->told;
@@ -91,7 +94,7 @@ static void renew_functions(const struct tracer *t,
     }
 }
 
-static Ps__ProbeCount *make_probe(unsigned int station,
+static Ps__ProbeCount *make_probe(const struct tracer *t, unsigned int station,
                                   const struct ps_probe_count *c,
                                   uint64_t delivered)
 {
@@ -106,6 +109,10 @@ static Ps__ProbeCount *make_probe(unsigned int station,
     p->ring_full = c->count.ring_full;
     p->throttled = c->count.throttled;
     p->map_full = c->count.map_full;
+    /* Of functions not every kernel says it. */
+    p->has_recursion_missed =
+        station != PS_ST_FUNCTION ||
+        (t->functions && ps_functions_counts_misses(t->functions));
     p->recursion_missed = c->recursion_missed;
     if (p->probe)
         return p;
@@ -124,7 +131,7 @@ static void add_probes(const struct tracer *t, Ps__Trace *msg,
 
         if (!counts[i].count.hits || !ps_station_get(i))
             continue;
-        probe = make_probe(i, &counts[i], count_delivered(t, trace, i));
+        probe = make_probe(t, i, &counts[i], count_delivered(t, trace, i));
         if (probe)
             msg->probes[msg->n_probes++] = probe;
     }

@@ -181,6 +181,8 @@ int ps_functions_open(const struct btf *kernel, const char *state_dir,
     r = climb(f, kernel, ring_bytes, reason, reason_size);
     if (r < 0)
         return r;
+    /* Of single probes it does not count all reasons. */
+    f->counts_misses = f->rung != PS_FN_SINGLE && ps_fn_counts_misses(kernel);
     f->ring = ring_buffer__new(bpf_map__fd(f->skel->maps.calls), ps_fn_sample,
                                f, NULL);
     if (!f->ring) {

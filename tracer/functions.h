@@ -63,6 +63,10 @@ int ps_functions_counts(const struct ps_functions *functions, unsigned int slot,
 void ps_functions_throttle(struct ps_functions *functions, uint32_t n);
 /* All programs' run time, which the kernel counts only while asked to. */
 uint64_t ps_functions_run_ns(const struct ps_functions *functions);
+/* Calls that the kernel left out since they were opened, for a program ran on
+ * that CPU already; wanted or not. Whether it counts them: else 0. */
+uint64_t ps_functions_missed(const struct ps_functions *functions);
+bool ps_functions_counts_misses(const struct ps_functions *functions);
 /* Packets that lost their place among those that are followed. */
 uint64_t ps_functions_evicted(const struct ps_functions *functions);
 

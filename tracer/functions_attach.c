@@ -136,9 +136,8 @@ static void tell_returns(struct ps_functions *f, size_t n)
         return;
     *f->sessions = 1;
     ps_expedite_begin(f->expedite);
-    close(f->links[1]);
+    ps_fn_close_link(f, 1);
     ps_expedite_end(f->expedite);
-    f->links[1] = -1;
 }
 
 bool ps_fn_offers(const struct ps_functions *f, enum ps_fn_rung rung)
@@ -233,11 +232,8 @@ bool ps_functions_step(struct ps_functions *f, uint64_t budget_ns)
 /* The kernel waits for all CPUs at each link, too. */
 static void take_off(struct ps_functions *f)
 {
-    for (size_t i = 0; i < PS_FN_LINKS; i++) {
-        if (f->links[i] >= 0)
-            close(f->links[i]);
-        f->links[i] = -1;
-    }
+    for (size_t i = 0; i < PS_FN_LINKS; i++)
+        ps_fn_close_link(f, i);
     if (f->rung == PS_FN_SINGLE) {
         ps_fn_events_off(f);
         ps_fn_single_off(f);

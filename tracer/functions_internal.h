@@ -52,11 +52,20 @@ struct ps_functions {
     bool asked_returns; /* since the last attach */
     ps_functions_fn fn;
     void *arg;
-    uint32_t consumed; /* since ps_functions_consume() was called */
+    bool counts_misses; /* the kernel does, of its calls */
+    uint64_t missed;    /* of links that are closed */
+    uint32_t consumed;  /* since ps_functions_consume() was called */
 };
 
 /* A record of the ring, which may be anything; ctx: struct ps_functions. */
 int ps_fn_sample(void *ctx, void *data, size_t size);
+
+/* ---- functions_missed.c ------------------------------------------------- */
+
+/* Whether the kernel counts the calls that it leaves out. */
+bool ps_fn_counts_misses(const struct btf *kernel);
+/* If it is there; what it missed is kept. */
+void ps_fn_close_link(struct ps_functions *f, size_t place);
 
 /* ---- functions_attach.c ------------------------------------------------- */
 

@@ -61,6 +61,7 @@ struct ps_trace {
     struct ps_join *join;
     struct ps_keep keep;
     struct ps_calls *calls; /* NULL: not of the function tier */
+    uint64_t missed_before; /* ps_functions_missed() at its start */
     struct ps_carry *carry;
     struct ps_rules *rules; /* that dropped packets of it */
     struct ps_probe_wish wish;
@@ -207,6 +208,9 @@ uint64_t ps_traces_functions_count(const struct tracer *t,
 void ps_traces_functions_hits(const struct tracer *t,
                               const struct ps_trace *trace,
                               struct ps_fn_count *ret_count);
+/* Calls that the kernel left out while it runs. */
+uint64_t ps_traces_functions_missed(const struct tracer *t,
+                                    const struct ps_trace *trace);
 /* The tier among a trace's stations, as it is now. */
 int ps_traces_functions_state(const struct tracer *t, Ps__Capability *s);
 unsigned int ps_trace_slot(const struct tracer *t,

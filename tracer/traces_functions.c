@@ -21,6 +21,7 @@ int ps_traces_functions_start(struct tracer *t, struct ps_trace *trace,
 
     if (!ps_streq(trace->msg->tier, "function"))
         return 0;
+    trace->missed_before = ps_functions_missed(t->functions);
     r = ps_calls_new(ps_join_max_ways(trace->join), &trace->calls);
     /* The filter first: what is attached sees packets at once. */
     if (r == 0)
@@ -127,6 +128,14 @@ void ps_traces_functions_hits(const struct tracer *t,
     *ret_count = (struct ps_fn_count){0};
     if (trace->calls)
         ps_functions_counts(t->functions, slot_of(t, trace), ret_count);
+}
+
+uint64_t ps_traces_functions_missed(const struct tracer *t,
+                                    const struct ps_trace *trace)
+{
+    return trace->calls
+               ? ps_functions_missed(t->functions) - trace->missed_before
+               : 0;
 }
 
 int ps_traces_functions_state(const struct tracer *t, Ps__Capability *s)

@@ -46,7 +46,7 @@ def accounted(suite, ident):
         state = suite.client.get(f'traces/{ident}')
         return state if all(
             p['hits'] == p['delivered'] + p['ring_full'] + p['throttled'] +
-            p['map_full'] + p['recursion_missed']
+            p['map_full'] + p.get('recursion_missed', 0)
             for p in state['probes']) else None
     return wait_for(done, 20, what='each hit is accounted for')
 

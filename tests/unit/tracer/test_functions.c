@@ -9,6 +9,7 @@
 
 #include "bpf/tracer/functions_abi.h"
 #include "tracer/functions_find.h"
+#include "tracer/functions_internal.h"
 
 static int packet, constant, number;
 
@@ -155,12 +156,47 @@ static void test_table(void **state _unused_)
     assert_string_equal(ps_fn_layer("something"), "kernel");
 }
 
+/* The kernel's struct, with or without what it counts. */
+static struct btf *make_info(bool counts)
+{
+    struct btf *btf = btf__new_empty();
+    int word, inner, both;
+
+    assert_non_null(btf);
+    word = btf__add_int(btf, "long long", 8, 0);
+    inner = btf__add_struct(btf, NULL, 24);
+    assert_int_equal(btf__add_field(btf, "addrs", word, 0, 0), 0);
+    if (counts)
+        assert_int_equal(btf__add_field(btf, "missed", word, 128, 0), 0);
+    both = btf__add_union(btf, NULL, 24);
+    assert_int_equal(btf__add_field(btf, "kprobe_multi", inner, 0, 0), 0);
+    assert_true(btf__add_struct(btf, "bpf_link_info", 40) > 0);
+    assert_int_equal(btf__add_field(btf, "type", word, 0, 0), 0);
+    assert_int_equal(btf__add_field(btf, NULL, both, 128, 0), 0);
+    return btf;
+}
+
+/* Unknown is not none. */
+static void test_whether_misses_are_counted(void **state _unused_)
+{
+    struct btf *none = btf__new_empty(), *old = make_info(false);
+    struct btf *counts = make_info(true);
+
+    assert_false(ps_fn_counts_misses(none));
+    assert_false(ps_fn_counts_misses(old));
+    assert_true(ps_fn_counts_misses(counts));
+    btf__free(none);
+    btf__free(old);
+    btf__free(counts);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_find),
         cmocka_unit_test(test_nothing),
         cmocka_unit_test(test_table),
+        cmocka_unit_test(test_whether_misses_are_counted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -156,6 +156,7 @@ export const enTraces = {
   'traces.probe.throttled': 'Throttled',
   'traces.probe.map_full': 'Map full',
   'traces.probe.recursion_missed': 'Not run',
+  'traces.probe.unknown': 'not known',
   'traces.losses.none': 'Nothing that was seen was lost.',
   'traces.export.pcapng': 'pcapng',
   'traces.export.pcapng.help':

@@ -146,6 +146,7 @@ export const zhTraces: Record<keyof typeof enTraces, string> = {
   'traces.probe.throttled': '限流',
   'traces.probe.map_full': '映射满',
   'traces.probe.recursion_missed': '未运行',
+  'traces.probe.unknown': '未知',
   'traces.losses.none': '所见的一切都没有丢失。',
   'traces.export.pcapng': 'pcapng',
   'traces.export.pcapng.help':

@@ -18,7 +18,7 @@ const LOSSES = [
 /** Hits that neither came nor are named as lost: there must be none. */
 export function unexplained(count: Omit<ProbeCount, 'probe'>): number {
   return (
-    LOSSES.reduce((rest, name) => rest - count[name], 0) +
+    LOSSES.reduce((rest, name) => rest - (count[name] ?? 0), 0) +
     count.hits -
     count.delivered
   )
@@ -28,7 +28,7 @@ export function sumOf(
   probes: readonly ProbeCount[],
 ): Omit<ProbeCount, 'probe'> {
   const sum = (name: keyof Omit<ProbeCount, 'probe'>) =>
-    probes.reduce((total, probe) => total + probe[name], 0)
+    probes.reduce((total, probe) => total + (probe[name] ?? 0), 0)
   return {
     hits: sum('hits'),
     delivered: sum('delivered'),
@@ -133,7 +133,7 @@ function ProbeLine({
   name: string
   count: Omit<ProbeCount, 'probe'>
 }) {
-  const { locale } = useI18n()
+  const { t, locale } = useI18n()
   return (
     <tr>
       <th scope="row">{name}</th>
@@ -142,10 +142,12 @@ function ProbeLine({
       {LOSSES.map((loss) => (
         <td
           key={loss}
-          className={count[loss] > 0 ? 'ps-bad' : undefined}
+          className={(count[loss] ?? 0) > 0 ? 'ps-bad' : undefined}
           data-zero={count[loss] === 0 || undefined}
         >
-          {formatCount(count[loss], locale)}
+          {count[loss] === undefined
+            ? t('traces.probe.unknown')
+            : formatCount(count[loss], locale)}
         </td>
       ))}
     </tr>
