@@ -110,7 +110,7 @@ static char *make_comment(const struct ps_export *x, const Ps__PacketWay *way,
 
     if (!out)
         return NULL;
-    ps_way_text(out, way);
+    ps_way_text(out, way, PS_PCAPNG_COMMENT);
     if (!way->has_bytes || way->bytes.len == 0)
         fputs("No byte of it was captured.\n", out);
     else if (!is_ip(way))

@@ -3,6 +3,9 @@
 
 #include <inttypes.h>
 
+/* A step takes no more, nor do the lines behind the last one. */
+#define LINE 1024u
+
 static void put_drop(FILE *out, const Ps__Drop *drop)
 {
     fputs("dropped: ", out);
@@ -72,13 +75,26 @@ static void put_step(FILE *out, const Ps__PacketWay *way, const Ps__Step *step)
     fputs(step->inferred ? " (inferred)\n" : "\n", out);
 }
 
-void ps_way_text(FILE *out, const Ps__PacketWay *way)
+void ps_way_text(FILE *out, const Ps__PacketWay *way, size_t max)
 {
+    size_t i;
+
     put_fate(out, way);
     if (way->partial)
         fputs("stations are missing: the trace waited when it came\n", out);
     put_owner(out, "sender", way->sender);
     put_owner(out, "receiver", way->receiver);
-    for (size_t i = 0; i < way->n_steps; i++)
+    for (i = 0; i < way->n_steps; i++) {
+        long at = ftell(out);
+
+        if (at < 0 || (size_t)at + LINE > max)
+            break;
         put_step(out, way, way->steps[i]);
+    }
+    if (i < way->n_steps)
+        fprintf(out, "\u2026 %zu more steps have no room here\n",
+                way->n_steps - i);
+    if (way->cut)
+        fprintf(out, "%" PRIu32 " steps before the last were not kept\n",
+                way->cut);
 }
