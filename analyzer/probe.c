@@ -122,8 +122,9 @@ static void set_maps(struct ps_probe *probe)
 }
 
 /* One tier as a whole; ret_n: hooks attached. */
-static int open_tier(const struct ps_probe_sizes *sizes, enum tier tier,
-                     int args, struct ps_probe **ret_probe, size_t *ret_n)
+static int open_tier(const struct ps_probe_sizes *sizes, struct ps_ksyms *syms,
+                     enum tier tier, int args, struct ps_probe **ret_probe,
+                     size_t *ret_n)
 {
     _cleanup_(ps_probe_free) struct ps_probe *probe = calloc(1, sizeof(*probe));
     int cpus = libbpf_num_possible_cpus();
@@ -137,7 +138,7 @@ static int open_tier(const struct ps_probe_sizes *sizes, enum tier tier,
     probe->has_reasons = args > 2;
     /* Not known: parts of a freed buffer are told as drops. */
     if (probe->has_reasons)
-        ps_ksyms_places(&probe->places);
+        ps_ksyms_places(syms, &probe->places);
     r = load(probe, sizes, tier, args);
     if (r < 0)
         return r;
@@ -147,7 +148,8 @@ static int open_tier(const struct ps_probe_sizes *sizes, enum tier tier,
     return 0;
 }
 
-int ps_probe_open(const struct btf *kernel, const struct ps_probe_sizes *sizes,
+int ps_probe_open(const struct btf *kernel, struct ps_ksyms *syms,
+                  const struct ps_probe_sizes *sizes,
                   struct ps_probe **ret_probe)
 {
     _cleanup_(ps_probe_free) struct ps_probe *best = NULL;
@@ -159,7 +161,7 @@ int ps_probe_open(const struct btf *kernel, const struct ps_probe_sizes *sizes,
         struct ps_probe *probe = NULL;
         size_t n = 0;
 
-        r = open_tier(sizes, (enum tier)tier, args, &probe, &n);
+        r = open_tier(sizes, syms, (enum tier)tier, args, &probe, &n);
         if (r < 0)
             continue;
         if (!best || n > most) {

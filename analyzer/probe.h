@@ -10,6 +10,7 @@
 #include "analyzer/mapread.h"
 
 struct btf;
+struct ps_ksyms;
 
 struct ps_probe;
 
@@ -32,10 +33,12 @@ struct ps_probe_status {
 };
 
 /*
- * kernel: see ps_bpf_kernel_types(). Attaches what this kernel allows, which
- * may be nothing: see the status. -ENOMEM, or what loading the last tier gave.
+ * kernel: see ps_bpf_kernel_types(); syms: see ps_ksyms_places(). Attaches what
+ * this kernel allows, which may be nothing: see the status. -ENOMEM, or what
+ * loading the last tier gave.
  */
-int ps_probe_open(const struct btf *kernel, const struct ps_probe_sizes *sizes,
+int ps_probe_open(const struct btf *kernel, struct ps_ksyms *syms,
+                  const struct ps_probe_sizes *sizes,
                   struct ps_probe **ret_probe);
 void ps_probe_free(struct ps_probe **probe);
 const struct ps_probe_status *ps_probe_status(const struct ps_probe *probe,

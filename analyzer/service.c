@@ -108,7 +108,7 @@ static int open_probe(struct ps_analyzer *a, const struct btf *kernel)
         .flow_drops = (uint32_t)a->config.flow_drops_max,
         .ifaces = (uint32_t)a->config.interfaces_max,
     };
-    int r = ps_probe_open(kernel, &sizes, &a->probe);
+    int r = ps_probe_open(kernel, a->syms, &sizes, &a->probe);
 
     if (r < 0) {
         snprintf(a->unavailable, sizeof(a->unavailable), "%s",
@@ -131,14 +131,14 @@ static int analyzer_open(struct ps_daemon *d, void *config, void **ret_state)
     a->config = *(struct ps_analyzer_config *)config;
     ps_bpf_init();
     kernel = ps_bpf_kernel_types();
+    /* Names, and what is told as a drop: without them the numbers are there. */
+    if (ps_ksyms_open(&a->syms) < 0)
+        a->syms = NULL;
     r = make_tables(a);
     if (r == 0)
         r = open_probe(a, kernel);
     if (r < 0)
         return r;
-    /* Names only: without them the numbers are there. */
-    if (ps_ksyms_open(&a->syms) < 0)
-        a->syms = NULL;
     if (ps_drop_reasons_load(kernel, &a->reasons) < 0)
         a->reasons = NULL;
     say_capabilities(a);

@@ -64,21 +64,19 @@ int ps_bpf_percpu_sum(int map_fd, const void *key, uint64_t *values, size_t n);
 struct ps_ksyms;
 /*
  * Opens /proc/kallsyms (needs CAP_SYSLOG where kptr_restrict is set); it is
- * read at the first look-up, and again (at most once a minute) when an
+ * read at first use (some 50 ms), and again (at most once a minute) when an
  * address of an unknown module is asked for.
  */
 int ps_ksyms_open(struct ps_ksyms **ret_syms);
 void ps_ksyms_free(struct ps_ksyms **syms);
-/* The first reading now (some 50 ms), so that no look-up waits for it. */
-void ps_ksyms_read(struct ps_ksyms *syms);
 /* Borrowed name, or NULL: unknown or hidden. ret_offset may be NULL. */
 const char *ps_ksyms_find(struct ps_ksyms *syms, uint64_t addr,
                           uint32_t *ret_offset);
 /*
- * What programs must know of the kernel's code; 0: not there, or hidden. Reads
- * /proc/kallsyms once. -errno: it cannot be read.
+ * What programs must know of the kernel's code; 0: not there, or hidden. syms
+ * may be NULL: -ENOENT.
  */
-int ps_ksyms_places(struct ps_places *ret_places);
+int ps_ksyms_places(struct ps_ksyms *syms, struct ps_places *ret_places);
 
 /* ---- drop reasons ------------------------------------------------------- */
 

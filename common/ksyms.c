@@ -5,6 +5,7 @@
 #include "common/array.h"
 #include "common/bpf.h"
 
+#define READ_BYTES  (64u << 10)
 #define MAX_SYMBOLS (1u << 20)
 #define MAX_POOL    (64u << 20)
 #define REREAD_NS   (60 * PS_NS_PER_S)
@@ -40,6 +41,8 @@ int ps_ksyms_open(struct ps_ksyms **ret_syms)
         free(syms);
         return r;
     }
+    /* The kernel writes as much at once as it is asked for. */
+    setvbuf(syms->file, NULL, _IOFBF, READ_BYTES);
     *ret_syms = syms;
     return 0;
 }
@@ -125,61 +128,6 @@ static bool is_named(const char *symbol, const char *name)
            !strstr(symbol + len, ".cold");
 }
 
-/* "ffffffff81000000 T name", of the kernel itself. */
-static bool split(char *line, uint64_t *ret_addr, char *ret_type,
-                  const char **ret_name)
-{
-    char *end;
-
-    *ret_addr = strtoull(line, &end, 16);
-    if (end == line || end[0] != ' ' || !end[1] || end[2] != ' ')
-        return false;
-    *ret_type = end[1];
-    *ret_name = end + 3;
-    end[3 + strcspn(end + 3, "\t \n")] = '\0';
-    return true;
-}
-
-/* Symbols come in the order of their addresses: a place ends where the next
- * one begins. */
-int ps_ksyms_places(struct ps_places *ret_places)
-{
-    struct ps_places p = {0};
-    const struct {
-        const char *name;
-        unsigned long long *start;
-    } wanted[] = {
-        {"skb_release_data", &p.release_from},
-        {"arch_rethook_trampoline", &p.rethook},
-        {"return_to_handler", &p.trampolines[0]},
-        {"__kretprobe_trampoline", &p.trampolines[1]},
-        {"kretprobe_trampoline", &p.trampolines[1]}, /* until 5.15 */
-    };
-    _cleanup_fclose_ FILE *file = fopen("/proc/kallsyms", "re");
-    char line[512];
-
-    if (!file)
-        return -errno;
-    while (fgets(line, sizeof(line), file)) {
-        const char *name;
-        uint64_t addr;
-        char type;
-
-        if (strchr(line, '['))
-            break;
-        if (!split(line, &addr, &type, &name))
-            continue;
-        if (p.release_from && !p.release_to && addr > p.release_from)
-            p.release_to = addr;
-        for (size_t i = 0; i < ARRAY_SIZE(wanted); i++)
-            if ((type == 't' || type == 'T') && !*wanted[i].start &&
-                is_named(name, wanted[i].name))
-                *wanted[i].start = addr;
-    }
-    *ret_places = p;
-    return 0;
-}
-
 /* The last symbol at or before addr, or NULL. */
 static const struct symbol *search(const struct ps_ksyms *syms, uint64_t addr)
 {
@@ -199,10 +147,43 @@ static const struct symbol *search(const struct ps_ksyms *syms, uint64_t addr)
     return &syms->symbols[low - 1];
 }
 
-void ps_ksyms_read(struct ps_ksyms *syms)
+static void read_once(struct ps_ksyms *syms)
 {
     if (syms->read_ns == 0)
         read_symbols(syms);
+}
+
+int ps_ksyms_places(struct ps_ksyms *syms, struct ps_places *ret_places)
+{
+    struct ps_places p = {0};
+    const struct {
+        const char *name;
+        unsigned long long *start;
+    } wanted[] = {
+        {"skb_release_data", &p.release_from},
+        {"arch_rethook_trampoline", &p.rethook},
+        {"return_to_handler", &p.trampolines[0]},
+        {"__kretprobe_trampoline", &p.trampolines[1]},
+        {"kretprobe_trampoline", &p.trampolines[1]}, /* until 5.15 */
+    };
+
+    *ret_places = p;
+    if (!syms)
+        return -ENOENT;
+    read_once(syms);
+    for (size_t k = 0; k < syms->n; k++) {
+        const char *name = syms->pool + syms->symbols[k].name;
+        uint64_t addr = syms->symbols[k].addr;
+
+        /* A place ends where the next one begins. */
+        if (p.release_from && !p.release_to && addr > p.release_from)
+            p.release_to = addr;
+        for (size_t i = 0; i < ARRAY_SIZE(wanted); i++)
+            if (!*wanted[i].start && is_named(name, wanted[i].name))
+                *wanted[i].start = addr;
+    }
+    *ret_places = p;
+    return 0;
 }
 
 const char *ps_ksyms_find(struct ps_ksyms *syms, uint64_t addr,
@@ -212,7 +193,7 @@ const char *ps_ksyms_find(struct ps_ksyms *syms, uint64_t addr,
 
     if (!syms || addr == 0)
         return NULL;
-    ps_ksyms_read(syms);
+    read_once(syms);
     found = search(syms, addr);
     if (!found && ps_mono_ns() - syms->read_ns > REREAD_NS) {
         read_symbols(syms);

@@ -264,9 +264,9 @@ static void find_vars(struct ps_probes *p)
     p->vars.counts_fd = bpf_object__find_map_fd_by_name(p->obj, "counts");
 }
 
-int ps_probes_open(const struct btf *kernel, uint32_t ring_bytes,
-                   struct ps_probes **ret_probes, char *reason,
-                   size_t reason_size)
+int ps_probes_open(const struct btf *kernel, struct ps_ksyms *syms,
+                   uint32_t ring_bytes, struct ps_probes **ret_probes,
+                   char *reason, size_t reason_size)
 {
     _cleanup_(ps_probes_free) struct ps_probes *p = NULL;
     int r;
@@ -281,8 +281,7 @@ int ps_probes_open(const struct btf *kernel, uint32_t ring_bytes,
     p->ring_bytes = ring_bytes;
     p->exprs = ps_bpf_has_helper(kernel, "BPF_FUNC_loop");
     raise_files();
-    /* Not known: parts of a freed buffer are told as drops. */
-    ps_ksyms_places(&p->places);
+    ps_ksyms_places(syms, &p->places);
     r = climb(p, kernel);
     if (r < 0) {
         snprintf(reason, reason_size, "%s", ps_bpf_reason(r));

@@ -12,6 +12,7 @@
 #include "tracer/filter.h"
 
 struct btf;
+struct ps_ksyms;
 
 /* Namespaces in which netfilter hooks are put: each costs ten links. */
 #define PS_PROBES_MAX_NETNS 64u
@@ -30,14 +31,15 @@ struct ps_probe_state {
 };
 
 /*
- * kernel: see ps_bpf_kernel_types(). Loads, by the ladder: tp_btf with
+ * kernel: see ps_bpf_kernel_types(); syms: may be NULL, then parts of a freed
+ * buffer are told as drops. Loads, by the ladder: tp_btf with
  * netfilter links and cgroup programs, then without what fails, then raw_tp.
  * ring_bytes is made a power of two of whole pages. Privileged. -errno where
  * nothing loads; reason then says why.
  */
-int ps_probes_open(const struct btf *kernel, uint32_t ring_bytes,
-                   struct ps_probes **ret_probes, char *reason,
-                   size_t reason_size);
+int ps_probes_open(const struct btf *kernel, struct ps_ksyms *syms,
+                   uint32_t ring_bytes, struct ps_probes **ret_probes,
+                   char *reason, size_t reason_size);
 void ps_probes_free(struct ps_probes **probes);
 uint64_t ps_probes_memory(const struct ps_probes *probes);
 

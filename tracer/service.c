@@ -216,12 +216,18 @@ static void *open_scan(void *arg)
 
 /* Most of the start is the kernel's verifier: programs that share nothing are
  * loaded side by side. The thread ends before privileges are dropped. */
-static void open_probes(struct tracer *t, const struct btf *kernel)
+static void open_probes(struct tracer *t, struct btf **ret_kernel)
 {
     pthread_t thread;
     bool aside = !pthread_create(&thread, NULL, open_scan, t);
+    struct btf *kernel = ps_bpf_kernel_types();
 
-    ps_probes_open(kernel, (uint32_t)t->config->ring_size, &t->probes,
+    *ret_kernel = kernel;
+    if (ps_ksyms_open(&t->ksyms) < 0)
+        t->ksyms = NULL;
+    if (ps_drop_reasons_load(kernel, &t->reasons) < 0)
+        t->reasons = NULL;
+    ps_probes_open(kernel, t->ksyms, (uint32_t)t->config->ring_size, &t->probes,
                    t->no_probes, sizeof(t->no_probes));
     if (aside)
         pthread_join(thread, NULL);
@@ -252,14 +258,7 @@ static int tracer_open(struct ps_daemon *d, void *config, void **ret_state)
         return r;
     }
     ps_bpf_init();
-    kernel = ps_bpf_kernel_types();
-    if (ps_ksyms_open(&t->ksyms) < 0)
-        t->ksyms = NULL;
-    else
-        ps_ksyms_read(t->ksyms);
-    if (ps_drop_reasons_load(kernel, &t->reasons) < 0)
-        t->reasons = NULL;
-    open_probes(t, kernel);
+    open_probes(t, &kernel);
     r = ps_ownership_open(t);
     if (r < 0) {
         tracer_close(d, t);

@@ -26,7 +26,7 @@ static int open_probe(struct ps_probe **ret_probe)
 {
     _cleanup_(ps_bpf_types_free) struct btf *kernel = ps_bpf_kernel_types();
 
-    return ps_probe_open(kernel, &sizes, ret_probe);
+    return ps_probe_open(kernel, NULL, &sizes, ret_probe);
 }
 
 static void test_every_program_attaches(void **state _unused_)

@@ -348,8 +348,8 @@ static void test_stations_attach(void **state _unused_)
     char reason[160] = "";
     size_t n;
 
-    assert_int_equal(ps_probes_open(kernel, PS_TRACER_RING_BYTES, &p, reason,
-                                    sizeof(reason)),
+    assert_int_equal(ps_probes_open(kernel, NULL, PS_TRACER_RING_BYTES, &p,
+                                    reason, sizeof(reason)),
                      0);
     assert_false(ps_probes_attached(p));
     assert_int_equal(ps_probes_attach(p, true), 0);
@@ -445,8 +445,8 @@ static void test_names_end_with_their_trace(void **state _unused_)
     char reason[160] = "";
 
     unknown.sport = 11;
-    assert_int_equal(ps_probes_open(kernel, PS_TRACER_RING_BYTES, &p, reason,
-                                    sizeof(reason)),
+    assert_int_equal(ps_probes_open(kernel, NULL, PS_TRACER_RING_BYTES, &p,
+                                    reason, sizeof(reason)),
                      0);
     assert_int_equal(ps_probes_attach(p, true), 0);
     assert_int_equal(ps_probes_set_filter(p, 1, &other, &wish), 0);

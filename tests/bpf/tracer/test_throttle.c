@@ -74,7 +74,7 @@ static int open_probes(void **state)
     CPU_ZERO(&one);
     CPU_SET(sched_getcpu(), &one);
     sched_setaffinity(0, sizeof(one), &one);
-    r = ps_probes_open(kernel, PS_TRACER_RING_BYTES, &s->p, reason,
+    r = ps_probes_open(kernel, NULL, PS_TRACER_RING_BYTES, &s->p, reason,
                        sizeof(reason));
     if (r < 0)
         print_message("no programs: %s\n", reason);
