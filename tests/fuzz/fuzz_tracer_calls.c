@@ -8,6 +8,7 @@
 #include "common/json.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/grow.h"
+#include "tracer/callers.h"
 #include "tracer/calls.h"
 #include "tracer/convert.h"
 
@@ -29,6 +30,28 @@ static void check_way(const struct ps_calls *c, uint32_t way)
         n++;
     }
     REQUIRE(n == ps_calls_of(c, way) && n <= PS_CALLS_PER_WAY);
+}
+
+/* Stacks of few different functions, so that they meet each other and calls. */
+static void check_callers(const struct ps_calls *c, uint32_t way)
+{
+    struct ps_callers *callers = NULL;
+    uint64_t stack[PS_CARRY_FRAMES];
+
+    REQUIRE(ps_callers_new(&callers) == 0);
+    for (const struct ps_call *call = ps_calls_first(c, way); call;
+         call = ps_calls_next(c, call)) {
+        size_t n = call->stack ? call->sp % (PS_CARRY_FRAMES + 1) : 0;
+        struct ps_callers_shown shown;
+
+        for (size_t i = 0; i < n; i++)
+            stack[i] = (call->sp >> (i % 32)) % 7;
+        ps_callers_add(callers, call, call->ip % 7, stack, n, call->sp & 1,
+                       &shown);
+        REQUIRE(shown.first <= n);
+        REQUIRE(shown.call_depth == shown.depth + (n - shown.first));
+    }
+    ps_callers_free(&callers);
 }
 
 static void show(const struct ps_join *join, const struct ps_names *names)
@@ -94,8 +117,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (int i = 0; i < PS_JOIN_RESULTS; i++)
         sum += ps_calls_count(c, (enum ps_join_result)i);
     REQUIRE(sum == calls);
-    for (uint32_t i = 0; i < WAYS; i++)
+    for (uint32_t i = 0; i < WAYS; i++) {
         check_way(c, i);
+        check_callers(c, i);
+    }
     names.calls = c;
     show(join, &names);
     ps_calls_free(&c);
