@@ -29,6 +29,8 @@ struct thread {
     struct level levels[DEEP];
     size_t n_levels;
     uint16_t outer; /* depth of the last outermost call */
+    /* The last call with a stack: those without have its callers. */
+    uint16_t base, base_shown;
     struct shown outermost, inner;
 };
 
@@ -113,6 +115,15 @@ static struct ps_callers_shown place(struct thread *t, const uint64_t *stack,
     };
 }
 
+/* Of a call without a stack of its own. */
+static uint16_t depth_of(const struct thread *t)
+{
+    if (t->n_levels && t->n_levels == t->base)
+        return t->base_shown;
+    return t->n_levels ? (uint16_t)(t->levels[t->n_levels - 1].shown + 1)
+                       : t->outer;
+}
+
 void ps_callers_add(struct ps_callers *c, const struct ps_call *call,
                     uint64_t function, const uint64_t *stack, size_t n,
                     bool cut, struct ps_callers_shown *ret_shown)
@@ -129,10 +140,10 @@ void ps_callers_add(struct ps_callers *c, const struct ps_call *call,
     /* Where the stack ends before the calls begin it says nothing of them. */
     if (n && (in || !cut || !t->n_levels)) {
         *ret_shown = place(t, stack, n, passed, in);
+        t->base = (uint16_t)t->n_levels;
+        t->base_shown = ret_shown->call_depth;
     } else {
-        uint16_t depth = t->n_levels
-                             ? (uint16_t)(t->levels[t->n_levels - 1].shown + 1)
-                             : t->outer;
+        uint16_t depth = depth_of(t);
 
         *ret_shown = (struct ps_callers_shown){n, depth, depth};
     }

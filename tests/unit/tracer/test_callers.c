@@ -111,6 +111,18 @@ static void test_returned(void **state _unused_)
     ps_callers_free(&c);
 }
 
+/* Where returns are not told: 12 stands where 11 stood, called by the same. */
+static void test_same_place(void **state _unused_)
+{
+    struct ps_callers *c = make();
+
+    expect(add(c, THREAD, 0, 10, STACK(1, 2)), 0, 0, 2);
+    expect(add(c, THREAD, 1, 11, STACK(1, 2, 3, 4)), 2, 2, 4);
+    assert_int_equal(add(c, THREAD, 1, 12, NULL, 0).call_depth, 4);
+    assert_int_equal(add(c, THREAD, 2, 13, NULL, 0).call_depth, 5);
+    ps_callers_free(&c);
+}
+
 /* A stack that was cut off and shows none of the calls says nothing. */
 static void test_cut(void **state _unused_)
 {
@@ -142,7 +154,7 @@ int main(void)
         cmocka_unit_test(test_outer),    cmocka_unit_test(test_same),
         cmocka_unit_test(test_threads),  cmocka_unit_test(test_within),
         cmocka_unit_test(test_returned), cmocka_unit_test(test_cut),
-        cmocka_unit_test(test_deep),
+        cmocka_unit_test(test_deep),     cmocka_unit_test(test_same_place),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
