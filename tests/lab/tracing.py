@@ -85,23 +85,25 @@ def packets(suite, ident):
                                    limit=1000))
 
 
-# For so long nothing new comes of what has come to rest; in how many looks at
-# most, where other traffic goes on.
-QUIET, LOOKS = 0.1, 10
+# Between two looks at a trace; and how many at most, where it goes on.
+PAUSE, LOOKS = 0.1, 10
 
 
 def settled(suite, ident, want, seconds=5, drops=0):
-    """The packets, once there are so many and so many of them dropped, and
-    nothing is in flight or new."""
+    """The packets, once there are so many and so many of them dropped, and what
+    a look before found on its way has come and was no step. What the looks
+    themselves send may be on its way."""
     def done():
         state = suite.client.get(f'traces/{ident}')
-        if state['packets'] < want or state['drops'] < drops or any(
-                x['id'] == 'in_flight' for x in state['losses']):
+        if state['packets'] < want or state['drops'] < drops:
             return False
-        hits.append(state['hits'])
-        return hits[-2:] == [hits[-1]] * 2 or len(hits) == LOOKS
-    hits = []
-    wait_for(done, seconds, QUIET,
+        came = state['hits'] - sum(x['count'] for x in state['losses']
+                                   if x['id'] == 'in_flight')
+        looks.append((state['hits'], state['steps']))
+        return len(looks) > 1 and came >= looks[-2][0] and \
+            looks[-1][1] == looks[-2][1] or len(looks) == LOOKS
+    looks = []
+    wait_for(done, seconds, PAUSE,
              what=f'{want} packets of {ident}, {drops} dropped')
     return packets(suite, ident)
 
