@@ -3,14 +3,13 @@
 with a full disk."""
 
 import json
-import shutil
 import socket
-import subprocess
 import time
 
 import pytest
 
 from lab import ApiError, SmallDisk, Suite, traffic, wait_for
+from lab.capture import tshark
 from lab.tracing import ALL, listen
 
 pytestmark = pytest.mark.daemons('tracer', 'gateway')
@@ -347,17 +346,6 @@ def test_graph(api):
 
 # ---- exports -----------------------------------------------------------------
 
-def tshark(data, *fields):
-    """One list of values for each packet of a capture."""
-    args = [arg for field in fields for arg in ('-e', field)]
-    done = subprocess.run(
-        ['tshark', '-r', '-', '-T', 'fields', '-E', 'separator=|', *args],
-        input=data, capture_output=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.decode()
-
-
-@pytest.mark.skipif(not shutil.which('tshark'), reason='no tshark')
 @pytest.mark.parametrize('version', [4, 6])
 def test_pcapng_that_tshark_reads(api, version):
     """Times, interfaces, comments and bytes are those of the ways."""
