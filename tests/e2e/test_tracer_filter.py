@@ -262,10 +262,12 @@ def lengths(ways):
     return sorted(BIG if w['len'] > BIG else 0 for w in ways)
 
 
-def decided(suite, ident, filtered):
-    """The trace's packets, once so many were left out."""
-    wait_for(lambda: suite.client.get(f'traces/{ident}')['filtered']
-             == filtered, 15, what=f'{filtered} left out')
+def decided(suite, ident, filtered, kept=0):
+    """The trace's packets, once so many were left out and so many kept."""
+    def done():
+        state = suite.client.get(f'traces/{ident}')
+        return state['filtered'] == filtered and state['packets'] >= kept
+    wait_for(done, 15, what=f'{filtered} left out, {kept} kept')
     state = check_sums(suite, ident)
     losses = {x['id']: x['count'] for x in state['losses']}
     assert (losses.get('filtered', 0) > 0) == (filtered > 0)
@@ -280,7 +282,7 @@ def test_drops_only(api, pings):
     # Many more than are kept: what is left out takes no place.
     pings(2000, 10)
     pings(3, BIG, 10)
-    ways = decided(api, ident, 4006)
+    ways = decided(api, ident, 4006, 3)
     assert lengths(ways) == [BIG] * 3
     assert {w['fate'] for w in ways} == {'dropped'}
     assert all(w['steps'][-1]['drop']['function'] for w in ways)
@@ -341,16 +343,16 @@ def test_undecided_at_the_end(api, sinks):
 def test_change_what_is_kept(api, pings):
     ident = trace(api, filter={**pings.ask, 'drops_only': True})
     pings(3, 10, BIG)
-    assert lengths(decided(api, ident, 6)) == [BIG] * 3
+    assert lengths(decided(api, ident, 6, 3)) == [BIG] * 3
     change(api, ident, **pings.ask)
     pings(3, 10)
     assert lengths(settled(api, ident, 9)) == [0] * 6 + [BIG] * 3
     change(api, ident, **pings.ask, min_latency_ns=5_000_000_000)
     pings(3, 10, BIG)
-    assert len(decided(api, ident, 15)) == 9
+    assert len(decided(api, ident, 15, 9)) == 9
     change(api, ident, **pings.ask, drops_only=True)
     pings(3, 10, BIG)
-    assert lengths(decided(api, ident, 21)) == [0] * 6 + [BIG] * 6
+    assert lengths(decided(api, ident, 21, 12)) == [0] * 6 + [BIG] * 6
 
 
 def test_bad_fields(api):
