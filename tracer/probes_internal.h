@@ -39,7 +39,7 @@ struct ps_probe_vars {
 };
 
 /* Programs of a family's hooks in a network namespace. */
-#define PS_PROBES_HOOKS (2 * NF_INET_NUMHOOKS)
+#define PS_PROBES_HOOKS ((size_t)2 * NF_INET_NUMHOOKS)
 /* Of these the one that is there also while all else waits: behind it a local
  * packet may get another tuple. */
 #define PS_PROBES_ENTRY NF_INET_LOCAL_OUT

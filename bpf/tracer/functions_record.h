@@ -106,7 +106,7 @@ __noinline int fn_tell(__u64 addr, __u64 id, __u64 ip, __u64 sp, __u32 how)
     c->time = bpf_ktime_get_ns();
     c->frames = frames;
     barrier_var(frames);
-    size = sizeof(*c) + (frames < PS_FN_FRAMES ? frames : PS_FN_FRAMES) * 8;
+    size = sizeof(*c) + (frames < PS_FN_FRAMES ? frames : PS_FN_FRAMES) * 8ul;
     if (bpf_ringbuf_output(&calls, c, size, BPF_RB_NO_WAKEUP))
         count(traces, RING_FULL);
     return 0;

@@ -68,7 +68,7 @@ static __always_inline void stack_left(__u64 ip, __u64 sp)
     struct fn_outer *outer = room ? &room->outer : NULL;
 
     if (outer && (!ip || ip == outer->ip) &&
-        sp - outer->sp + STACK_SLACK <= 2 * STACK_SLACK)
+        sp - outer->sp + STACK_SLACK <= 2ull * STACK_SLACK)
         outer->id = 0;
 }
 
