@@ -205,7 +205,7 @@ Ps__Trace *ps_traces_describe(struct tracer *t, const struct ps_trace *trace)
                   calls.returns_lost);
     ps_losses_add(&msg->losses, &msg->n_losses, "connections_unread",
                   "namespaces", trace->unread);
-    ps_losses_add(&msg->losses, &msg->n_losses, "rules_full", "drops",
+    ps_losses_add(&msg->losses, &msg->n_losses, "rules_full", "packets",
                   ps_rules_lost(trace->rules));
     ps_losses_add(&msg->losses, &msg->n_losses, "links_full", "tuples",
                   ps_join_links_full(trace->join));

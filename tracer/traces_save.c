@@ -42,13 +42,6 @@ static bool has_loss(const Ps__Trace *msg, const char *id)
     return false;
 }
 
-/* What only its last ways tell. */
-static void add_late(Ps__Trace *msg, const char *id, uint32_t packets)
-{
-    if (!has_loss(msg, id))
-        ps_losses_add(&msg->losses, &msg->n_losses, id, "packets", packets);
-}
-
 /* Its ways are stored, or cannot be. */
 static int put_end(struct tracer *t, struct ps_trace *trace, int error)
 {
@@ -62,9 +55,13 @@ static int put_end(struct tracer *t, struct ps_trace *trace, int error)
         msg->ended = ps_time_to_pb(ps_now_ns());
     }
     msg->state = error < 0 ? PS__TRACE__STATE__failed : PS__TRACE__STATE__done;
-    if (error == 0 && trace->keep.quota)
-        add_late(msg, "history_full", ps_keep_missing(trace));
-    add_late(msg, "way_cut", ps_keep_cuts(trace));
+    /* What only its last ways tell. */
+    if (error == 0 && trace->keep.quota && !has_loss(msg, "history_full"))
+        ps_losses_add(&msg->losses, &msg->n_losses, "history_full", "packets",
+                      ps_keep_missing(trace));
+    if (!has_loss(msg, "way_cut"))
+        ps_losses_add(&msg->losses, &msg->n_losses, "way_cut", "packets",
+                      ps_keep_cuts(trace));
     r = error < 0 ? error : ps_history_put(t->history, msg);
     if (r < 0)
         msg->state = PS__TRACE__STATE__failed;
