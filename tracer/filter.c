@@ -348,8 +348,8 @@ static bool asks_of_packet(const struct ps_filter *f)
 
 bool ps_filter_asks_more(const struct ps_filter *f)
 {
-    return f->expr.n || f->kernel.flags || f->kernel.sample ||
-           ps_filter_asks_process(f) || ps_filter_selects(f);
+    return asks_of_packet(f) || ps_filter_asks_process(f) ||
+           ps_filter_selects(f);
 }
 
 /* Of addresses and ports it asks nothing: all sockets' calls would fit. */

@@ -39,8 +39,8 @@ int ps_filter_read(const Ps__TraceFilter *msg, bool exprs,
  * memory. */
 Ps__TraceFilter *ps_filter_copy(const Ps__TraceFilter *msg);
 
-/* Whether it asks more of the kernel than addresses, ports, protocol and
- * namespace; or of ways, which only the core tier decides. */
+/* Whether it asks more of the kernel than addresses, ports and protocol; or of
+ * ways, which only the core tier decides. */
 bool ps_filter_asks_more(const struct ps_filter *filter);
 /* Whether it takes each packet that has its tuple, or one of so many. */
 bool ps_filter_is_tuple(const struct ps_filter *filter);

@@ -95,8 +95,8 @@ static int check_tier(const struct tracer *t, const char *tier,
         return 0;
     if (!strcmp(tier, "function") && more) {
         ps_call_fail(call, "trace.tier", 400, "tier",
-                     "The function tier filters by addresses, ports, protocol "
-                     "and network namespace alone; ask for \"core\".");
+                     "The function tier filters by addresses, ports and "
+                     "protocol alone; ask for \"core\".");
         return -EINVAL;
     }
     if (!strcmp(tier, "function") && !t->functions) {
@@ -326,9 +326,9 @@ void ps_tracer_set_filter(void *arg, const ProtobufCMessage *msg,
     if (trace->calls && ps_filter_asks_more(&filter)) {
         ps_call_fail(
             call, "trace.tier", 409, NULL,
-            "A trace of the function tier filters by addresses, ports, "
-            "protocol and network namespace alone; start one of the "
-            "tier \"core\" for this filter.");
+            "A trace of the function tier filters by addresses, ports and "
+            "protocol alone; start one of the tier \"core\" for this "
+            "filter.");
         return;
     }
     before = ps_traces_describe(t, trace);

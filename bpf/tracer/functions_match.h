@@ -7,7 +7,6 @@
 #include "bpf/tracer/filter.h"
 #include "bpf/tracer/functions_follow.h"
 #include "bpf/tracer/one_of.h"
-#include "bpf/tracer/where.h"
 
 static __always_inline struct sk_buff *skb_at(__u64 addr, bool direct)
 {
@@ -121,11 +120,7 @@ static __always_inline __u32 matching(struct sk_buff *skb, __u64 head,
         return 0;
     if (!want || !quick_tuple((const unsigned char *)head + l3, direct, &tuple))
         return 0;
-    want = match_slots(word, want, &tuple);
-    /* All that is asked for more in this tier. */
-    return want & slots_of(word, PS_FW_MORE)
-               ? match_netns(word, want, skb_netns(skb, NULL))
-               : want;
+    return match_slots(word, want, &tuple);
 }
 
 /* Freeing takes a few functions more, called by the one that gave the buffer

@@ -118,31 +118,13 @@ def test_call_tree(api, family):
     api.client.delete(f'traces/{trace["id"]}')
 
 
-@FAMILIES
-def test_one_namespace(api, family):
-    """What comes into it, from there on; of the others nothing."""
-    if not functions(api)['available']:
-        pytest.skip('this kernel has no function tier')
-    addr = api.link.b.addr(family)
-    receive = 'ip_rcv' if family == 4 else 'ipv6_rcv'
-    trace = api.client.post('traces', {
-        'tier': 'function', 'filter': {'netns': inum(api.b), 'proto': 'udp'}})
-    assert trace['tier'] == 'function'
-    wait_for(lambda: whole(api, trace['id']), 300, what='all probes')
-    path = f'traces/{trace["id"]}/packets'
-
-    def seen():
-        traffic.udp(api.a, api.a, '127.0.0.1', 2)
-        traffic.udp(api.a, api.b, addr, 1, size=64)
-        return api.client.get(f'{path}?station={receive}')['packets']
-    wait_for(seen, 60, what='a way')
-    ways = api.client.get(path)['packets']
-    assert {w['tuple']['daddr'] for w in ways} == {addr}
-    for way in ways:
-        names = {s['station'] for s in way['steps']}
-        assert not names & {'__dev_queue_xmit', 'dev_hard_start_xmit',
-                            'netfilter:output'}, names
-    api.client.delete(f'traces/{trace["id"]}')
+def test_no_namespace(api):
+    """Functions are not filtered by it: refused, and core by default."""
+    asked = {'filter': {'netns': inum(api.b)}}
+    if functions(api)['available']:
+        assert refused(api, asked | {'tier': 'function'}).problem['id'] == \
+            'trace.tier'
+    assert api.client.post('traces', asked)['tier'] == 'core'
 
 
 @FAMILIES

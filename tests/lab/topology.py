@@ -206,10 +206,15 @@ def plain(lab):
                     _both(link.a), ends=(link.a, link.b))
 
 
-def loopback(lab):
-    """One namespace by itself."""
+def loopback(lab, own=False):
+    """One namespace by itself; own: by addresses that nobody else has."""
     a = lab.ns('a')
     lo = {4: '127.0.0.1', 6: '::1'}
+    if own:
+        v4, v6 = lab.subnet()
+        lo = {4: f'{v4}.1', 6: f'{v6}::1'}
+        a.ip('addr', 'add', f'{lo[4]}/32', 'dev', 'lo')
+        a.ip('addr', 'add', f'{lo[6]}/128', 'dev', 'lo', 'nodad')
     end = Iface(a, 'lo', '00:00:00:00:00:00', lo[4], lo[6])
     return Topology('loopback', a, a, lo, lo, lo, ends=(end,))
 
