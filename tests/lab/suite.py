@@ -103,11 +103,27 @@ class Daemon:
             self.proc.send_signal(sig)
             try:
                 self.proc.wait(timeout * SLOW)
-            except subprocess.TimeoutExpired:
+            except subprocess.TimeoutExpired as exc:
+                hangs = self._threads()
                 self.proc.kill()
                 self.proc.wait()
-                raise
+                raise TimeoutError(
+                    f'ps-{self.name} does not end:\n{hangs}\n'
+                    f'{self.log()[-2000:]}') from exc
         return self.proc.returncode
+
+    def _threads(self):
+        """Where each of its threads stands in the kernel."""
+        lines = []
+        for task in sorted(Path(f'/proc/{self.proc.pid}/task').iterdir()):
+            said = [task.name]
+            for what in ('comm', 'wchan', 'syscall', 'stack'):
+                try:
+                    said.append((task / what).read_text().strip())
+                except OSError:
+                    continue
+            lines.append(' '.join(said))
+        return '\n'.join(lines)
 
     def kill(self):
         """SIGKILL."""
