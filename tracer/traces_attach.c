@@ -158,8 +158,9 @@ static void wait_or_not(struct tracer *t, uint64_t now)
     bool came = t->came;
 
     t->came = false;
-    if (!ps_waiting_tick(&t->waiting, came, may_wait(t), t->budget.programs,
-                         t->budget.last, now))
+    if (!ps_waiting_tick(&t->waiting, came, may_wait(t),
+                         t->budget.programs / t->budget.share, t->budget.last,
+                         now))
         return;
     if (t->waiting.on)
         start_waiting(t);

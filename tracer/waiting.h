@@ -17,12 +17,12 @@
 
 #include "common/util.h"
 
-/* Shares of one core that the programs use: above the first traces wait, and
- * below the second, of the entries alone, they do not need to; in so many
+/* Shares of the CPU budget that the programs use: above the first traces wait,
+ * and below the second, of the entries alone, they do not need to; in so many
  * measurements after each other (of budget.h: two in a second). */
-#define PS_WAITING_ABOVE    0.01
-#define PS_WAITING_BELOW    0.0005
-#define PS_WAITING_WINDOWS  2
+#define PS_WAITING_ABOVE    0.4
+#define PS_WAITING_BELOW    0.01
+#define PS_WAITING_WINDOWS  3
 #define PS_WAITING_QUIET_NS (60 * PS_NS_PER_S)
 
 struct ps_waiting {
@@ -36,10 +36,10 @@ struct ps_waiting {
 /* A trace begins, which all stations are attached for; others run already. */
 void ps_waiting_start(struct ps_waiting *w, bool others, uint64_t now);
 /*
- * Call every few milliseconds. came: an event did since the last call; may:
- * the entries are enough to find what the traces ask for; share: what the
- * programs use, measured in a window that ended at this time, or 0 if none did
- * yet. True where w->on has changed: act on it.
+ * Call every few milliseconds. came: an event did since the last call; may: the
+ * entries are enough to find what the traces ask for; share: what the programs
+ * use of the budget, measured in a window that ended at this time, or 0 if none
+ * did yet. True where w->on has changed: act on it.
  */
 bool ps_waiting_tick(struct ps_waiting *w, bool came, bool may, double share,
                      uint64_t measured, uint64_t now);

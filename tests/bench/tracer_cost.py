@@ -32,10 +32,10 @@ from figures import Figure, bootstrap_ratio, table  # noqa: E402
 from kept_throughput import PORT, _on_cpu, _Traffic  # noqa: E402
 from lab import Daemon, Lab, Suite, wait_for  # noqa: E402
 
-STARTS, PAIRS, FLOWS = 5, 40, 50
-# Of each measurement, and what is waited for before it: a trace needs half a
+STARTS, PAIRS, FLOWS = 5, 30, 50
+# Of each measurement, and what is waited for before it: a trace needs a
 # second to see that the host is busy (tracer/waiting.h).
-WINDOW, SETTLE, STEADY = 0.4, 0.1, 0.7
+WINDOW, SETTLE, STEADY = 0.4, 0.1, 1.3
 STATS = Path('/proc/sys/kernel/bpf_stats_enabled')
 
 

@@ -109,6 +109,7 @@ def check_whole(api, top, version, proto, ways, want):
     path = path_of(api, top, proto)
     assert len(ways) == want, [w['tuple'] for w in ways]
     for way in ways:
+        assert not way.get('partial'), show(way)
         assert not missing(way, path), show(way)
         if proto == 'tcp':
             assert way.get('fate') == 'delivered', show(way)

@@ -19,7 +19,7 @@ PORT = 7777
 @pytest.fixture(scope='module')
 def suite():
     """A tracer on the host, whose two namespaces can send."""
-    with Lab('waiting') as lab, linked(lab) as both:
+    with Lab('waiting') as lab, linked(lab, args=()) as both:
         yield both
 
 

@@ -58,14 +58,12 @@ static void test_not_busy(void **state _unused_)
     assert_int_equal(pass(&w, PS_WAITING_ABOVE / 2, PS_NS_PER_S, &now), 0);
     /* A measurement of the time before says nothing, nor one alone. */
     ps_waiting_start(&w, false, now);
-    for (int i = 0; i < 10; i++)
-        assert_false(
-            ps_waiting_tick(&w, false, true, BUSY, now - 1, now + PS_NS_PER_S));
-    for (int i = 0; i < 10; i++)
-        assert_false(
-            ps_waiting_tick(&w, false, true, BUSY, now + 1, now + PS_NS_PER_S));
-    assert_true(
-        ps_waiting_tick(&w, false, true, BUSY, now + 2, now + PS_NS_PER_S));
+    for (uint64_t k = 0; k < PS_WAITING_WINDOWS; k++)
+        for (int i = 0; i < 10; i++)
+            assert_false(ps_waiting_tick(&w, false, true, BUSY, now + k,
+                                         now + PS_NS_PER_S));
+    assert_true(ps_waiting_tick(&w, false, true, BUSY, now + PS_WAITING_WINDOWS,
+                                now + PS_NS_PER_S));
 }
 
 static void test_must_not(void **state _unused_)
