@@ -309,13 +309,14 @@ static int tracer_start(struct ps_daemon *d, void *state)
     return 0;
 }
 
-static void tracer_stop(struct ps_daemon *d _unused_, void *state)
+static void tracer_stop(struct ps_daemon *d, void *state)
 {
     struct tracer *t = state;
 
     if (t->probes)
         ps_traces_end_all(t, "shutdown");
     ps_tracer_graphs_cancel(t);
+    ps_daemon_bound_end(d);
     ps_tracer_oncall_stop(t);
     ps_guard_free(&t->guard);
     if (t->tick)
