@@ -338,16 +338,15 @@ static void end_now(union sigval code)
     _exit(code.sival_int);
 }
 
-/*
- * NNG 1.5 may wait for ever for a connection that goes while it closes. What
- * must be kept is on disk by then, and the kernel frees what we hold.
- */
-static void bound_the_end(const struct ps_daemon *d)
+void ps_daemon_bound_end(struct ps_daemon *d)
 {
     struct sigevent event = {.sigev_notify = SIGEV_THREAD};
     const struct itimerspec when = {.it_value.tv_sec = END_S};
     timer_t timer;
 
+    if (d->end_bounded)
+        return;
+    d->end_bounded = true;
     event.sigev_notify_function = end_now;
     event.sigev_value.sival_int = d->exit_code;
     if (timer_create(CLOCK_MONOTONIC, &event, &timer) == 0)
@@ -363,7 +362,7 @@ static void clean(struct ps_daemon *d)
     if (d->started && d->service->stop)
         d->service->stop(d, d->state);
     if (d->bus)
-        bound_the_end(d);
+        ps_daemon_bound_end(d);
     ps_announcer_free(&d->announcer);
     ps_bus_free(&d->bus);
     ps_audit_free(&d->audit);

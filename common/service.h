@@ -96,6 +96,13 @@ const char *ps_daemon_place(struct ps_daemon *d);
 struct ps_audit *ps_daemon_audit(struct ps_daemon *d);
 /* Ends the loop with this exit code, as SIGTERM does with 0. */
 void ps_daemon_exit(struct ps_daemon *d, int code);
+/*
+ * All that must be kept is on disk: what is left of the end has 5 s, for NNG
+ * 1.5 may wait for ever for a connection that goes while it closes. stop()
+ * calls it before it closes a client or a subscription; the rest of the end is
+ * bounded by itself.
+ */
+void ps_daemon_bound_end(struct ps_daemon *d);
 
 /*
  * URL of a peer's socket: option "peers" (name=REP_URL+PUB_URL) where it names

@@ -39,6 +39,7 @@ struct ps_daemon {
     uint64_t epoch;
     uint64_t started_mono_ns;
     int exit_code;
+    bool end_bounded;
     bool draining;
     bool started;
     bool standby; /* stands on the bus for its parent; see service_standby.c */

@@ -253,11 +253,12 @@ size_t ps_gateway_drain(struct ps_daemon *d _unused_, void *state)
     return (size_t)ps_http_stats(gateway->http)->conns;
 }
 
-void ps_gateway_stop(struct ps_daemon *d _unused_, void *state)
+void ps_gateway_stop(struct ps_daemon *d, void *state)
 {
     struct ps_gateway *gateway = state;
 
     ps_access_stop(gateway);
+    ps_daemon_bound_end(d);
     /* Calls that are open are answered as canceled, then all is closed. */
     ps_peers_free(&gateway->peers);
     if (gateway->sse)

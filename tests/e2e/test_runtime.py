@@ -265,6 +265,31 @@ def _all_bpf(what):
     return {o['id'] for o in json.loads(res.stdout)}
 
 
+NEVER = """
+#include <unistd.h>
+int nng_close(unsigned int socket) { (void)socket; for (;;) sleep(1); }
+"""
+
+
+@pytest.mark.parametrize('name', ['gateway', 'tracer', 'analyzer'])
+def test_the_end_is_bounded(lab, name, tmp_path):
+    """Where NNG does not close a socket the process ends all the same."""
+    source, library = tmp_path / 'never.c', tmp_path / 'never.so'
+    source.write_text(NEVER)
+    subprocess.run(['clang-19', '-shared', '-fPIC', '-o', library, source],
+                   check=True)
+    sanitizer = os.environ.get('ASAN_OPTIONS', '')
+    daemon = Daemon(lab, name, env={
+        'LD_PRELOAD': library,
+        'ASAN_OPTIONS': ':'.join(
+            filter(None, [sanitizer, 'verify_asan_link_order=0',
+                          'detect_leaks=0']))})
+    daemon.start()
+    assert daemon.stop() == 0
+    assert 'end_forced' in daemon.log()
+
+
+
 @pytest.mark.parametrize('name', ('analyzer', 'tracer'))
 def test_kill_leaves_nothing_attached(lab, name):
     """Others use BPF too: what this process held is gone."""
