@@ -58,16 +58,17 @@ static const char *const migrations[] = {
     NULL,
 };
 
-/* A log of an eighth of the bound at most, and 4 MiB. */
+/* A log of an eighth of the bound at most, and 4 MiB, beside what one
+ * transaction takes. */
 static int bound_log(struct ps_history *h, uint64_t max_bytes)
 {
     uint64_t pages = max_bytes / 8 / PAGE;
-    char pragma[64];
+    char pragma[96];
 
-    snprintf(pragma, sizeof(pragma), "PRAGMA wal_autocheckpoint=%llu",
-             (unsigned long long)(pages < 16     ? 16
-                                  : pages > 1000 ? 1000
-                                                 : pages));
+    pages = pages < 16 ? 16 : pages > 1000 ? 1000 : pages;
+    snprintf(pragma, sizeof(pragma),
+             "PRAGMA wal_autocheckpoint=%llu; PRAGMA journal_size_limit=%llu",
+             (unsigned long long)pages, (unsigned long long)pages * PAGE);
     return ps_store_exec(h->store, pragma);
 }
 

@@ -193,6 +193,10 @@ int ps_history_add(struct ps_history *h, const char *id,
         return r;
     }
     h->evicted += h->evicting;
+    /* A trace that left is in the log, which may be longer than the bound
+     * allows for. Where it cannot be cut now, the next one does it. */
+    if (h->evicting > 0)
+        ps_store_exec(h->store, "PRAGMA wal_checkpoint(TRUNCATE)");
     *ret_n = done;
     return full ? -EDQUOT : 0;
 }

@@ -181,9 +181,9 @@ describe('the timeline', () => {
     await page.getByRole('button', { name: 'Fold all', exact: true }).click()
     expect(await rows.count()).toBeLessThan(before)
     await page
-      .getByRole('button', { name: /functions called by ip_queue_xmit/ })
+      .getByRole('button', { name: /functions called by tcp_sendmsg/ })
       .click()
-    await page.getByText('__ip_queue_xmit').waitFor()
+    await page.getByText('tcp_write_xmit').waitFor()
   })
 })
 
