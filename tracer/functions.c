@@ -84,6 +84,7 @@ static int load(struct ps_functions *f, size_t rung, uint32_t ring_bytes)
     f->known = f->skel->bss->known;
     f->following = &f->skel->bss->following;
     f->sessions = &f->skel->bss->sessions;
+    f->since = f->skel->bss->since;
     return 0;
 }
 

@@ -39,10 +39,14 @@ bool ps_functions_pending(const struct ps_functions *functions);
  * pass first, for about budget_ns. 0: at least one is attached.
  */
 int ps_functions_attach(struct ps_functions *functions, uint64_t budget_ns);
+/* The same, for traces that had none attached until a packet came that they
+ * want: returns are told from the beginning. */
+int ps_functions_resume(struct ps_functions *functions, uint64_t budget_ns);
 /* Goes on with attaching, or with what a detach left, for about budget_ns.
  * False: nothing is left to do. */
 bool ps_functions_step(struct ps_functions *functions, uint64_t budget_ns);
-/* Everything is off when it returns. */
+/* Everything is off when it returns, and what was followed is so no more, also
+ * where a trace goes on. */
 void ps_functions_detach(struct ps_functions *functions);
 
 /* A slot's filter, which asks for a tuple alone: it and its counters are set

@@ -113,6 +113,13 @@ static int attach_fprobe(struct ps_functions *f, size_t n)
     _cleanup_(free_multi) struct multi m = {0};
     int r = make_multi(f, n, &m);
 
+    if (r == 0 && f->progs.first >= 0 && *f->following &&
+        put_link(f, 0, f->progs.call, 0, &m) == 0) {
+        f->asked_returns = true;
+        *f->sessions = 1;
+        f->attached = n;
+        return 0;
+    }
     /* Returns first: a call that is seen has its return. */
     if (r == 0 && f->progs.first >= 0)
         r = put_link(f, 1, f->progs.first, 0, &m);
@@ -211,6 +218,12 @@ int ps_functions_attach(struct ps_functions *f, uint64_t budget_ns)
     return r;
 }
 
+int ps_functions_resume(struct ps_functions *f, uint64_t budget_ns)
+{
+    *f->following = 1;
+    return ps_functions_attach(f, budget_ns);
+}
+
 bool ps_functions_pending(const struct ps_functions *f)
 {
     if (f->rung != PS_FN_SINGLE || !f->attached)
@@ -247,7 +260,10 @@ void ps_functions_detach(struct ps_functions *f)
     ps_expedite_begin(f->expedite);
     take_off(f);
     ps_expedite_end(f->expedite);
-    *f->sessions = 0;
+    *f->sessions = *f->following = 0;
     f->asked_returns = false;
     f->attached = 0;
+    /* Their buffers are other packets' when it goes on. */
+    for (size_t i = 0; i < PS_TRACER_MAX_TRACES; i++)
+        f->since[i] = ps_mono_ns();
 }

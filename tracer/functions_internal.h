@@ -47,9 +47,10 @@ struct ps_functions {
     const uint8_t *text; /* what read_text() read */
     struct ps_fn_known *known;
     /* Whether a packet was wanted; whether sessions tell of calls. */
-    const volatile uint32_t *following;
+    volatile uint32_t *following;
     volatile uint32_t *sessions;
-    bool asked_returns; /* since the last attach */
+    bool asked_returns;    /* since the last attach */
+    volatile __u64 *since; /* by trace; what is older is not followed */
     ps_functions_fn fn;
     void *arg;
     bool counts_misses; /* the kernel does, of its calls */

@@ -197,11 +197,15 @@ void ps_traces_functions_change(struct tracer *t, const struct ps_trace *trace,
 void ps_traces_functions_clear(struct tracer *t, const struct ps_trace *trace);
 /* False: not all of it. */
 bool ps_traces_functions_consume(struct tracer *t);
-/* Whether a trace asks for functions; not one that is only not stored yet, or
- * that nobody waits for. */
+/* Whether a trace asks for functions; not one that is only not stored yet. */
 bool ps_traces_functions_wanted(const struct tracer *t);
 /* Puts more probes, or takes all off where no trace is of that tier. */
 void ps_traces_functions_tick(struct tracer *t);
+/* Whether all have their probe, or none is asked for. */
+bool ps_traces_functions_all(const struct tracer *t);
+/* None has, while traces wait; and all again. came: a packet did. */
+void ps_traces_functions_rest(struct tracer *t);
+void ps_traces_functions_resume(struct tracer *t, bool came);
 uint64_t ps_traces_functions_count(const struct tracer *t,
                                    const struct ps_trace *trace,
                                    enum ps_join_result result);

@@ -110,34 +110,39 @@ static int attach_all(struct tracer *t)
 
 /* ---- waiting ------------------------------------------------------------ */
 
-static void tell_complete(struct tracer *t, uint64_t since)
+static void tell_complete(struct tracer *t, bool functions, uint64_t since)
 {
     for (size_t i = 0; i < PS_TRACER_MAX_TRACES; i++)
-        if (t->traces[i].join)
+        if (t->traces[i].join && (functions || !t->traces[i].calls))
             ps_join_complete_since(t->traces[i].join, since);
 }
 
-/* What comes by a socket that was learned has no tuple that an entry knows. */
+/* What comes by a socket that was learned has no tuple that an entry knows; and
+ * probes that are still to be put, one by one, are not taken off meanwhile. */
 static bool may_wait(const struct tracer *t)
 {
     for (size_t i = 0; i < PS_TRACER_MAX_TRACES; i++)
         if (t->traces[i].phase == PS_TRACE_RUNNING &&
-            (t->traces[i].calls || ps_filter_asks_process(t->traces[i].filter)))
+            ps_filter_asks_process(t->traces[i].filter))
             return false;
-    return true;
+    return t->waiting.on || ps_traces_functions_all(t);
 }
 
-static void stop_waiting(struct tracer *t)
+/* came: something did that a trace asks for. */
+static void stop_waiting(struct tracer *t, bool came)
 {
     t->waiting.on = false;
+    t->waiting.returning = true;
     attach_all(t);
+    ps_traces_functions_resume(t, came);
     tell_stations(t);
-    tell_complete(t, ps_mono_ns());
+    tell_complete(t, false, ps_mono_ns());
 }
 
 static void start_waiting(struct tracer *t)
 {
-    tell_complete(t, UINT64_MAX);
+    tell_complete(t, true, UINT64_MAX);
+    ps_traces_functions_rest(t);
     ps_expedite_begin(t->expedite);
     ps_probes_wait(t->probes);
     ps_ownership_end(t);
@@ -158,6 +163,8 @@ static void wait_or_not(struct tracer *t, uint64_t now)
     bool came = t->came;
 
     t->came = false;
+    if (ps_waiting_returned(&t->waiting, ps_traces_functions_all(t)))
+        tell_complete(t, true, now);
     if (!ps_waiting_tick(&t->waiting, came, may_wait(t),
                          t->budget.programs / t->budget.share, t->budget.last,
                          now))
@@ -165,7 +172,7 @@ static void wait_or_not(struct tracer *t, uint64_t now)
     if (t->waiting.on)
         start_waiting(t);
     else
-        stop_waiting(t);
+        stop_waiting(t, came);
 }
 
 /* ---- all ---------------------------------------------------------------- */
@@ -175,7 +182,7 @@ int ps_traces_attach(struct tracer *t)
     if (!ps_probes_attached(t->probes))
         return attach_all(t);
     if (t->waiting.on)
-        stop_waiting(t);
+        stop_waiting(t, false);
     else
         renew(t);
     return 0;

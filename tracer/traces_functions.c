@@ -73,6 +73,7 @@ static void on_record(void *arg, const struct ps_fn_call *call,
     unsigned int traces = call ? call->traces : ret->traces;
     uint64_t time = call ? call->time : ret->time;
 
+    t->came = true;
     for (size_t i = 0; i < PS_TRACER_MAX_TRACES; i++) {
         if (!(traces & (1u << i)) || !t->traces[i].calls ||
             time < t->traces[i].started)
@@ -86,7 +87,7 @@ static void on_record(void *arg, const struct ps_fn_call *call,
 
 bool ps_traces_functions_consume(struct tracer *t)
 {
-    if (!t->functions || !ps_functions_attached(t->functions))
+    if (!t->functions)
         return true;
     return ps_functions_consume(t->functions, on_record, t) <
            (int)PS_FUNCTIONS_AT_ONCE;
@@ -95,8 +96,7 @@ bool ps_traces_functions_consume(struct tracer *t)
 bool ps_traces_functions_wanted(const struct tracer *t)
 {
     for (size_t i = 0; i < PS_TRACER_MAX_TRACES; i++)
-        if (t->traces[i].calls && !t->traces[i].discard &&
-            t->traces[i].phase <= PS_TRACE_ENDING)
+        if (t->traces[i].calls && t->traces[i].phase <= PS_TRACE_ENDING)
             return true;
     return false;
 }
@@ -109,6 +109,31 @@ void ps_traces_functions_tick(struct tracer *t)
         ps_functions_step(t->functions, STEP_NS);
     else
         ps_functions_detach(t->functions);
+}
+
+/* ---- while nothing comes: waiting.h ------------------------------------- */
+
+bool ps_traces_functions_all(const struct tracer *t)
+{
+    return !ps_traces_functions_wanted(t) ||
+           (ps_functions_attached(t->functions) &&
+            !ps_functions_pending(t->functions));
+}
+
+void ps_traces_functions_rest(struct tracer *t)
+{
+    if (t->functions && ps_functions_attached(t->functions))
+        ps_functions_detach(t->functions);
+}
+
+void ps_traces_functions_resume(struct tracer *t, bool came)
+{
+    if (!ps_traces_functions_wanted(t))
+        return;
+    if (came)
+        ps_functions_resume(t->functions, FIRST_NS);
+    else
+        ps_functions_attach(t->functions, FIRST_NS);
 }
 
 /* ---- as it is now ------------------------------------------------------- */
@@ -151,10 +176,14 @@ int ps_traces_functions_state(const struct tracer *t, Ps__Capability *s)
         return -ENOMEM;
     if (!ps_functions_pending(t->functions) && attached == found)
         return 0;
-    if (asprintf(&s->reason,
-                 "%zu of %zu functions have a probe, %zu were "
-                 "refused",
-                 attached, found, refused) < 0) {
+    if ((t->waiting.on
+             ? asprintf(&s->reason,
+                        "it waits at the entries: the %zu functions have a "
+                        "probe again once a packet came",
+                        found)
+             : asprintf(&s->reason,
+                        "%zu of %zu functions have a probe, %zu were refused",
+                        attached, found, refused)) < 0) {
         s->reason = NULL;
         return -ENOMEM;
     }

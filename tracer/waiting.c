@@ -3,8 +3,10 @@
 
 void ps_waiting_start(struct ps_waiting *w, bool others, uint64_t now)
 {
-    *w = (struct ps_waiting){
-        .came = others && w->came, .quiet = now, .measured = now};
+    *w = (struct ps_waiting){.came = others && w->came,
+                             .quiet = now,
+                             .measured = now,
+                             .returning = w->returning};
 }
 
 /* How many measurements after each other were so. */
@@ -40,8 +42,17 @@ bool ps_waiting_tick(struct ps_waiting *w, bool came, bool may, double share,
     if (on == w->on)
         return false;
     w->on = on;
+    w->returning = !on;
     w->busy = w->idle = 0;
     /* What was measured across the change says nothing. */
     w->measured = now;
+    return true;
+}
+
+bool ps_waiting_returned(struct ps_waiting *w, bool all)
+{
+    if (w->on || !w->returning || !all)
+        return false;
+    w->returning = false;
     return true;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whether all stations are attached, or, while nothing of what traces ask for
- * comes, only the entries. Plain logic, without a clock and without I/O.
+ * Whether all stations and functions are attached, or, while nothing of what
+ * traces ask for comes, only the entries. Plain logic, without a clock and
+ * without I/O.
  *
  * To ask at each station of each packet costs as much as the host is busy,
  * also where no packet is wanted; the entries alone (ps_probes_wait()) cost a
@@ -11,6 +12,9 @@
  *
  * On a host that is not busy they do not wait at all, and once something came
  * not before nothing came for PS_WAITING_QUIET_NS.
+ *
+ * Functions have no probe meanwhile. Where each has one of its own it takes
+ * longer until all are there again than until the stations are.
  */
 #ifndef PS_TRACER_WAITING_H
 #define PS_TRACER_WAITING_H
@@ -31,6 +35,7 @@ struct ps_waiting {
     uint64_t quiet;      /* since when nothing came */
     uint64_t measured;   /* the newest measurement that was counted */
     uint32_t busy, idle; /* measurements after each other that said so */
+    bool returning;      /* it waited, and functions are not all there again */
 };
 
 /* A trace begins, which all stations are attached for; others run already. */
@@ -43,5 +48,8 @@ void ps_waiting_start(struct ps_waiting *w, bool others, uint64_t now);
  */
 bool ps_waiting_tick(struct ps_waiting *w, bool came, bool may, double share,
                      uint64_t measured, uint64_t now);
+/* Call as often. all: all functions have their probe. True, once after it
+ * waited, where that is so. */
+bool ps_waiting_returned(struct ps_waiting *w, bool all);
 
 #endif

@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# shellcheck disable=SC2154
+# shellcheck disable=SC2034,SC2154
 # What it costs packets that nobody asks for; behind tracer_functions_lib.sh.
 
 ROUNDS="1 2 3" SECONDS_EACH=2
 ip netns exec peer iperf3 -s >/dev/null 2>&1 &
 sleep 1
-rate() { # NAME
-    echo "PSFIG $1 $(iperf3 -c 10.9.0.2 -t "$SECONDS_EACH" -J |
+rate() { # NAME [SECONDS that are not counted]
+    echo "PSFIG $1 $(iperf3 -c 10.9.0.2 -t "$SECONDS_EACH" -O "${2:-0}" -J |
         jq .end.sum_sent.bits_per_second)"
 }
+waits() { # it is known by its own word whether it does
+    api GET "traces/$ID" | jq -e .waiting >/dev/null
+}
+# Until a trace that nothing comes for has done what it does on a busy host.
+SETTLES=4
 
 # What bpftrace gets: the functions that these packets pass, with where their
 # packet is. All 1,600 would cost the same, but take it minutes to attach. It
@@ -50,10 +55,16 @@ peer_script() {
 
 rate warm
 for round in $ROUNDS; do
-    rate "base_$round"
+    rate "base_$round" "$SETTLES"
     follow '{"daddr": "10.9.0.77", "proto": "udp"}'
     must 600 all_there
-    rate "ours_$round"
+    rate "ours_$round" "$SETTLES"
+    echo "PSFIG waits_$round $(waits && echo 1 || echo 0)"
+    # What is there all the same once a packet came, and how soon.
+    begin=$(now)
+    echo x >/dev/udp/10.9.0.77/9
+    must 300 all_there
+    fig "wakes_$round" "$begin"
     api DELETE "traces/$ID" >/dev/null
     must 300 none_left
     rate "again_$round"
@@ -64,6 +75,22 @@ for round in $ROUNDS; do
     rate "pwru_$round"
     kill -INT "$PWRU"
     wait "$PWRU"
+done
+
+# With all functions there: a tracer that may use a core sees no busy host.
+kill "$TRACER"
+wait "$TRACER"
+start_tracer --cpu-budget 100
+must 300 says traces '"total":'
+BEFORE=$(links)
+for round in $ROUNDS; do
+    rate "fourth_$round" "$SETTLES"
+    follow '{"daddr": "10.9.0.77", "proto": "udp"}'
+    must 600 all_there
+    rate "attached_$round" "$SETTLES"
+    all_there || { echo "PSABORT not all functions were there"; exit 1; }
+    api DELETE "traces/$ID" >/dev/null
+    must 300 none_left
 done
 
 passed

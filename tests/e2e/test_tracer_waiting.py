@@ -9,7 +9,8 @@ import time
 import pytest
 
 from lab import Lab, wait_for
-from lab.tracing import check_sums, linked, packets, settled, stations, trace
+from lab.tracing import check_sums, has, linked, packets, settled, \
+    stations, trace
 
 pytestmark = pytest.mark.daemons('tracer', 'gateway')
 
@@ -74,6 +75,51 @@ def test_a_new_trace_has_all_stations_at_once(suite, busy):
     assert not state_of(suite, first).get('waiting')
     for ident in (first, second):
         suite.client.delete(f'traces/{ident}')
+
+
+def functions_of(state):
+    """What a trace says of its functions."""
+    return next(s for s in state['stations'] if s['id'] == 'functions')
+
+
+def test_functions_once_something_came(suite, busy):
+    """They have no probe while the trace waits, and all again after."""
+    if not has(suite, 'tracer.functions'):
+        pytest.skip('this kernel has no function tier')
+    ident = trace(suite, filter={'proto': 'udp', 'dport': PORT},
+                  tier='function', duration_ns=600 * 10**9)
+    assert not state_of(suite, ident).get('waiting')
+    wait_for(lambda: state_of(suite, ident).get('waiting'), 120,
+             what='it waits')
+    state = state_of(suite, ident)
+    assert state['packets'] == 0
+    assert 'waits at the entries' in functions_of(state)['reason']
+
+    def woken():
+        send(suite)
+        return not state_of(suite, ident).get('waiting')
+
+    wait_for(woken, 30, what='it goes on')
+    wait_for(lambda: not functions_of(state_of(suite, ident)).get('reason'),
+             120, what='all functions')
+
+    def whole():
+        send(suite)
+        ways = packets(suite, ident)
+        last = [s for s in ways[-1]['steps'] if 'depth' in s]
+        return not ways[-1].get('partial') and \
+            {'__dev_queue_xmit', 'dev_hard_start_xmit', 'ip_rcv'} <= \
+            {s['station'] for s in last} and ways
+
+    ways = wait_for(whole, 60, what='a packet in its functions')
+    assert ways[0]['partial']
+    assert {'net_dev_queue', 'netif_receive_skb'} & set(stations(ways[0]))
+    # What came first came first.
+    marks = [bool(way.get('partial')) for way in ways]
+    assert marks == sorted(marks, reverse=True)
+    state = state_of(suite, ident)
+    assert state['partial'] == sum(marks) and not state.get('waiting')
+    suite.client.delete(f'traces/{ident}')
 
 
 def test_no_waiting_where_it_is_quiet(suite):

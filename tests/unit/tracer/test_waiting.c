@@ -79,12 +79,37 @@ static void test_must_not(void **state _unused_)
     assert_false(w.on);
 }
 
+static void test_returned(void **state _unused_)
+{
+    uint64_t now = 100 * PS_NS_PER_S;
+    struct ps_waiting w = {0};
+
+    ps_waiting_start(&w, false, now);
+    /* All were there all the time: nothing is to be told. */
+    assert_false(ps_waiting_returned(&w, true));
+    assert_int_equal(pass(&w, BUSY, PS_NS_PER_S, &now), 1);
+    assert_false(ps_waiting_returned(&w, true));
+    assert_true(ps_waiting_tick(&w, true, true, BUSY, now, now));
+    /* Also where another trace begins meanwhile. */
+    assert_false(ps_waiting_returned(&w, false));
+    ps_waiting_start(&w, true, now);
+    assert_false(ps_waiting_returned(&w, false));
+    assert_true(ps_waiting_returned(&w, true));
+    assert_false(ps_waiting_returned(&w, true));
+    /* What waits again before is not told of. */
+    assert_int_equal(pass(&w, BUSY, 2 * PS_WAITING_QUIET_NS, &now), 1);
+    assert_true(ps_waiting_tick(&w, true, true, BUSY, now, now));
+    assert_int_equal(pass(&w, BUSY, 2 * PS_WAITING_QUIET_NS, &now), 1);
+    assert_false(ps_waiting_returned(&w, true));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_busy),
         cmocka_unit_test(test_not_busy),
         cmocka_unit_test(test_must_not),
+        cmocka_unit_test(test_returned),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -183,8 +183,9 @@ export const enTraces = {
   'traces.waiting':
     'This host is busy and nothing matched so far: only where packets come in, go out and are dropped is it looked, until something comes.',
   'traces.partial':
-    'Of {n} packets stations are missing: they came while the trace waited.',
-  'traces.partial.way': 'Stations are missing: it came while the trace waited.',
+    'Of {n} packets stations or functions are missing: they came while the trace waited.',
+  'traces.partial.way':
+    'Stations or functions are missing: it came while the trace waited.',
   'traces.lost': 'Not everything was seen: {lost}.',
   'traces.lost.where': 'Where it was lost',
   'traces.passed': 'passed {way}',

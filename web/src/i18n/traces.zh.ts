@@ -171,8 +171,8 @@ export const zhTraces: Record<keyof typeof enTraces, string> = {
     '全部跟踪会超出追踪器的 CPU 预算。略去的数量见“所见与所失”。',
   'traces.waiting':
     '主机繁忙且尚无匹配：在有包匹配之前，只在包进入、发出和被丢弃处查看。',
-  'traces.partial': '有 {n} 个包缺少部分站点：它们到达时追踪正在等待。',
-  'traces.partial.way': '缺少部分站点：它到达时追踪正在等待。',
+  'traces.partial': '有 {n} 个包缺少部分站点或函数：它们到达时追踪正在等待。',
+  'traces.partial.way': '缺少部分站点或函数：它到达时追踪正在等待。',
   'traces.lost': '并非全部都已看到：{lost}。',
   'traces.lost.where': '在何处丢失',
   'traces.passed': '经过 {way}',
