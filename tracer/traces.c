@@ -130,6 +130,18 @@ static void on_event(void *arg, struct ps_tracer_event *event,
     }
 }
 
+/* Of what nobody will read the last events are not waited for. */
+static bool is_over(const struct tracer *t, const struct ps_trace *trace,
+                    uint64_t now)
+{
+    uint64_t since = now - trace->since;
+
+    if (trace->discard)
+        return since >= ENDING_NS;
+    return since >= (t->emptied ? ENDING_NS : EMPTIED_NS) &&
+           ps_guard_is_past(t->guard, trace->since);
+}
+
 static void advance(struct tracer *t, struct ps_trace *trace, uint64_t now)
 {
     switch (trace->phase) {
@@ -144,8 +156,7 @@ static void advance(struct tracer *t, struct ps_trace *trace, uint64_t now)
             switch_off(t, trace, "packets", now);
         return;
     case PS_TRACE_ENDING:
-        if (now - trace->since >= (t->emptied ? ENDING_NS : EMPTIED_NS) &&
-            ps_guard_is_past(t->guard, trace->since))
+        if (is_over(t, trace, now))
             finish(t, trace);
         return;
     case PS_TRACE_SAVING:
@@ -191,12 +202,14 @@ void ps_traces_tick(evutil_socket_t fd _unused_, short what _unused_, void *arg)
     ps_account_tick(t, now);
     for (size_t i = 0; i < PS_TRACER_MAX_TRACES; i++)
         advance(t, &t->traces[i], now);
-    ps_traces_functions_tick(t);
     if (!ps_traces_running(t)) {
         ps_traces_detach(t);
         ps_account_rest(t);
         ps_nft_rest(t->nft);
     }
+    /* Last: once functions are as they were, the kernel lets this thread wait
+     * for all tasks. */
+    ps_traces_functions_tick(t);
     if (!any_trace(t)) {
         ps_ownership_forget(t);
         event_del(t->tick);

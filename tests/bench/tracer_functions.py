@@ -2,8 +2,9 @@
 """The function tier in Debian's kernels, beside pwru on the same packets.
 
 Times are from the request (of pwru: from its start) until the first event can
-be read, and from the order to end until nothing is attached any more. Times of
-emulated machines are compared only with each other; they go by instructions,
+be read, and from the order to end until nothing is attached any more: neither
+a call site that ftrace has patched, nor a probe that is on, nor a link. Times
+of emulated machines are compared only with each other; they go by instructions,
 so that what else runs on this machine changes no figure.
 """
 

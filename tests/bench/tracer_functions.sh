@@ -20,8 +20,8 @@ api GET "traces/$ID/packets?sort=-first&limit=40" >/tmp/packets
 jq -r '.packets[].steps[] | select(.depth != null) | .station' /tmp/packets |
     sort -u | sed 's/^/PSFN ours /'
 begin=$(now)
-api DELETE "traces/$ID" >/dev/null
-must 300 none_left
+order_end
+all_off none_left
 fig ours_detach "$begin"
 sleep 2
 
@@ -35,8 +35,11 @@ fig pwru_first "$begin"
 sleep 4
 begin=$(now)
 kill -INT "$PWRU"
-wait "$PWRU"
+none_of_pwru() { [ "$(links "$PWRU")" -eq 0 ]; }
+all_off none_of_pwru
 fig pwru_detach "$begin"
+wait "$PWRU"
+fig pwru_ended "$begin"
 awk 'NR > 1 { for (i = 1; i <= NF; i++) if ($i ~ /^[a-z_][a-z0-9_.]*$/)
     print $i }' /tmp/pwru.out | sort -u | sed 's/^/PSFN pwru /'
 kill "$PING"
