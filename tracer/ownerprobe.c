@@ -36,23 +36,17 @@ static unsigned int kind_of(const struct bpf_program *prog)
                                                             : CGROUP;
 }
 
-static int load(struct ps_ownerprobe *p, unsigned int kinds,
-                const struct ps_ownerprobe_maps *maps)
+static int load(struct ps_ownerprobe *p, unsigned int kinds)
 {
     struct bpf_program *prog;
-    int r = 0;
+    int r;
 
     p->skel = tracer_owners_bpf__open();
     if (!p->skel)
         return -errno;
-    if (maps->learned_fd >= 0)
-        r = bpf_map__reuse_fd(p->skel->maps.learned_socks, maps->learned_fd);
-    if (r == 0 && maps->owners_fd >= 0)
-        r = bpf_map__reuse_fd(p->skel->maps.owners, maps->owners_fd);
     bpf_object__for_each_program(prog, p->skel->obj)
         bpf_program__set_autoload(prog, kinds & kind_of(prog));
-    if (r == 0)
-        r = tracer_owners_bpf__load(p->skel);
+    r = tracer_owners_bpf__load(p->skel);
     if (r < 0) {
         tracer_owners_bpf__destroy(p->skel);
         p->skel = NULL;
@@ -60,8 +54,7 @@ static int load(struct ps_ownerprobe *p, unsigned int kinds,
     return r;
 }
 
-int ps_ownerprobe_open(const struct ps_ownerprobe_maps *maps,
-                       struct ps_ownerprobe **ret_probe, char *reason,
+int ps_ownerprobe_open(struct ps_ownerprobe **ret_probe, char *reason,
                        size_t reason_size)
 {
     _cleanup_(ps_ownerprobe_free) struct ps_ownerprobe *p = NULL;
@@ -71,7 +64,7 @@ int ps_ownerprobe_open(const struct ps_ownerprobe_maps *maps,
     if (!p)
         return -ENOMEM;
     for (size_t i = 0; i < ARRAY_SIZE(ladder) && r < 0; i++) {
-        r = load(p, ladder[i].kinds, maps);
+        r = load(p, ladder[i].kinds);
         p->tier = ladder[i].tier;
     }
     if (r < 0) {
@@ -90,6 +83,16 @@ void ps_ownerprobe_free(struct ps_ownerprobe **probe)
     tracer_owners_bpf__destroy((*probe)->skel);
     free(*probe);
     *probe = NULL;
+}
+
+int ps_ownerprobe_learned_fd(const struct ps_ownerprobe *p)
+{
+    return bpf_map__fd(p->skel->maps.learned_socks);
+}
+
+int ps_ownerprobe_owners_fd(const struct ps_ownerprobe *p)
+{
+    return bpf_map__fd(p->skel->maps.owners);
 }
 
 uint64_t ps_ownerprobe_memory(const struct ps_ownerprobe *p)

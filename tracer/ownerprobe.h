@@ -9,20 +9,17 @@
 
 struct ps_ownerprobe;
 
-/* What is shared with the stations: ps_probes_learned_fd(), _owners_fd(); or
- * negative. */
-struct ps_ownerprobe_maps {
-    int learned_fd, owners_fd;
-};
-
 /*
  * Loads what the kernel takes of them. reason (of reason_size) says what failed
  * where nothing loads. Privileged.
  */
-int ps_ownerprobe_open(const struct ps_ownerprobe_maps *maps,
-                       struct ps_ownerprobe **ret_probe, char *reason,
+int ps_ownerprobe_open(struct ps_ownerprobe **ret_probe, char *reason,
                        size_t reason_size);
 void ps_ownerprobe_free(struct ps_ownerprobe **probe);
+/* The maps that the stations share (struct ps_probe_needs): sockets that
+ * traces ask for, and who used which. Borrowed. */
+int ps_ownerprobe_learned_fd(const struct ps_ownerprobe *probe);
+int ps_ownerprobe_owners_fd(const struct ps_ownerprobe *probe);
 uint64_t ps_ownerprobe_memory(const struct ps_ownerprobe *probe);
 /* All programs' run time, which the kernel counts only while asked to. */
 uint64_t ps_ownerprobe_run_ns(const struct ps_ownerprobe *probe);

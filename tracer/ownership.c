@@ -44,14 +44,10 @@ int ps_ownership_open(struct tracer *t)
         .held = find_held,
         .cgroup_of = ps_cgroup_of,
     };
-    const struct ps_ownerprobe_maps maps = {
-        .learned_fd = t->probes ? ps_probes_learned_fd(t->probes) : -1,
-        .owners_fd = t->probes ? ps_probes_owners_fd(t->probes) : -1,
-    };
     char reason[160] = "";
     int r;
 
-    r = ps_ownerprobe_open(&maps, &t->ownerprobe, reason, sizeof(reason));
+    r = ps_ownerprobe_open(&t->ownerprobe, reason, sizeof(reason));
     ps_capability(t->daemon, "tracer.owners", r == 0,
                   r == 0 ? ps_ownerprobe_tier(t->ownerprobe) : NULL,
                   r == 0 ? NULL : reason, r == 0 ? NULL : no_use);

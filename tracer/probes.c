@@ -126,21 +126,39 @@ static struct bpf_program *choose(struct ps_probes *p, const char *name,
     return prog;
 }
 
+/* fd: another object's map of this name, or negative. */
+static int share(struct ps_probes *p, const char *name, int fd)
+{
+    struct bpf_map *map = bpf_object__find_map_by_name(p->obj, name);
+
+    return fd < 0 || !map ? 0 : bpf_map__reuse_fd(map, fd);
+}
+
+static int set_maps(struct ps_probes *p, const struct ps_probe_needs *needs)
+{
+    struct bpf_map *ring = bpf_object__find_map_by_name(p->obj, "events");
+    int r = ring ? bpf_map__set_max_entries(ring, needs->ring_bytes) : -ENOENT;
+
+    if (r == 0)
+        r = share(p, "learned_socks", needs->learned_fd);
+    if (r == 0)
+        r = share(p, "owners", needs->owners_fd);
+    if (r == 0)
+        *wake_bytes(p) = bpf_map__max_entries(ring) / PS_TRACER_RING_WAKES;
+    return r;
+}
+
 static int try_rung(struct ps_probes *p, const struct rung *rung,
-                    const int *args)
+                    const struct ps_probe_needs *needs, const int *args)
 {
     struct bpf_program *prog;
-    struct bpf_map *ring;
     int r = open_object(p, rung);
 
     if (r < 0)
         return r;
     bpf_object__for_each_program(prog, p->obj)
         bpf_program__set_autoload(prog, false);
-    ring = bpf_object__find_map_by_name(p->obj, "events");
-    r = ring ? bpf_map__set_max_entries(ring, p->ring_bytes) : -ENOENT;
-    if (r == 0)
-        *wake_bytes(p) = bpf_map__max_entries(ring) / PS_TRACER_RING_WAKES;
+    r = set_maps(p, needs);
     choose_points(p, rung, args);
     p->netfilter = choose(p, "nf", rung->netfilter);
     p->ingress = choose(p, "cgroup_ingress", rung->cgroup);
@@ -158,8 +176,9 @@ static int try_rung(struct ps_probes *p, const struct rung *rung,
     return 0;
 }
 
-static int climb(struct ps_probes *p, const struct btf *kernel)
+static int climb(struct ps_probes *p, const struct ps_probe_needs *needs)
 {
+    const struct btf *kernel = needs->kernel;
     bool has_netfilter = ps_bpf_has_type(kernel, "bpf_nf_ctx");
     bool has_cast = ps_bpf_has_type(kernel, "bpf_cast_to_kern_ctx");
     int args[PS_PROBES_MAX], r = -ENOENT, first = 0;
@@ -175,7 +194,7 @@ static int climb(struct ps_probes *p, const struct btf *kernel)
 
         if ((rung->netfilter && !has_netfilter) || (rung->cgroup && !has_cast))
             continue;
-        r = try_rung(p, rung, args);
+        r = try_rung(p, rung, needs, args);
         if (r == 0)
             break;
         first = first ? first : r;
@@ -264,9 +283,9 @@ static void find_vars(struct ps_probes *p)
     p->vars.counts_fd = bpf_object__find_map_fd_by_name(p->obj, "counts");
 }
 
-int ps_probes_open(const struct btf *kernel, struct ps_ksyms *syms,
-                   uint32_t ring_bytes, struct ps_probes **ret_probes,
-                   char *reason, size_t reason_size)
+int ps_probes_open(const struct ps_probe_needs *needs,
+                   struct ps_probes **ret_probes, char *reason,
+                   size_t reason_size)
 {
     _cleanup_(ps_probes_free) struct ps_probes *p = NULL;
     int r;
@@ -278,11 +297,10 @@ int ps_probes_open(const struct btf *kernel, struct ps_ksyms *syms,
     p->links = calloc(p->max_links, sizeof(*p->links));
     if (!p->links)
         return -ENOMEM;
-    p->ring_bytes = ring_bytes;
-    p->exprs = ps_bpf_has_helper(kernel, "BPF_FUNC_loop");
+    p->exprs = ps_bpf_has_helper(needs->kernel, "BPF_FUNC_loop");
     raise_files();
-    ps_ksyms_places(syms, &p->places);
-    r = climb(p, kernel);
+    ps_ksyms_places(needs->syms, &p->places);
+    r = climb(p, needs);
     if (r < 0) {
         snprintf(reason, reason_size, "%s", ps_bpf_reason(r));
         return r;

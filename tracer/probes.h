@@ -30,16 +30,24 @@ struct ps_probe_state {
     char reason[160];
 };
 
+struct ps_probe_needs {
+    const struct btf *kernel; /* see ps_bpf_kernel_types() */
+    /* May be NULL, then parts of a freed buffer are told as drops. */
+    struct ps_ksyms *syms;
+    uint32_t ring_bytes; /* made a power of two of whole pages */
+    /* Maps of the programs that see tasks, to be shared: ownerprobe.h; where
+     * there are none (negative) it has its own. */
+    int learned_fd, owners_fd;
+};
+
 /*
- * kernel: see ps_bpf_kernel_types(); syms: may be NULL, then parts of a freed
- * buffer are told as drops. Loads, by the ladder: tp_btf with
- * netfilter links and cgroup programs, then without what fails, then raw_tp.
- * ring_bytes is made a power of two of whole pages. Privileged. -errno where
- * nothing loads; reason then says why.
+ * Loads, by the ladder: tp_btf with netfilter links and cgroup programs, then
+ * without what fails, then raw_tp. Privileged. -errno where nothing loads;
+ * reason then says why.
  */
-int ps_probes_open(const struct btf *kernel, struct ps_ksyms *syms,
-                   uint32_t ring_bytes, struct ps_probes **ret_probes,
-                   char *reason, size_t reason_size);
+int ps_probes_open(const struct ps_probe_needs *needs,
+                   struct ps_probes **ret_probes, char *reason,
+                   size_t reason_size);
 void ps_probes_free(struct ps_probes **probes);
 uint64_t ps_probes_memory(const struct ps_probes *probes);
 
@@ -110,11 +118,6 @@ uint64_t ps_probes_aliases_full(const struct ps_probes *probes);
 
 /* ---- sockets of processes: bpf/tracer/process_abi.h ---------------------- */
 
-/* The map of sockets, to be shared with the programs that see tasks; -errno:
- * there is none. */
-int ps_probes_learned_fd(const struct ps_probes *probes);
-/* The same of who used which socket. */
-int ps_probes_owners_fd(const struct ps_probes *probes);
 /* Lets these traces take the packets of a socket. -ENOENT: it has no cookie. */
 int ps_probes_learn_sock(struct ps_probes *probes, uint64_t cookie,
                          uint32_t traces);

@@ -70,7 +70,6 @@ struct ps_probes {
     struct bpf_object *obj; /* the skeleton's */
     struct ps_probe_vars vars;
     struct ring_buffer *ring;
-    uint32_t ring_bytes;
     const char *tier;
     struct bpf_program *points[PS_PROBES_MAX]; /* NULL: not loaded */
     struct bpf_program *netfilter, *ingress, *egress;

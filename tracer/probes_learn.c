@@ -4,20 +4,15 @@
 
 #define BATCH 256u
 
-int ps_probes_learned_fd(const struct ps_probes *p)
+static int learned_fd(const struct ps_probes *p)
 {
     return bpf_object__find_map_fd_by_name(p->obj, "learned_socks");
-}
-
-int ps_probes_owners_fd(const struct ps_probes *p)
-{
-    return bpf_object__find_map_fd_by_name(p->obj, "owners");
 }
 
 int ps_probes_learn_sock(struct ps_probes *p, uint64_t cookie, uint32_t traces)
 {
     struct ps_tracer_alias known = {0};
-    int fd = ps_probes_learned_fd(p);
+    int fd = learned_fd(p);
 
     if (fd < 0 || !cookie)
         return -ENOENT;
@@ -45,7 +40,7 @@ int ps_probes_forget_socks(struct ps_probes *p, uint32_t traces)
     _cleanup_free_ struct ps_tracer_alias *values = NULL;
     _cleanup_free_ uint64_t *cookies = NULL;
     LIBBPF_OPTS(bpf_map_batch_opts, opts);
-    int fd = ps_probes_learned_fd(p), r = 0;
+    int fd = learned_fd(p), r = 0;
     uint32_t place = 0, n, seen = 0;
     bool first = true;
 

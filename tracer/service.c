@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The daemon as common/service.h wants it. */
 #include <cap-ng.h>
-#include <pthread.h>
 
 #include "common/bpf.h"
 #include "tracer/conntrack.h"
@@ -206,35 +205,6 @@ static int open_history(struct tracer *t)
     return r;
 }
 
-static void *open_scan(void *arg)
-{
-    struct tracer *t = arg;
-
-    ps_sockscan_open(&t->scan, t->no_sockets, sizeof(t->no_sockets));
-    return NULL;
-}
-
-/* Most of the start is the kernel's verifier: programs that share nothing are
- * loaded side by side. The thread ends before privileges are dropped. */
-static void open_probes(struct tracer *t, struct btf **ret_kernel)
-{
-    pthread_t thread;
-    bool aside = !pthread_create(&thread, NULL, open_scan, t);
-    struct btf *kernel = ps_bpf_kernel_types();
-
-    *ret_kernel = kernel;
-    if (ps_ksyms_open(&t->ksyms) < 0)
-        t->ksyms = NULL;
-    if (ps_drop_reasons_load(kernel, &t->reasons) < 0)
-        t->reasons = NULL;
-    ps_probes_open(kernel, t->ksyms, (uint32_t)t->config->ring_size, &t->probes,
-                   t->no_probes, sizeof(t->no_probes));
-    if (aside)
-        pthread_join(thread, NULL);
-    else
-        open_scan(t);
-}
-
 static int tracer_open(struct ps_daemon *d, void *config, void **ret_state)
 {
     _cleanup_(ps_bpf_types_free) struct btf *kernel = NULL;
@@ -253,13 +223,8 @@ static int tracer_open(struct ps_daemon *d, void *config, void **ret_state)
         r = ps_expedite_open("", ps_daemon_state_dir(d), &t->expedite);
     if (r == 0)
         r = open_history(t);
-    if (r < 0) {
-        tracer_close(d, t);
-        return r;
-    }
-    ps_bpf_init();
-    open_probes(t, &kernel);
-    r = ps_ownership_open(t);
+    if (r == 0)
+        r = ps_tracer_load(t, &kernel);
     if (r < 0) {
         tracer_close(d, t);
         return r;

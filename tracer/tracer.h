@@ -259,6 +259,16 @@ void ps_traces_free(struct ps_trace *trace);
 int ps_traces_place(struct tracer *t, const Ps__Trace *msg,
                     struct ps_trace **ret_trace);
 
+/* ---- load.c ------------------------------------------------------------- */
+
+/*
+ * What this kernel gives of symbols, types and reasons, and takes of programs:
+ * of what it does not, the place in t is NULL. Things that share nothing are
+ * done side by side. ret_kernel: as ps_bpf_kernel_types(), the caller's; may be
+ * NULL. 0 or -ENOMEM. Privileged.
+ */
+int ps_tracer_load(struct tracer *t, struct btf **ret_kernel);
+
 /* ---- ownership.c: owners of the packets' sockets ------------------------ */
 
 /* What fails is a capability that is missing. Privileged. */

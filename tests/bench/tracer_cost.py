@@ -73,7 +73,9 @@ def _ready(lab):
             daemon = Daemon(lab, 'tracer', run_dir=Path(directory),
                             state_dir=Path(directory))
             begin = time.monotonic()
-            daemon.start()
+            daemon.start(wait=False)
+            # Finer than what is measured, and than tests need it.
+            wait_for(daemon._is_up, interval=0.004, what='its door')
             took.append(time.monotonic() - begin)
             daemon.stop()
     return took

@@ -342,15 +342,17 @@ static void test_stations_attach(void **state _unused_)
     struct ps_filter icmp = {.kernel.value.proto = IPPROTO_ICMP,
                              .kernel.mask.proto = 0xff};
     _cleanup_(ps_bpf_types_free) struct btf *kernel = ps_bpf_kernel_types();
+    const struct ps_probe_needs needs = {.kernel = kernel,
+                                         .ring_bytes = PS_TRACER_RING_BYTES,
+                                         .learned_fd = -1,
+                                         .owners_fd = -1};
     const struct ps_probe_wish wish = {.stacks = true, .snap_bytes = 64};
     struct ps_probe_count counts[PS_ST_MAX];
     struct ps_probes *p = NULL;
     char reason[160] = "";
     size_t n;
 
-    assert_int_equal(ps_probes_open(kernel, NULL, PS_TRACER_RING_BYTES, &p,
-                                    reason, sizeof(reason)),
-                     0);
+    assert_int_equal(ps_probes_open(&needs, &p, reason, sizeof(reason)), 0);
     assert_false(ps_probes_attached(p));
     assert_int_equal(ps_probes_attach(p, true), 0);
     states = ps_probes_states(p, &n);
@@ -440,14 +442,16 @@ static void test_names_end_with_their_trace(void **state _unused_)
                                     .dport = 9};
     struct ps_tracer_tuple unknown = known;
     _cleanup_(ps_bpf_types_free) struct btf *kernel = ps_bpf_kernel_types();
+    const struct ps_probe_needs needs = {.kernel = kernel,
+                                         .ring_bytes = PS_TRACER_RING_BYTES,
+                                         .learned_fd = -1,
+                                         .owners_fd = -1};
     const struct ps_probe_wish wish = {0};
     struct ps_probes *p = NULL;
     char reason[160] = "";
 
     unknown.sport = 11;
-    assert_int_equal(ps_probes_open(kernel, NULL, PS_TRACER_RING_BYTES, &p,
-                                    reason, sizeof(reason)),
-                     0);
+    assert_int_equal(ps_probes_open(&needs, &p, reason, sizeof(reason)), 0);
     assert_int_equal(ps_probes_attach(p, true), 0);
     assert_int_equal(ps_probes_set_filter(p, 1, &other, &wish), 0);
     assert_int_equal(ps_probes_add_alias(p, 1, &known), 0);

@@ -62,6 +62,8 @@ static void open_calls(struct state *s)
 
 static int open_probes(void **state)
 {
+    struct ps_probe_needs needs = {
+        .ring_bytes = PS_TRACER_RING_BYTES, .learned_fd = -1, .owners_fd = -1};
     _cleanup_(ps_bpf_types_free) struct btf *kernel = NULL;
     struct state *s = calloc(1, sizeof(*s));
     char reason[160] = "";
@@ -70,12 +72,12 @@ static int open_probes(void **state)
 
     ps_bpf_init();
     kernel = ps_bpf_kernel_types();
+    needs.kernel = kernel;
     /* What a CPU saw before is known there. */
     CPU_ZERO(&one);
     CPU_SET(sched_getcpu(), &one);
     sched_setaffinity(0, sizeof(one), &one);
-    r = ps_probes_open(kernel, NULL, PS_TRACER_RING_BYTES, &s->p, reason,
-                       sizeof(reason));
+    r = ps_probes_open(&needs, &s->p, reason, sizeof(reason));
     if (r < 0)
         print_message("no programs: %s\n", reason);
     else
