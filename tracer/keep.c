@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "tracer/keep.h"
 
+#include <time.h>
+
 #include "tracer/tracer.h"
 
 /* Converted and written in one go; some milliseconds. */
@@ -9,11 +11,15 @@
 #define LOOKS 4096u
 
 /* Ways that are written together share pages and a wait for the disk. */
-#define EVERY_NS   (200 * PS_NS_PER_MS)
-#define FULL_NS    (50 * PS_NS_PER_MS) /* there are more */
-#define RETRY_NS   PS_NS_PER_S
-#define SETTLED_NS (100 * PS_NS_PER_MS)
-#define SILENT_NS  PS_NS_PER_S
+#define EVERY_NS (200 * PS_NS_PER_MS)
+#define FULL_NS  (50 * PS_NS_PER_MS) /* there are more */
+#define RETRY_NS PS_NS_PER_S
+/* While traces run, to write them takes this part of the CPU budget at most:
+ * what waits for it stands in memory all the same, and what is followed need
+ * not become less for it. */
+#define BUDGET_PART 4
+#define SETTLED_NS  (100 * PS_NS_PER_MS)
+#define SILENT_NS   PS_NS_PER_S
 
 /* Ways that are told live: so many in a second, and at once. */
 #define LIVE_PER_S 200u
@@ -262,14 +268,33 @@ static int keep_some(struct tracer *t, struct ps_trace *trace, bool all,
     return r < 0 ? r : more > 0 && !trace->keep.quota;
 }
 
+static uint64_t thread_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (uint64_t)now.tv_sec * PS_NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+/* Until so much was spent rightly. All traces that run share the part. */
+static uint64_t pause_for(const struct tracer *t, uint64_t spent)
+{
+    return spent * ps_traces_running(t) * BUDGET_PART * 100 /
+           t->config->cpu_budget;
+}
+
 void ps_keep_settled(struct tracer *t, struct ps_trace *trace, uint64_t now)
 {
+    uint64_t before, pause, due;
     int r;
 
     if (now < trace->keep.after)
         return;
+    before = thread_ns();
     r = keep_some(t, trace, false, now);
-    trace->keep.after = now + (r < 0 ? RETRY_NS : r > 0 ? FULL_NS : EVERY_NS);
+    due = pause_for(t, thread_ns() - before);
+    pause = r < 0 ? RETRY_NS : r > 0 ? FULL_NS : EVERY_NS;
+    trace->keep.after = now + (due > pause ? due : pause);
 }
 
 int ps_keep_rest(struct tracer *t, struct ps_trace *trace, uint64_t now)
