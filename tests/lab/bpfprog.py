@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 SYS_BPF = {'x86_64': 321, 'aarch64': 280}.get(platform.machine())
-PROG_LOAD, PROG_TEST_RUN, LINK_CREATE = 5, 10, 28
+PROG_LOAD, PROG_TEST_RUN, MAP_GET_FD_BY_ID, LINK_CREATE = 5, 10, 14, 28
 SKB_MODE, DRV_MODE = 2, 4       # of XDP
 REDIRECT, LIVE_FRAMES = 23, 2
 
@@ -51,6 +51,11 @@ def _load(hook, *insns):
     return _bpf(PROG_LOAD, struct.pack(
         '<IIQQ', hook.prog_type, len(code) // 8, ctypes.addressof(insns),
         ctypes.addressof(name)))
+
+
+def map_by_id(number):
+    """A descriptor of the map with this id."""
+    return _bpf(MAP_GET_FD_BY_ID, struct.pack('<III', number, 0, 0))
 
 
 @contextmanager
