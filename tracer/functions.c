@@ -129,9 +129,9 @@ static void raise_files(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-int ps_fn_sample(void *ctx, void *data, size_t size)
+/* A record of the ring, which may be anything. */
+static void give(const struct ps_functions *f, const void *data, size_t size)
 {
-    struct ps_functions *f = ctx;
     struct ps_fn_call call;
     struct ps_fn_return ret;
     uint64_t stack[PS_FN_FRAMES];
@@ -149,6 +149,33 @@ int ps_fn_sample(void *ctx, void *data, size_t size)
         memcpy(&ret, data, sizeof(ret));
         f->fn(f->arg, NULL, NULL, &ret);
     }
+}
+
+static bool is_late(const struct ps_functions *f, const void *data, size_t size)
+{
+    struct ps_fn_call call;
+    struct ps_fn_return ret;
+
+    if (size >= sizeof(call)) {
+        memcpy(&call, data, sizeof(call));
+        return call.time > f->until;
+    }
+    if (size < sizeof(ret))
+        return false;
+    memcpy(&ret, data, sizeof(ret));
+    return ret.time > f->until;
+}
+
+int ps_fn_sample(void *ctx, void *data, size_t size)
+{
+    struct ps_functions *f = ctx;
+
+    if (size <= sizeof(f->late) && is_late(f, data, size)) {
+        memcpy(f->late, data, size);
+        f->n_late = size;
+        return -EAGAIN;
+    }
+    give(f, data, size);
     return ++f->consumed < PS_FUNCTIONS_AT_ONCE ? 0 : -EAGAIN;
 }
 
@@ -335,13 +362,23 @@ uint64_t ps_functions_evicted(const struct ps_functions *f)
     return f->skel->bss->evicted;
 }
 
-int ps_functions_consume(struct ps_functions *f, ps_functions_fn fn, void *arg)
+int ps_functions_consume(struct ps_functions *f, uint64_t until,
+                         ps_functions_fn fn, void *arg)
 {
+    size_t n_late = f->n_late;
     int r;
 
     f->fn = fn;
     f->arg = arg;
+    f->until = until;
     f->consumed = 0;
+    if (n_late && is_late(f, f->late, n_late))
+        return 0;
+    f->n_late = 0;
+    if (n_late) {
+        give(f, f->late, n_late);
+        f->consumed++;
+    }
     r = ring_buffer__consume(f->ring);
-    return r == -EAGAIN ? (int)f->consumed : r;
+    return r < 0 && r != -EAGAIN ? r : (int)f->consumed;
 }

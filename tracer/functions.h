@@ -78,13 +78,14 @@ uint64_t ps_functions_evicted(const struct ps_functions *functions);
  * wait for longer. */
 #define PS_FUNCTIONS_AT_ONCE 16384u
 
-/* Gives each record in the ring to fn, up to PS_FUNCTIONS_AT_ONCE: one of call
+/* Gives each record in the ring to fn, up to PS_FUNCTIONS_AT_ONCE, and none
+ * from the first one on that is later than until (CLOCK_MONOTONIC): one of call
  * and ret is NULL. stack: as many addresses as call->frames says, at most
  * PS_FN_FRAMES. Returns how many there were, or -errno. */
 typedef void (*ps_functions_fn)(void *arg, const struct ps_fn_call *call,
                                 const uint64_t *stack,
                                 const struct ps_fn_return *ret);
-int ps_functions_consume(struct ps_functions *functions, ps_functions_fn fn,
-                         void *arg);
+int ps_functions_consume(struct ps_functions *functions, uint64_t until,
+                         ps_functions_fn fn, void *arg);
 
 #endif

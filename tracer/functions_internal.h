@@ -56,6 +56,10 @@ struct ps_functions {
     bool counts_misses; /* the kernel does, of its calls */
     uint64_t missed;    /* of links that are closed */
     uint32_t consumed;  /* since ps_functions_consume() was called */
+    uint64_t until;     /* of this consume */
+    size_t n_late;      /* bytes of `late`; 0: none */
+    /* The record that was too late: the ring has it no more. */
+    uint64_t late[(sizeof(struct ps_fn_call) / 8) + PS_FN_FRAMES];
 };
 
 /* A record of the ring, which may be anything; ctx: struct ps_functions. */

@@ -254,6 +254,29 @@ static bool is_origin(const struct ps_tracer_event *e)
            !(e->flags & PS_EF_INNER);
 }
 
+/* The packet that begins here, where the function tier told of it first: in the
+ * same buffer, and at no station yet. PS_JOIN_NONE: it did not. */
+static uint32_t find_told(const struct ps_join *j,
+                          const struct ps_tracer_event *e)
+{
+    uint32_t way = ps_join_find_identity(j, e);
+    const struct ps_way *w;
+    const struct ps_step *s;
+
+    if (way == PS_JOIN_NONE)
+        return way;
+    w = &j->ways[way];
+    if (w->first.station != PS_ST_FUNCTION || w->first.time > e->time ||
+        e->time - w->first.time > PS_JOIN_TOLD_NS)
+        return PS_JOIN_NONE;
+    for (uint32_t i = w->steps; i != PS_JOIN_NONE; i = s->next) {
+        s = &j->steps[i];
+        if (s->station != PS_ST_FUNCTION)
+            return PS_JOIN_NONE;
+    }
+    return way;
+}
+
 /* Such as ARP, which only expressions take. */
 static bool is_no_ip(const struct ps_tracer_event *e)
 {
@@ -261,6 +284,14 @@ static bool is_no_ip(const struct ps_tracer_event *e)
 
     return !memcmp(&e->tuple, &none, sizeof(none)) &&
            !(e->flags & (PS_EF_NAT | PS_EF_INNER | PS_EF_RANGE));
+}
+
+static uint32_t find_known(const struct ps_join *j,
+                           const struct ps_tracer_event *e)
+{
+    uint32_t way = ps_join_find_id(j, e);
+
+    return way == PS_JOIN_NONE ? ps_join_find_identity(j, e) : way;
 }
 
 static enum ps_join_result place(struct ps_join *j,
@@ -278,12 +309,13 @@ static enum ps_join_result place(struct ps_join *j,
     if (e->flags & PS_EF_RANGE)
         return ps_join_reader(j, e);
     if (is_origin(e))
-        return start_way(j, e, open);
-    way = ps_join_find_id(j, e);
-    if (way == PS_JOIN_NONE)
-        way = ps_join_find_identity(j, e);
+        way = find_told(j, e);
+    else
+        way = find_known(j, e);
     if (way != PS_JOIN_NONE)
         return join_one(j, way, e, false);
+    if (is_origin(e))
+        return start_way(j, e, open);
     /* Nothing is known of its content. */
     if (is_no_ip(e))
         return start_way(j, e, open);

@@ -32,6 +32,9 @@
  * long, nothing more is joined: all else is beyond the limit. */
 #define PS_JOIN_CLOSED_NS PS_NS_PER_S
 
+/* So soon after a function had a new packet it is at its first station. */
+#define PS_JOIN_TOLD_NS (100 * PS_NS_PER_MS)
+
 /* A buffer's copy is seen on the same CPU so shortly after its end; and of so
  * many CPUs the last end is known. */
 #define PS_JOIN_COPY_NS  PS_NS_PER_MS

@@ -112,8 +112,9 @@ struct tracer {
     uint64_t carry_lost, returns_lost;
     struct ps_budget budget; /* while a trace runs */
     struct ps_waiting waiting;
-    bool came;    /* an event, since the last look */
-    int stats_fd; /* the kernel counts while it is open; or -1 */
+    bool came;       /* an event, since the last look */
+    uint64_t newest; /* time of the event that came last */
+    int stats_fd;    /* the kernel counts while it is open; or -1 */
     uint64_t lost[PS_JOIN_RESULTS];
     uint64_t sockets_seen, netns_missed, owners_cut, history_errors;
     uint64_t unsaved; /* traces given up */
@@ -195,8 +196,8 @@ int ps_traces_functions_start(struct tracer *t, struct ps_trace *trace,
 void ps_traces_functions_change(struct tracer *t, const struct ps_trace *trace,
                                 const struct ps_filter *filter);
 void ps_traces_functions_clear(struct tracer *t, const struct ps_trace *trace);
-/* False: not all of it. */
-bool ps_traces_functions_consume(struct tracer *t);
+/* What was told up to this time (CLOCK_MONOTONIC). False: not all of it. */
+bool ps_traces_functions_consume(struct tracer *t, uint64_t until);
 /* Whether a trace asks for functions; not one that is only not stored yet. */
 bool ps_traces_functions_wanted(const struct tracer *t);
 /* Puts more probes, or takes all off where no trace is of that tier. */

@@ -10,6 +10,8 @@
 /* After so long its last events were taken in, also where other traces fill the
  * ring as fast as it is emptied. */
 #define EMPTIED_NS (2 * PS_NS_PER_S)
+/* A program tells of a packet so long after it looked at the clock, at most. */
+#define TELLING_NS PS_NS_PER_MS
 /* Between two tries to write. */
 #define UNSAVED_NS PS_NS_PER_S
 
@@ -107,6 +109,7 @@ static void on_event(void *arg, struct ps_tracer_event *event,
     struct tracer *t = arg;
 
     t->came = true;
+    t->newest = event->time;
     ps_ownership_note(t, event);
     for (size_t i = 0; i < PS_TRACER_MAX_TRACES; i++) {
         struct ps_trace *trace = &t->traces[i];
@@ -171,12 +174,16 @@ static void advance(struct tracer *t, struct ps_trace *trace, uint64_t now)
 
 bool ps_traces_consume(struct tracer *t)
 {
+    uint64_t until = ps_mono_ns() - TELLING_NS;
     bool functions;
     int n;
 
     ps_nft_tick(t->nft);
     n = ps_probes_consume(t->probes, on_event, t);
-    functions = ps_traces_functions_consume(t);
+    /* The stations go before: a packet begins where they show it. */
+    if (n >= (int)PS_PROBES_AT_ONCE && t->newest < until)
+        until = t->newest;
+    functions = ps_traces_functions_consume(t, until);
     return functions && n < (int)PS_PROBES_AT_ONCE;
 }
 

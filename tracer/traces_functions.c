@@ -85,11 +85,11 @@ static void on_record(void *arg, const struct ps_fn_call *call,
     }
 }
 
-bool ps_traces_functions_consume(struct tracer *t)
+bool ps_traces_functions_consume(struct tracer *t, uint64_t until)
 {
     if (!t->functions)
         return true;
-    return ps_functions_consume(t->functions, on_record, t) <
+    return ps_functions_consume(t->functions, until, on_record, t) <
            (int)PS_FUNCTIONS_AT_ONCE;
 }
 

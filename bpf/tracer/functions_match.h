@@ -141,7 +141,8 @@ static __always_inline bool in_release(const struct ps_fn_slot *slot, __u32 sp)
 }
 
 /* The number of what is in this slot, 0: the buffer is another one's now, or
- * was given back and is about to be. */
+ * was given back and is about to be. Who gives it back may have another one do
+ * it, which can be told from a free of the next packet by the stack alone. */
 static __always_inline __u64 followed(struct ps_fn_slot *slot, __u64 head,
                                       __u32 how, __u32 sp)
 {
@@ -149,11 +150,11 @@ static __always_inline __u64 followed(struct ps_fn_slot *slot, __u64 head,
 
     if (!(id & PS_FN_GONE))
         return id;
-    if (!(how & PS_FN_END)) {
+    if (how & (PS_FN_END | PS_FN_RELEASE) && in_release(slot, sp))
+        return id;
+    if (!(how & PS_FN_END))
         slot_set(slot, head, 0);
-        return 0;
-    }
-    return in_release(slot, sp) ? id : 0;
+    return 0;
 }
 
 /* A buffer is about to be replaced, and where returns are not told that is not
@@ -200,7 +201,7 @@ static __always_inline __u64 follow(__u64 addr, __u32 how, __u32 sp,
     if (id)
         traces = traces_of(id);
     want = active & ~traces;
-    if (!want || how & PS_FN_END)
+    if (!want || how & PS_FN_END || id & PS_FN_GONE)
         return traces ? id : 0;
     want = matching(skb, head, want, direct);
     if (!want)

@@ -135,7 +135,7 @@ __noinline int fn_record(__u64 addr, __u64 id, __u64 ip, __u64 sp, __u32 how)
             fn_note_whole(true);
     }
     /* Nothing in it, and no header: it was made just now. */
-    if (slot && !(how & PS_FN_END) &&
+    if (slot && !(how & PS_FN_END) && !(id & PS_FN_GONE) &&
         (room->info.family ? is_other(slot, &room->info, &room->content)
                            : !l3 && !BPF_CORE_READ(skb, len))) {
         slot_set(slot, head, 0);

@@ -371,6 +371,48 @@ static void test_followed_begins_nothing(void **state _unused_)
     ps_join_free(&j);
 }
 
+/* A function told of the packet before its stations did: it is the same one, by
+ * its buffer, and nothing of it fits two. */
+static void test_a_function_tells_first(void **state _unused_)
+{
+    struct ps_join *j = new_join();
+    struct ps_tracer_event e =
+        event(PS_ST_FUNCTION, private(IPPROTO_ICMP), 1, 5);
+    uint32_t way = PS_JOIN_NONE;
+
+    assert_int_equal(ps_join_sight(j, &e, true, &way), PS_JOIN_STEP);
+    assert_int_equal(way, 0);
+    e = event(PS_ST_NF_OUTPUT, private(IPPROTO_ICMP), 2, 5);
+    e.id = 4711;
+    assert_int_equal(add(j, e), PS_JOIN_STEP);
+    assert_false(last(j, 0)->inferred);
+    /* A copy is seen. */
+    e = event(PS_ST_FUNCTION, private(IPPROTO_ICMP), 3, 6);
+    assert_int_equal(ps_join_sight(j, &e, true, &way), PS_JOIN_STEP);
+    assert_int_equal(way, 0);
+    assert_int_equal(ps_join_packets(j), 1);
+    /* What begins there now is not it: it has begun. */
+    add(j, event(PS_ST_NF_OUTPUT, private(IPPROTO_ICMP), 4, 6));
+    assert_int_equal(ps_join_packets(j), 2);
+    ps_join_free(&j);
+}
+
+/* The same content in the same buffer, of which nothing but a function was seen
+ * long ago: another packet begins. */
+static void test_a_function_told_of_another(void **state _unused_)
+{
+    struct ps_join *j = new_join();
+    struct ps_tracer_event e =
+        event(PS_ST_FUNCTION, private(IPPROTO_ICMP), 1, 5);
+    uint32_t way = PS_JOIN_NONE;
+
+    ps_join_sight(j, &e, true, &way);
+    add(j,
+        event(PS_ST_NF_OUTPUT, private(IPPROTO_ICMP), PS_JOIN_TOLD_NS + 2, 5));
+    assert_int_equal(ps_join_packets(j), 2);
+    ps_join_free(&j);
+}
+
 /* ---- datagrams that were cut -------------------------------------------- */
 
 static struct ps_tracer_event datagram(uint8_t family, uint64_t time,
@@ -440,6 +482,8 @@ int main(void)
         cmocka_unit_test(test_cut_in_a_tunnel),
         cmocka_unit_test(test_the_kernels_number),
         cmocka_unit_test(test_followed_begins_nothing),
+        cmocka_unit_test(test_a_function_tells_first),
+        cmocka_unit_test(test_a_function_told_of_another),
         cmocka_unit_test(test_datagrams_of_one_buffer),
         cmocka_unit_test(test_datagrams_without_numbers),
     };
