@@ -244,8 +244,11 @@ static __noinline PS_UNUSED bool may_match_raw(struct sk_buff *skb,
  * not multiply the verifier's states. */
 static __noinline PS_UNUSED bool is_followed(__u64 skb)
 {
-    const struct live_set *set = live_set(skb);
+    const struct live_set *set;
 
+    if (!may_live(skb))
+        return false;
+    set = live_set(skb);
     if (!set)
         return false;
     for (__u32 i = 0; i < LIVE_WAYS; i++)

@@ -224,7 +224,7 @@ static __always_inline void see_first(struct live_set *set, __u32 way,
     entry->ends[1] = s->ends[1];
     entry->traces = taken ? s->matched : 0;
     entry->refused = s->refused;
-    set->skb[i & (LIVE_WAYS - 1)] = skb;
+    live_put(set, i, skb);
     if (!way)
         live_leave(set, i);
     live_note(LIVE_ANY);
@@ -267,7 +267,7 @@ __noinline int look_follow(__u32 nr, __u64 skb, __u32 at)
         s->traces = s->matched;
     /* It ends, or its buffer was freed unseen, and is now another packet's. */
     if (way && (end || !s->traces))
-        live_forget(set, way);
+        live_forget(set, way, skb);
     if (throttle > 1 &&
         (s->flags & PS_EF_FIRST || station == PS_ST_NET_DEV_QUEUE))
         note_whole(nr, skb);

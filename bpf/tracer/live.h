@@ -2,11 +2,12 @@
 /*
  * The packets that are followed now, by their sk_buff.
  *
- * A set of eight for each bucket of addresses: one cache line of sk_buffs says
- * whether a packet is in, so that one which no filter wants costs a look at
- * that line. Buffers are freed and used again unseen, so an entry holds only
- * for a packet with the same signature (content.h) and one end at least of the
- * addresses that it had when it was seen last: NAT at one hook changes one.
+ * A set of eight for each bucket of addresses. All sets together are megabytes,
+ * which no cache keeps for packets that nobody wants: they are refused by a
+ * byte for each place, of which there are 64 KiB. Buffers are freed and used
+ * again unseen, so an entry holds only for a packet with the same signature
+ * (content.h) and one end at least of the addresses that it had when it was
+ * seen last: NAT at one hook changes one.
  *
  * A new one takes a place by itself alone. All else is written without locks:
  * at worst an entry fits no packet, which is then a new one.
@@ -51,6 +52,10 @@ struct {
     __type(value, struct live_set);
 } lives SEC(".maps");
 
+/* Of each set, a byte for each place: a part of the hash of what is in it; 0:
+ * nothing is. One that was left behind says only that something may be. */
+__u64 live_tags[LIVE_SETS];
+
 /* Filters begin to hold at this time; see ps_probes_set_filter(). */
 volatile __u64 since[PS_TRACER_MAX_TRACES];
 /* What there was since traces run: packets that are followed, and of these
@@ -61,12 +66,39 @@ volatile __u32 live_used;
 /* Packets that gave their place to another one while they may have lived. */
 volatile __u64 live_evicted;
 
+static __always_inline __u64 live_hash(__u64 skb)
+{
+    return skb * 0x9E3779B97F4A7C15ull;
+}
+
+static __always_inline __u32 live_key(__u64 hash)
+{
+    return (__u32)(hash >> 40) & (LIVE_SETS - 1);
+}
+
+/* Never 0; of bits that the key does not have. */
+static __always_inline __u8 live_tag(__u64 hash)
+{
+    return (__u8)(hash >> 56) | 0x80;
+}
+
 static __always_inline struct live_set *live_set(__u64 skb)
 {
-    __u64 hash = skb * 0x9E3779B97F4A7C15ull;
-    __u32 key = (__u32)(hash >> 40) & (LIVE_SETS - 1);
+    __u32 key = live_key(live_hash(skb));
 
     return bpf_map_lookup_elem(&lives, &key);
+}
+
+/* False: it is not in. */
+static __always_inline bool may_live(__u64 skb)
+{
+    const __u64 ones = 0x0101010101010101ull;
+    __u64 hash = live_hash(skb);
+    __u64 tags = *(volatile __u64 *)&live_tags[live_key(hash)];
+
+    /* Whether a byte of it is 0 now. */
+    tags ^= ones * live_tag(hash);
+    return (tags - ones) & ~tags & (ones << 7);
 }
 
 /* 1 to LIVE_WAYS; 0: it is not in. Multiplied, not masked: newer verifiers
@@ -173,9 +205,29 @@ static __always_inline bool live_is(const struct live *entry, __u32 signature,
     return entry->signature == signature && now - entry->time < LIVE_NS;
 }
 
-static __always_inline void live_forget(struct live_set *set, __u32 way)
+/* way: 0 to LIVE_WAYS - 1; in: 1, or 0. A function of its own, for the stack is
+ * short. */
+static __noinline PS_UNUSED void live_mark(__u64 skb, __u32 way, __u8 in)
+{
+    __u64 hash = live_hash(skb);
+    __u8 *tags = (__u8 *)&live_tags[live_key(hash)];
+
+    tags[way & (LIVE_WAYS - 1)] = (__u8)(live_tag(hash) * in);
+}
+
+/* way: as of live_mark(). */
+static __always_inline void live_put(struct live_set *set, __u32 way, __u64 skb)
+{
+    set->skb[way & (LIVE_WAYS - 1)] = skb;
+    live_mark(skb, way, 1);
+}
+
+/* way: as of live_way(). */
+static __always_inline void live_forget(struct live_set *set, __u32 way,
+                                        __u64 skb)
 {
     set->skb[(way - 1) & (LIVE_WAYS - 1)] = 0;
+    live_mark(skb, way - 1, 0);
 }
 
 static __always_inline void live_note(__u32 what)
