@@ -19,6 +19,7 @@ static const struct {
     [PS_JOIN_AMBIGUOUS] = {"join_ambiguous", "steps"},
     [PS_JOIN_NO_PACKET] = {"join_no_packet", "steps"},
     [PS_JOIN_OTHER_BYTES] = {"other_bytes", "steps"},
+    [PS_JOIN_NO_CALL] = {"other_sockets", "steps"},
     [PS_JOIN_FILTERED] = {"filtered", "steps"},
 };
 

@@ -18,6 +18,8 @@ struct name {
 
 struct call_way {
     uint32_t first, last, open, n;
+    uint32_t place; /* of the last call that has one */
+    uint32_t ended;
 };
 
 struct ps_calls {
@@ -48,8 +50,12 @@ int ps_calls_new(uint32_t max_ways, struct ps_calls **ret_calls)
     if (!c->names || !c->ways)
         return -ENOMEM;
     for (uint32_t i = 0; i < max_ways; i++)
-        c->ways[i] =
-            (struct call_way){PS_CALLS_NONE, PS_CALLS_NONE, PS_CALLS_NONE, 0};
+        c->ways[i] = (struct call_way){
+            .first = PS_CALLS_NONE,
+            .last = PS_CALLS_NONE,
+            .open = PS_CALLS_NONE,
+            .place = PS_CALLS_NONE,
+        };
     *ret_calls = TAKE_PTR(c);
     return 0;
 }
@@ -97,7 +103,7 @@ void ps_calls_name(struct ps_calls *c, uint64_t packet, uint32_t way,
 
 /* ---- places ------------------------------------------------------------- */
 
-static int place_of(struct ps_calls *c, const struct call_way *w,
+static int place_of(struct ps_calls *c, struct call_way *w,
                     const struct ps_fn_call *call, uint32_t *ret_place)
 {
     struct ps_call_place place = {
@@ -113,9 +119,9 @@ static int place_of(struct ps_calls *c, const struct call_way *w,
 
     memcpy(place.ifname, call->ifname, sizeof(place.ifname));
     place.ifname[sizeof(place.ifname) - 1] = '\0';
-    if (w->last != PS_CALLS_NONE &&
-        !memcmp(&c->places[c->calls[w->last].place], &place, sizeof(place))) {
-        *ret_place = c->calls[w->last].place;
+    if (w->place != PS_CALLS_NONE &&
+        !memcmp(&c->places[w->place], &place, sizeof(place))) {
+        *ret_place = w->place;
         return 0;
     }
     r = ps_array_reserve(&c->places, &c->cap_places, c->n_places + 1,
@@ -123,7 +129,7 @@ static int place_of(struct ps_calls *c, const struct call_way *w,
     if (r < 0)
         return r;
     memcpy(&c->places[c->n_places], &place, sizeof(place));
-    *ret_place = c->n_places++;
+    *ret_place = w->place = c->n_places++;
     return 0;
 }
 
@@ -140,17 +146,20 @@ static bool same_stack(uint64_t a, uint64_t b)
     return a >> STACK_SHIFT == b >> STACK_SHIFT;
 }
 
-/* Has the open call returned when one begins here? */
-static bool is_over(const struct ps_call *open, const struct ps_fn_call *call)
+bool ps_calls_is_over(uint64_t open_sp, uint64_t sp)
 {
-    if (!same_stack(open->sp, call->sp))
-        return false;
+    return same_stack(open_sp, sp) && open_sp < sp;
+}
+
+/* Has the open call returned when one begins here? */
+static bool is_over(const struct ps_call *open, uint64_t sp)
+{
     /* One at the same place was jumped to by the other. */
-    return open->returns ? open->sp < call->sp : open->sp <= call->sp;
+    return ps_calls_is_over(open->sp, sp) || (!open->returns && open->sp == sp);
 }
 
 static uint16_t close_and_count(const struct ps_calls *c, struct call_way *w,
-                                const struct ps_fn_call *call)
+                                const struct ps_call *call)
 {
     uint32_t *at = &w->open;
     uint16_t depth = 0;
@@ -160,7 +169,7 @@ static uint16_t close_and_count(const struct ps_calls *c, struct call_way *w,
 
         if (!same_thread(open, call->pid, call->cpu)) {
             at = &open->outer;
-        } else if (is_over(open, call)) {
+        } else if (is_over(open, call->sp)) {
             *at = open->outer;
         } else {
             /* Without its return nothing is known of it on another stack. */
@@ -186,40 +195,48 @@ static void link_by_time(struct ps_calls *c, struct call_way *w, uint32_t n)
         w->last = n;
 }
 
-static enum ps_join_result add(struct ps_calls *c,
-                               const struct ps_fn_call *call, uint32_t stack)
+static bool has_room(struct ps_calls *c, const struct call_way *w)
 {
-    const struct name *name = find_name(c, call->packet & PS_FN_ID_MASK);
-    struct call_way *w;
-    uint32_t place;
-    uint16_t depth;
+    return w->n < PS_CALLS_PER_WAY &&
+           ps_array_reserve(&c->calls, &c->cap_calls, c->n_calls + 1,
+                            PS_CALLS_MAX, sizeof(*c->calls)) == 0;
+}
 
-    if (name->packet != (call->packet & PS_FN_ID_MASK))
-        return PS_JOIN_NO_PACKET;
-    if (name->way == PS_CALLS_NONE)
-        return (enum ps_join_result)name->why;
-    w = &c->ways[name->way];
-    if (w->n == PS_CALLS_PER_WAY || place_of(c, w, call, &place) < 0 ||
-        ps_array_reserve(&c->calls, &c->cap_calls, c->n_calls + 1, PS_CALLS_MAX,
-                         sizeof(*c->calls)) < 0)
-        return PS_JOIN_STEP_LIMIT;
-    depth = close_and_count(c, w, call);
-    c->calls[c->n_calls] = (struct ps_call){
-        .time = call->time,
-        .ip = call->ip,
-        .sp = call->sp,
-        .duration = PS_CALLS_NO_TIME,
-        .place = place,
-        .pid = call->pid,
-        .stack = stack,
-        .cpu = call->cpu,
-        .depth = depth,
-        .returns = call->returns != 0,
-        .outer = w->open,
-    };
+/* There is room. */
+static void put(struct ps_calls *c, struct call_way *w, struct ps_call call)
+{
+    call.duration = PS_CALLS_NO_TIME;
+    call.depth = close_and_count(c, w, &call);
+    call.outer = w->open;
+    c->calls[c->n_calls] = call;
     w->open = c->n_calls;
     w->n++;
     link_by_time(c, w, c->n_calls++);
+}
+
+static enum ps_join_result add(struct ps_calls *c,
+                               const struct ps_fn_call *call, uint32_t stack)
+{
+    enum ps_join_result why;
+    uint32_t way = ps_calls_way(c, call->packet, &why), place;
+    struct call_way *w;
+
+    if (way == PS_CALLS_NONE)
+        return why;
+    w = &c->ways[way];
+    if (!has_room(c, w) || place_of(c, w, call, &place) < 0)
+        return PS_JOIN_STEP_LIMIT;
+    put(c, w,
+        (struct ps_call){
+            .time = call->time,
+            .ip = call->ip,
+            .sp = call->sp,
+            .place = place,
+            .pid = call->pid,
+            .stack = stack,
+            .cpu = call->cpu,
+            .returns = call->returns != 0,
+        });
     return PS_JOIN_STEP;
 }
 
@@ -263,6 +280,62 @@ void ps_calls_return(struct ps_calls *c, const struct ps_fn_return *ret)
     }
 }
 
+/* ---- calls of sockets --------------------------------------------------- */
+
+uint32_t ps_calls_way(const struct ps_calls *c, uint64_t packet,
+                      enum ps_join_result *ret_why)
+{
+    const struct name *name = find_name(c, packet & PS_FN_ID_MASK);
+
+    if (!name->packet || name->packet != (packet & PS_FN_ID_MASK)) {
+        *ret_why = PS_JOIN_NO_PACKET;
+        return PS_CALLS_NONE;
+    }
+    *ret_why = (enum ps_join_result)name->why;
+    return name->way;
+}
+
+uint32_t ps_calls_add_socket(struct ps_calls *c, uint32_t way,
+                             const struct ps_fn_return *call)
+{
+    if (way >= c->max_ways || !has_room(c, &c->ways[way]))
+        return PS_CALLS_NONE;
+    put(c, &c->ways[way],
+        (struct ps_call){
+            .time = call->time,
+            .ip = call->ip,
+            .sp = call->sp,
+            .place = PS_CALLS_NONE,
+            .pid = call->pid,
+            .cpu = call->cpu,
+            .returns = true,
+            .by_socket = true,
+        });
+    return c->n_calls - 1;
+}
+
+void ps_calls_end_socket(struct ps_calls *c, uint32_t way, uint32_t number,
+                         uint64_t time)
+{
+    struct call_way *w;
+    uint32_t *at;
+
+    if (way >= c->max_ways || number >= c->n_calls ||
+        !c->calls[number].by_socket || time < c->calls[number].time)
+        return;
+    w = &c->ways[way];
+    c->calls[number].duration = time - c->calls[number].time;
+    w->ended++;
+    at = &w->open;
+    for (uint32_t i = 0; *at != PS_CALLS_NONE && i < PS_CALLS_MAX_OPEN; i++) {
+        if (*at == number) {
+            *at = c->calls[number].outer;
+            return;
+        }
+        at = &c->calls[*at].outer;
+    }
+}
+
 /* ---- what came of it ---------------------------------------------------- */
 
 uint64_t ps_calls_count(const struct ps_calls *c, enum ps_join_result result)
@@ -273,6 +346,11 @@ uint64_t ps_calls_count(const struct ps_calls *c, enum ps_join_result result)
 uint32_t ps_calls_of(const struct ps_calls *c, uint32_t way)
 {
     return way < c->max_ways ? c->ways[way].n : 0;
+}
+
+uint32_t ps_calls_ended(const struct ps_calls *c, uint32_t way)
+{
+    return way < c->max_ways ? c->ways[way].ended : 0;
 }
 
 const struct ps_call *ps_calls_first(const struct ps_calls *c, uint32_t way)
@@ -291,7 +369,7 @@ const struct ps_call *ps_calls_next(const struct ps_calls *c,
 const struct ps_call_place *ps_calls_place(const struct ps_calls *c,
                                            const struct ps_call *call)
 {
-    return &c->places[call->place];
+    return call->place == PS_CALLS_NONE ? NULL : &c->places[call->place];
 }
 
 void ps_calls_event(const struct ps_fn_call *call,

@@ -35,14 +35,15 @@ struct ps_call_place {
 struct ps_call {
     uint64_t time, ip, sp;
     uint64_t duration; /* PS_CALLS_NO_TIME: not known */
-    uint32_t place;
-    uint32_t next;  /* of the same packet, in order of time */
-    uint32_t outer; /* the next one that has not returned, further out */
+    uint32_t place;    /* PS_CALLS_NONE: of a socket's, which has none */
+    uint32_t next;     /* of the same packet, in order of time */
+    uint32_t outer;    /* the next one that has not returned, further out */
     uint32_t pid;
     uint32_t stack; /* as it was given */
     uint16_t cpu;
     uint16_t depth; /* 0: outermost */
     bool returns;   /* its return is told */
+    bool by_socket; /* it has the packet's socket, and no packet */
 };
 
 struct ps_calls;
@@ -61,16 +62,35 @@ enum ps_join_result ps_calls_add(struct ps_calls *calls,
                                  const struct ps_fn_call *call, uint32_t stack);
 void ps_calls_return(struct ps_calls *calls, const struct ps_fn_return *ret);
 
+/* The way of a packet; PS_CALLS_NONE: it has none, for this reason. */
+uint32_t ps_calls_way(const struct ps_calls *calls, uint64_t packet,
+                      enum ps_join_result *ret_why);
+/*
+ * A call that has a socket alone (sockcalls.h) stands in this way, further out
+ * than the calls of it that come now. Its number; PS_CALLS_NONE: no room. It is
+ * in none of the counts.
+ */
+uint32_t ps_calls_add_socket(struct ps_calls *calls, uint32_t way,
+                             const struct ps_fn_return *call);
+/* It has returned. */
+void ps_calls_end_socket(struct ps_calls *calls, uint32_t way, uint32_t number,
+                         uint64_t time);
+/* Whether a call at sp says that this one, whose return is told, is over. */
+bool ps_calls_is_over(uint64_t open_sp, uint64_t sp);
+
 uint64_t ps_calls_count(const struct ps_calls *calls,
                         enum ps_join_result result);
 /* How many a way has, at most PS_CALLS_PER_WAY. */
 uint32_t ps_calls_of(const struct ps_calls *calls, uint32_t way);
+/* How many of them, calls of sockets, have returned: some take long. */
+uint32_t ps_calls_ended(const struct ps_calls *calls, uint32_t way);
 /* Of a way, in order of time. Borrowed until the next one is added; NULL: no
  * more. */
 const struct ps_call *ps_calls_first(const struct ps_calls *calls,
                                      uint32_t way);
 const struct ps_call *ps_calls_next(const struct ps_calls *calls,
                                     const struct ps_call *call);
+/* NULL: of a socket's call. */
 const struct ps_call_place *ps_calls_place(const struct ps_calls *calls,
                                            const struct ps_call *call);
 

@@ -72,8 +72,11 @@ static int fill_call(Ps__Step *step, const struct ps_call *call, uint16_t depth,
         return -ENOMEM;
     step->has_duration_ns = call->duration != PS_CALLS_NO_TIME;
     step->duration_ns = step->has_duration_ns ? call->duration : 0;
+    step->has_by_socket = step->by_socket = call->by_socket;
     if (set_text(&step->hook, names->functions_tier) < 0)
         return -ENOMEM;
+    if (call->by_socket)
+        return 0;
     return fill_place(step, ps_calls_place(names->calls, call));
 }
 
@@ -136,7 +139,7 @@ static int put_step(struct writer *w, Ps__Step *step, uint64_t time)
         return r;
     }
     msg->steps[msg->n_steps++] = step;
-    if (step->from_stack)
+    if (step->from_stack || step->by_socket)
         return 0;
     step->has_delta_ns = w->any;
     step->delta_ns = w->any ? time - w->before : 0;
@@ -200,6 +203,31 @@ static int put_caller(struct writer *w, const struct ps_call *call,
     return put_step(w, step, call->time);
 }
 
+/* Who called a socket's function is in the stack of the next call that carries
+ * one: further out than it. */
+static size_t read_around(const struct ps_names *names,
+                          const struct ps_call *call, uint64_t own,
+                          uint64_t ret_functions[PS_CARRY_FRAMES],
+                          bool *ret_cut)
+{
+    const struct ps_call *next = call;
+    size_t n, i = 0;
+
+    *ret_cut = false;
+    if (call->depth)
+        return 0;
+    do {
+        next = ps_calls_next(names->calls, next);
+    } while (next && (next->pid != call->pid || !next->stack));
+    if (!next || next->time - call->time > call->duration)
+        return 0;
+    n = read_stack(names, next, begin_of(names, next->ip), ret_functions,
+                   ret_cut);
+    while (i < n && ret_functions[i] != own)
+        i++;
+    return i < n ? i : 0;
+}
+
 /* Those that the call's stack shows for the first time. */
 static int put_callers(struct writer *w, const struct ps_call *call,
                        uint16_t *ret_depth)
@@ -208,7 +236,9 @@ static int put_callers(struct writer *w, const struct ps_call *call,
     uint64_t functions[PS_CARRY_FRAMES];
     struct ps_callers_shown shown;
     bool cut;
-    size_t n = read_stack(w->names, call, own, functions, &cut);
+    size_t n = call->by_socket
+                   ? read_around(w->names, call, own, functions, &cut)
+                   : read_stack(w->names, call, own, functions, &cut);
     int r = 0;
 
     ps_callers_add(w->callers, call, own, functions, n, cut, &shown);
@@ -233,7 +263,8 @@ static int put_call(struct writer *w, const struct ps_call *call,
         return -ENOMEM;
     r = fill_call(step, call, depth, w->names);
     /* Nothing was before the first one. */
-    step->inferred = is_inferred(join, call, sight) && w->any;
+    if (!call->by_socket)
+        step->inferred = is_inferred(join, call, sight) && w->any;
     if (r < 0) {
         protobuf_c_message_free_unpacked(&step->base, NULL);
         return r;

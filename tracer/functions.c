@@ -25,12 +25,14 @@ static const char *const rung_names[PS_FN_RUNGS] = {
 static const struct {
     enum ps_fn_rung rung;
     bool cast;
-    const char *call, *ret, *first;
+    const char *call, *ret, *first, *socket, *socket_ret;
 } ladder[] = {
-    {PS_FN_SESSION, true, "session", NULL, "first"},
-    {PS_FN_MULTI, true, "multi_cast", "multi_return", NULL},
-    {PS_FN_MULTI, false, "multi_read", "multi_return", NULL},
-    {PS_FN_SINGLE, false, "single", "single_return", NULL},
+    {PS_FN_SESSION, true, "session", NULL, "first", "socket_session", NULL},
+    {PS_FN_MULTI, true, "multi_cast", "multi_return", NULL, "socket_multi_cast",
+     "socket_multi_return"},
+    {PS_FN_MULTI, false, "multi_read", "multi_return", NULL,
+     "socket_multi_read", "socket_multi_return"},
+    {PS_FN_SINGLE, false, "single", "single_return", NULL, NULL, NULL},
 };
 
 static void choose(struct functions_bpf *skel, size_t rung)
@@ -44,9 +46,13 @@ static void choose(struct functions_bpf *skel, size_t rung)
                                   ps_streq(name, ladder[rung].call) ||
                                       ps_streq(name, ladder[rung].ret) ||
                                       ps_streq(name, ladder[rung].first) ||
+                                      ps_streq(name, ladder[rung].socket) ||
+                                      ps_streq(name, ladder[rung].socket_ret) ||
                                       ps_streq(name, "read_text"));
     }
     bpf_program__set_expected_attach_type(skel->progs.session,
+                                          (enum bpf_attach_type)KPROBE_SESSION);
+    bpf_program__set_expected_attach_type(skel->progs.socket_session,
                                           (enum bpf_attach_type)KPROBE_SESSION);
 }
 
@@ -77,6 +83,8 @@ static int load(struct ps_functions *f, size_t rung, uint32_t ring_bytes)
         .call = fd_of(f, ladder[rung].call),
         .ret = fd_of(f, ladder[rung].ret),
         .first = fd_of(f, ladder[rung].first),
+        .socket = fd_of(f, ladder[rung].socket),
+        .socket_ret = fd_of(f, ladder[rung].socket_ret),
         .text = fd_of(f, "read_text"),
         .probed = bpf_map__fd(f->skel->maps.probed),
     };
@@ -285,10 +293,16 @@ static void set_protocols(struct ps_functions *f, unsigned int slot,
     }
 }
 
-int ps_functions_set_filter(struct ps_functions *f, unsigned int slot,
-                            const struct ps_filter *filter, bool stacks)
+static void ask(volatile uint32_t *traces, unsigned int slot, bool wanted)
 {
-    volatile uint32_t *asked = &f->skel->bss->stack_traces;
+    *traces = (*traces & ~(1u << slot)) | (uint32_t)wanted << slot;
+}
+
+int ps_functions_set_filter(struct ps_functions *f, unsigned int slot,
+                            const struct ps_filter *filter,
+                            const struct ps_functions_wish *wish)
+{
+    struct functions_bpf__bss *bss = f->skel->bss;
     int cpus = libbpf_num_possible_cpus();
     _cleanup_free_ struct ps_fn_count *zero = NULL;
     uint32_t key = slot;
@@ -303,13 +317,14 @@ int ps_functions_set_filter(struct ps_functions *f, unsigned int slot,
     if (bpf_map_update_elem(bpf_map__fd(f->skel->maps.fn_counts), &key, zero,
                             BPF_ANY) < 0)
         return -errno;
-    if (!f->skel->bss->active)
-        f->skel->bss->following = 0;
+    if (!bss->active)
+        bss->following = 0;
     set_protocols(f, slot, filter, true);
-    ps_filter_install(&f->skel->bss->tracing, slot, filter);
-    f->skel->bss->since[slot] = ps_mono_ns();
-    *asked = (*asked & ~(1u << slot)) | (uint32_t)stacks << slot;
-    __atomic_or_fetch(&f->skel->bss->active, 1u << slot, __ATOMIC_SEQ_CST);
+    ps_filter_install(&bss->tracing, slot, filter);
+    bss->since[slot] = ps_mono_ns();
+    ask(&bss->stack_traces, slot, wish->stacks);
+    ask(&bss->socket_traces, slot, wish->sockets);
+    __atomic_or_fetch(&bss->active, 1u << slot, __ATOMIC_SEQ_CST);
     return 0;
 }
 
@@ -324,6 +339,7 @@ void ps_functions_change_filter(struct ps_functions *f, unsigned int slot,
 void ps_functions_clear_filter(struct ps_functions *f, unsigned int slot)
 {
     ps_filter_remove(&f->skel->bss->tracing, slot);
+    ask(&f->skel->bss->socket_traces, slot, false);
     __atomic_and_fetch(&f->skel->bss->active, ~(1u << slot), __ATOMIC_SEQ_CST);
 }
 
@@ -355,6 +371,14 @@ void ps_functions_throttle(struct ps_functions *f, uint32_t n)
 uint64_t ps_functions_run_ns(const struct ps_functions *f)
 {
     return ps_bpf_object_run_ns(f->skel->obj);
+}
+
+uint64_t ps_functions_untold(const struct ps_functions *f, uint64_t *ret_last)
+{
+    uint64_t n = __atomic_load_n(&f->skel->bss->untold, __ATOMIC_SEQ_CST);
+
+    *ret_last = f->skel->bss->untold_at;
+    return n;
 }
 
 uint64_t ps_functions_evicted(const struct ps_functions *f)

@@ -49,11 +49,26 @@ bool ps_functions_step(struct ps_functions *functions, uint64_t budget_ns);
  * where a trace goes on. */
 void ps_functions_detach(struct ps_functions *functions);
 
+/* Whether the kernel can tell of functions that take a packet's socket alone:
+ * not with single probes. */
+bool ps_functions_has_sockets(const struct ps_functions *functions);
+/* Attaches these, too, beside those with a packet; and takes them off. How many
+ * there are; 0 while they are off. */
+int ps_functions_attach_sockets(struct ps_functions *functions);
+void ps_functions_detach_sockets(struct ps_functions *functions);
+size_t ps_functions_sockets(const struct ps_functions *functions);
+
+/* stacks: each packet's outermost calls carry the kernel's stack. sockets:
+ * calls with a socket that fits the filter are told, too. */
+struct ps_functions_wish {
+    bool stacks, sockets;
+};
+
 /* A slot's filter, which asks for a tuple alone: it and its counters are set
- * before it is switched on. stacks: each packet's outermost calls carry the
- * kernel's stack. */
+ * before it is switched on. */
 int ps_functions_set_filter(struct ps_functions *functions, unsigned int slot,
-                            const struct ps_filter *filter, bool stacks);
+                            const struct ps_filter *filter,
+                            const struct ps_functions_wish *wish);
 /* Another one while it is on; see ps_filter_install(). What is followed stays
  * so. */
 void ps_functions_change_filter(struct ps_functions *functions,
@@ -71,6 +86,10 @@ uint64_t ps_functions_run_ns(const struct ps_functions *functions);
  * that CPU already; wanted or not. Whether it counts them: else 0. */
 uint64_t ps_functions_missed(const struct ps_functions *functions);
 bool ps_functions_counts_misses(const struct ps_functions *functions);
+/* Returns that found no room in the ring, and when that was last, as of now:
+ * calls that seem to be open may have returned. */
+uint64_t ps_functions_untold(const struct ps_functions *functions,
+                             uint64_t *ret_last);
 /* Packets that lost their place among those that are followed. */
 uint64_t ps_functions_evicted(const struct ps_functions *functions);
 
@@ -80,8 +99,9 @@ uint64_t ps_functions_evicted(const struct ps_functions *functions);
 
 /* Gives each record in the ring to fn, up to PS_FUNCTIONS_AT_ONCE, and none
  * from the first one on that is later than until (CLOCK_MONOTONIC): one of call
- * and ret is NULL. stack: as many addresses as call->frames says, at most
- * PS_FN_FRAMES. Returns how many there were, or -errno. */
+ * and ret is NULL. ret: of any kind but PS_FN_CALL. stack: as many addresses as
+ * call->frames says, at most PS_FN_FRAMES. Returns how many there were, or
+ * -errno. */
 typedef void (*ps_functions_fn)(void *arg, const struct ps_fn_call *call,
                                 const uint64_t *stack,
                                 const struct ps_fn_return *ret);

@@ -30,12 +30,7 @@ void ps_fn_attach_exit(struct ps_functions *f)
 
 /* ---- fprobe ------------------------------------------------------------- */
 
-struct multi {
-    uint64_t *addrs, *cookies;
-    uint32_t n;
-};
-
-static void free_multi(struct multi *m)
+void ps_fn_multi_free(struct ps_fn_multi *m)
 {
     free(m->addrs);
     free(m->cookies);
@@ -43,7 +38,7 @@ static void free_multi(struct multi *m)
 
 /* Not bpf_link_create(): it does not know sessions everywhere. */
 static int link_multi(int prog, unsigned int type, uint32_t flags,
-                      const struct multi *m)
+                      const struct ps_fn_multi *m)
 {
     union bpf_attr attr;
     long fd;
@@ -74,32 +69,33 @@ static void know(struct ps_fn_known *known, uint64_t addr, uint64_t cookie)
     }
 }
 
-/* The first n of the list; freed with free_multi(). */
-static int make_multi(struct ps_functions *f, size_t n, struct multi *ret_multi)
+int ps_fn_multi_make(struct ps_functions *f, size_t from, size_t n,
+                     struct ps_fn_multi *ret_multi)
 {
-    struct multi m = {.n = (uint32_t)n};
+    struct ps_fn_multi m = {.n = (uint32_t)n};
 
     m.addrs = calloc(n, sizeof(*m.addrs));
     m.cookies = calloc(n, sizeof(*m.cookies));
     if (!m.addrs || !m.cookies) {
-        free_multi(&m);
+        ps_fn_multi_free(&m);
         return -ENOMEM;
     }
     for (size_t i = 0; i < n; i++) {
-        m.addrs[i] = f->list.fns[i].addr;
-        m.cookies[i] = ps_fn_cookie(&f->list.fns[i], !f->list.fns[i].one_way);
+        const struct ps_fn *fn = &f->list.fns[from + i];
+
+        m.addrs[i] = fn->addr;
+        m.cookies[i] = ps_fn_cookie(fn, !fn->one_way);
         know(f->known, m.addrs[i], m.cookies[i]);
     }
     *ret_multi = m;
     return 0;
 }
 
-/* Into a free place of the links. */
-static int put_link(struct ps_functions *f, size_t place, int prog,
-                    uint32_t flags, const struct multi *m)
+int ps_fn_multi_put(struct ps_functions *f, size_t place, int prog,
+                    uint32_t flags, const struct ps_fn_multi *m)
 {
-    unsigned int type =
-        prog == f->progs.call && f->rung == PS_FN_SESSION ? SESSION : MULTI;
+    bool session = prog == f->progs.call || prog == f->progs.socket;
+    unsigned int type = session && f->rung == PS_FN_SESSION ? SESSION : MULTI;
     int fd = link_multi(prog, type, flags, m);
 
     if (fd < 0)
@@ -110,11 +106,11 @@ static int put_link(struct ps_functions *f, size_t place, int prog,
 
 static int attach_fprobe(struct ps_functions *f, size_t n)
 {
-    _cleanup_(free_multi) struct multi m = {0};
-    int r = make_multi(f, n, &m);
+    _cleanup_(ps_fn_multi_free) struct ps_fn_multi m = {0};
+    int r = ps_fn_multi_make(f, 0, n, &m);
 
     if (r == 0 && f->progs.first >= 0 && *f->following &&
-        put_link(f, 0, f->progs.call, 0, &m) == 0) {
+        ps_fn_multi_put(f, 0, f->progs.call, 0, &m) == 0) {
         f->asked_returns = true;
         *f->sessions = 1;
         f->attached = n;
@@ -122,11 +118,11 @@ static int attach_fprobe(struct ps_functions *f, size_t n)
     }
     /* Returns first: a call that is seen has its return. */
     if (r == 0 && f->progs.first >= 0)
-        r = put_link(f, 1, f->progs.first, 0, &m);
+        r = ps_fn_multi_put(f, 1, f->progs.first, 0, &m);
     else if (r == 0)
-        r = put_link(f, 1, f->progs.ret, MULTI_RETURN, &m);
+        r = ps_fn_multi_put(f, 1, f->progs.ret, MULTI_RETURN, &m);
     if (r == 0 && f->progs.first < 0)
-        r = put_link(f, 0, f->progs.call, 0, &m);
+        r = ps_fn_multi_put(f, 0, f->progs.call, 0, &m);
     if (r == 0)
         f->attached = n;
     return r;
@@ -136,10 +132,11 @@ static int attach_fprobe(struct ps_functions *f, size_t n)
  * place of those that do not; without them, these stay. */
 static void tell_returns(struct ps_functions *f, size_t n)
 {
-    _cleanup_(free_multi) struct multi m = {0};
+    _cleanup_(ps_fn_multi_free) struct ps_fn_multi m = {0};
 
     f->asked_returns = true;
-    if (make_multi(f, n, &m) < 0 || put_link(f, 0, f->progs.call, 0, &m) < 0)
+    if (ps_fn_multi_make(f, 0, n, &m) < 0 ||
+        ps_fn_multi_put(f, 0, f->progs.call, 0, &m) < 0)
         return;
     *f->sessions = 1;
     ps_expedite_begin(f->expedite);
@@ -157,7 +154,7 @@ bool ps_fn_offers(const struct ps_functions *f, enum ps_fn_rung rung)
     LIBBPF_OPTS(bpf_prog_load_opts, opts,
                 .expected_attach_type = (enum bpf_attach_type)type);
     uint64_t addr = f->list.fns[0].addr, cookie = 0;
-    const struct multi one = {&addr, &cookie, 1};
+    const struct ps_fn_multi one = {&addr, &cookie, 1};
     _cleanup_close_ int prog = -1, link = -1;
 
     if (rung == PS_FN_SINGLE)

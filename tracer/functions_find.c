@@ -49,15 +49,16 @@ static uint32_t *bucket(const struct ps_fn_list *list, const char *name,
     }
 }
 
-static int make_room(struct ps_fn_list *list)
+/* For one more, with a packet or with the socket alone. */
+static int make_room(struct ps_fn_list *list, bool socket)
 {
     size_t room = list->room ? 2 * list->room : 2048;
     struct ps_fn *fns;
 
+    if ((socket ? list->sockets : list->n - list->sockets) >= PS_FN_MAX)
+        return -E2BIG;
     if (list->n < list->room)
         return 0;
-    if (room > PS_FN_MAX)
-        return -E2BIG;
     fns = realloc(list->fns, room * sizeof(*fns));
     if (!fns)
         return -ENOMEM;
@@ -65,7 +66,7 @@ static int make_room(struct ps_fn_list *list)
     list->room = room;
     if (list->buckets)
         return 0;
-    list->mask = 4 * (size_t)PS_FN_MAX - 1;
+    list->mask = 8 * (size_t)PS_FN_MAX - 1;
     list->buckets = malloc((list->mask + 1) * sizeof(*list->buckets));
     if (!list->buckets)
         return -ENOMEM;
@@ -75,34 +76,69 @@ static int make_room(struct ps_fn_list *list)
 
 /* ---- types -------------------------------------------------------------- */
 
-/* Is it `struct sk_buff *`, constant or not? */
-static bool is_packet(const struct btf *btf, uint32_t type)
+/* Of which struct it is a pointer, constant or not; NULL: of none. */
+static const char *points_to(const struct btf *btf, uint32_t type)
 {
     const struct btf_type *t = btf__type_by_id(btf, type);
 
     while (t && (btf_is_mod(t) || btf_is_typedef(t)))
         t = btf__type_by_id(btf, t->type);
     if (!t || !btf_is_ptr(t))
-        return false;
+        return NULL;
     t = btf__type_by_id(btf, t->type);
     while (t && (btf_is_mod(t) || btf_is_typedef(t)))
         t = btf__type_by_id(btf, t->type);
-    return t && btf_is_struct(t) &&
-           ps_streq(btf__name_by_offset(btf, t->name_off), "sk_buff");
+    return t && btf_is_struct(t) ? btf__name_by_offset(btf, t->name_off) : NULL;
 }
 
-/* From 1; 0: no packet among the arguments that are looked at. */
-static uint8_t position_of(const struct btf *btf, const struct btf_type *func)
+/* From 1; 0: neither a packet nor a socket among the arguments that are looked
+ * at. */
+static uint8_t position_of(const struct btf *btf, const struct btf_type *func,
+                           bool *ret_socket)
 {
     const struct btf_type *proto = btf__type_by_id(btf, func->type);
     const struct btf_param *params;
+    uint8_t socket = 0;
 
     if (!proto || !btf_is_func_proto(proto))
         return 0;
     params = btf_params(proto);
-    for (uint8_t i = 0; i < btf_vlen(proto) && i < PS_FN_ARGS; i++)
-        if (is_packet(btf, params[i].type))
+    for (uint8_t i = 0; i < btf_vlen(proto) && i < PS_FN_ARGS; i++) {
+        const char *of = points_to(btf, params[i].type);
+
+        *ret_socket = !ps_streq(of, "sk_buff");
+        if (!*ret_socket)
             return (uint8_t)(i + 1);
+        if (!socket && ps_streq(of, "sock"))
+            socket = (uint8_t)(i + 1);
+    }
+    return socket;
+}
+
+/* Room for a function with this name; NULL in *ret_fn: it needs none. */
+static int add_name(struct ps_fn_list *list, const char *name, bool socket,
+                    struct ps_fn **ret_fn)
+{
+    uint32_t *at;
+    int r;
+
+    *ret_fn = NULL;
+    if (!name || strlen(name) >= PS_FN_NAME || (socket && ps_fn_is_shell(name)))
+        return 0;
+    r = make_room(list, socket);
+    if (r < 0)
+        return r == -E2BIG && socket ? 0 : r;
+    at = bucket(list, name, strlen(name));
+    /* One of two with the same name may have a packet. */
+    if (*at != NONE && (socket || !list->fns[*at].socket))
+        return 0;
+    if (*at == NONE) {
+        *at = (uint32_t)list->n++;
+        list->sockets += socket;
+    } else {
+        list->sockets--;
+    }
+    *ret_fn = &list->fns[*at];
     return 0;
 }
 
@@ -114,25 +150,26 @@ int ps_fn_add_types(struct ps_fn_list *list, const struct btf *btf,
 
     for (uint32_t i = base; i < n; i++) {
         const struct btf_type *t = btf__type_by_id(btf, i);
-        uint8_t position = t && btf_is_func(t) ? position_of(btf, t) : 0;
+        bool socket = false;
+        uint8_t position = t && btf_is_func(t) ? position_of(btf, t, &socket)
+                                               : 0;
+        struct ps_fn *fn;
         const char *name;
-        uint32_t *at;
 
-        name = position ? btf__name_by_offset(btf, t->name_off) : NULL;
-        if (!name || strlen(name) >= PS_FN_NAME)
+        if (!position)
             continue;
-        r = make_room(list);
+        name = btf__name_by_offset(btf, t->name_off);
+        r = add_name(list, name, socket, &fn);
         if (r < 0)
             return r;
-        at = bucket(list, name, strlen(name));
-        if (*at != NONE)
+        if (!fn)
             continue;
-        *at = (uint32_t)list->n;
-        list->fns[list->n] = (struct ps_fn){.position = position,
-                                            .rank = ps_fn_rank(name),
-                                            .timed = ps_fn_timed(name),
-                                            .how = ps_fn_how(name)};
-        snprintf(list->fns[list->n++].name, PS_FN_NAME, "%s", name);
+        *fn = (struct ps_fn){.position = position,
+                             .socket = socket,
+                             .rank = ps_fn_rank(name),
+                             .timed = ps_fn_timed(name),
+                             .how = ps_fn_how(name)};
+        snprintf(fn->name, PS_FN_NAME, "%s", name);
     }
     list->named = list->n;
     return 0;
@@ -177,12 +214,15 @@ int ps_fn_add_symbols(struct ps_fn_list *list, FILE *symbols)
             list->fns[at].addr = addr;
             continue;
         }
-        r = make_room(list);
+        r = make_room(list, list->fns[at].socket);
+        if (r == -E2BIG && list->fns[at].socket)
+            continue;
         if (r < 0)
             return r;
         /* Another one of the same name: static functions of several files. */
         list->fns[list->n] = list->fns[at];
         list->fns[list->n++].addr = addr;
+        list->sockets += list->fns[at].socket;
     }
     return 0;
 }
@@ -213,6 +253,8 @@ static int by_rank(const void *a, const void *b)
 {
     const struct ps_fn *x = a, *y = b;
 
+    if (x->socket != y->socket)
+        return x->socket ? 1 : -1;
     if (x->rank != y->rank)
         return x->rank < y->rank ? -1 : 1;
     return x->addr < y->addr ? -1 : x->addr > y->addr;
@@ -225,11 +267,14 @@ void ps_fn_finish(struct ps_fn_list *list)
     for (size_t i = 0; i < list->n; i++)
         if (list->fns[i].addr && list->fns[i].probed)
             list->fns[n++] = list->fns[i];
-    list->n = n;
     free(list->buckets);
     list->buckets = NULL;
     if (n)
         qsort(list->fns, n, sizeof(*list->fns), by_rank);
+    list->n = 0;
+    while (list->n < n && !list->fns[list->n].socket)
+        list->n++;
+    list->sockets = n - list->n;
 }
 
 /* ---- the running kernel ------------------------------------------------- */

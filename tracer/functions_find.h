@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The functions of the running kernel that take a packet. */
+/* The functions of the running kernel that take a packet, or its socket. */
 #ifndef PS_TRACER_FUNCTIONS_FIND_H
 #define PS_TRACER_FUNCTIONS_FIND_H
 
@@ -16,6 +16,7 @@ struct ps_fn {
     uint64_t addr;    /* 0: no symbol of this name */
     uint16_t rank;    /* see ps_fn_rank() */
     uint8_t position; /* of the packet among the arguments, from 1 */
+    bool socket;      /* it takes no packet: `position` is its socket's */
     uint8_t how;      /* enum ps_fn_how */
     bool probed;      /* the kernel lets it be traced */
     bool timed;       /* see ps_fn_timed() */
@@ -26,7 +27,9 @@ struct ps_fn {
 struct ps_fn_list {
     struct ps_fn *fns;
     size_t n, room;
-    size_t named;      /* functions with a packet, by the types */
+    size_t sockets;    /* of them, that take the socket alone; once finished
+                          not among the n: they come behind these */
+    size_t named;      /* functions, by the types */
     uint32_t *buckets; /* by name, SIZE_MAX-like: UINT32_MAX is empty */
     size_t mask;
 };
@@ -34,9 +37,10 @@ struct ps_fn_list {
 void ps_fn_list_free(struct ps_fn_list *list);
 
 /*
- * Adds the functions with a `struct sk_buff *` among their first arguments.
- * base: number of the first type that is not another object's (modules).
- * -E2BIG: more than PS_FN_MAX.
+ * Adds the functions with a `struct sk_buff *` among their first arguments, and
+ * those with a `struct sock *` that have none. base: number of the first type
+ * that is not another object's (modules). -E2BIG: more than PS_FN_MAX with a
+ * packet; of those with a socket what is more is left out.
  */
 int ps_fn_add_types(struct ps_fn_list *list, const struct btf *btf,
                     uint32_t base);
@@ -65,6 +69,9 @@ uint8_t ps_fn_how(const char *name);
  * (bpf/lib/place.h), but not through the tracepoint's own function.
  */
 bool ps_fn_one_way(const char *name, bool walked);
+/* Is it what the kernel puts around a tracepoint? It is no function of a
+ * packet's way, although it has the same arguments. */
+bool ps_fn_is_shell(const char *name);
 /* Whether its return is told where each one costs: it holds most of the
  * others. */
 bool ps_fn_timed(const char *name);

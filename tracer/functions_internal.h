@@ -22,11 +22,16 @@ enum ps_fn_rung {
 struct ps_fn_progs {
     int call, ret; /* descriptors; ret -1: the calls' program does both */
     int first;     /* of calls until a packet was wanted; -1: there is none */
-    int text;      /* read_text() */
-    int probed;    /* the map */
+    int socket;    /* of calls with a socket alone; -1: there is none */
+    int socket_ret;
+    int text;   /* read_text() */
+    int probed; /* the map */
 };
 
-#define PS_FN_LINKS 2
+/* Places of links: 0, 1: fprobe's calls; returns, or first. */
+#define PS_FN_LINK_SOCKET     2
+#define PS_FN_LINK_SOCKET_RET 3
+#define PS_FN_LINKS           4
 /* Functions whose returns are told by single probes. */
 #define PS_FN_TIMED 64
 
@@ -36,7 +41,7 @@ struct ps_functions {
     enum ps_fn_rung rung;
     struct ps_fn_list list;
     struct ps_fn_progs progs;
-    int links[PS_FN_LINKS];             /* fprobe: calls; returns, or first */
+    int links[PS_FN_LINKS];
     size_t timed[PS_FN_TIMED], n_timed; /* of the list */
     struct ps_fn_events *events;        /* single; NULL: by `probes` */
     int *probes; /* of the list, then of `timed`; -1: none */
@@ -82,6 +87,20 @@ void ps_fn_attach_exit(struct ps_functions *f);
 bool ps_fn_offers(const struct ps_functions *f, enum ps_fn_rung rung);
 /* Attaches one function and takes it off again. */
 int ps_fn_try(struct ps_functions *f);
+
+/* Functions for a link of fprobe; freed with ps_fn_multi_free(). */
+struct ps_fn_multi {
+    uint64_t *addrs, *cookies;
+    uint32_t n;
+};
+
+/* n of the list, from `from` on; what programs are to know of them. */
+int ps_fn_multi_make(struct ps_functions *f, size_t from, size_t n,
+                     struct ps_fn_multi *ret_multi);
+void ps_fn_multi_free(struct ps_fn_multi *multi);
+/* Into a free place of the links. */
+int ps_fn_multi_put(struct ps_functions *f, size_t place, int prog,
+                    uint32_t flags, const struct ps_fn_multi *multi);
 
 /* ---- functions_single.c ------------------------------------------------- */
 

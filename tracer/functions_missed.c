@@ -47,7 +47,8 @@ static uint64_t missed_by(const struct ps_functions *f, size_t place)
     uint32_t len = sizeof(info);
     int link = f->links[place];
 
-    if (link < 0 || (place == 1 && f->progs.first < 0))
+    if (link < 0 || place == PS_FN_LINK_SOCKET_RET ||
+        (place == 1 && f->progs.first < 0))
         return 0;
     return bpf_obj_get_info_by_fd(link, &info, &len) < 0 ? 0 : info.missed;
 }
@@ -69,7 +70,7 @@ bool ps_functions_counts_misses(const struct ps_functions *f)
 
 uint64_t ps_functions_missed(const struct ps_functions *f)
 {
-    const int progs[] = {f->progs.call, f->progs.first};
+    const int progs[] = {f->progs.call, f->progs.first, f->progs.socket};
     uint64_t sum = f->missed;
 
     if (!f->counts_misses)

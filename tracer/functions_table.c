@@ -252,6 +252,25 @@ bool ps_fn_one_way(const char *name, bool walked)
     return false;
 }
 
+bool ps_fn_is_shell(const char *name)
+{
+    static const char *const begins[] = {
+        "__traceiter_",
+        "__bpf_trace_",
+        "__probestub_",
+        "perf_trace_",
+        "do_perf_trace_",
+        "trace_event_raw_event_",
+        "do_trace_event_raw_event_",
+        "trace_raw_output_",
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(begins); i++)
+        if (!strncmp(name, begins[i], strlen(begins[i])))
+            return true;
+    return false;
+}
+
 /* The first prefix that fits counts. */
 static const struct {
     const char *prefix;

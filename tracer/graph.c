@@ -176,8 +176,8 @@ int ps_graph_add(struct ps_graph *g, const Ps__PacketWay *way)
     for (size_t i = 0; i < way->n_steps && r == 0; i++) {
         const Ps__Step *s = way->steps[i];
 
-        /* It has no time of its own. */
-        if (s->from_stack)
+        /* It has no time of its own; or one around those of others. */
+        if (s->from_stack || s->by_socket)
             continue;
         r = find_node(g, s, &node);
         if (r < 0)

@@ -107,6 +107,7 @@ enum ps_join_result {
     PS_JOIN_AMBIGUOUS,    /* more than one packet fits */
     PS_JOIN_NO_PACKET,    /* its packet's beginning was not seen */
     PS_JOIN_OTHER_BYTES,  /* of a stream, of which it has no packet */
+    PS_JOIN_NO_CALL,      /* a socket's, which no packet's call stands by */
     PS_JOIN_FILTERED,     /* of a packet that was not wanted in the end */
     PS_JOIN_RESULTS,
 };

@@ -43,9 +43,10 @@ void ps_keep_clear(struct ps_keep *k)
 /* Of its stations and its functions; and what was learned of them later. */
 static uint16_t steps_of(const struct ps_trace *trace, const struct ps_way *way)
 {
-    uint32_t calls = trace->calls ? ps_calls_of(trace->calls,
-                                                ps_join_index(trace->join, way))
-                                  : 0;
+    uint32_t n = ps_join_index(trace->join, way), calls = 0;
+
+    if (trace->calls)
+        calls = ps_calls_of(trace->calls, n) + ps_calls_ended(trace->calls, n);
 
     return (uint16_t)(way->n_steps + calls + way->rules);
 }

@@ -114,6 +114,26 @@ static int check_tier(const struct tracer *t, const char *tier,
     return 0;
 }
 
+static int check_sockets(const struct tracer *t, const char *asked,
+                         const struct ps_filter *filter, struct ps_call *call)
+{
+    if (ps_streq(asked, "core") || ps_filter_asks_more(filter)) {
+        ps_call_fail(call, "trace.sockets", 400, "sockets",
+                     "Calls of sockets are of the function tier, which filters "
+                     "by addresses, ports and protocol alone.");
+        return -EINVAL;
+    }
+    if (t->functions && ps_functions_has_sockets(t->functions))
+        return 0;
+    ps_call_fail(call, "trace.no_functions", 501, "sockets",
+                 "This kernel tells of no function that takes a socket alone: "
+                 "%s.",
+                 t->functions ? "that needs kprobe.multi (5.18 and later, with "
+                                "FPROBE)"
+                              : t->no_functions);
+    return -EOPNOTSUPP;
+}
+
 static Ps__Trace *make_trace(const Ps__CreateTraceRequest *req,
                              const char *tier)
 {
@@ -128,6 +148,8 @@ static Ps__Trace *make_trace(const Ps__CreateTraceRequest *req,
                                             : PS_TRACE_DEFAULT_NS;
     msg->has_stacks = msg->has_snaplen = 1;
     msg->stacks = req->has_stacks && req->stacks;
+    msg->has_sockets = req->has_sockets;
+    msg->sockets = req->sockets;
     msg->snaplen = req->has_snaplen ? req->snaplen : PS_TRACE_DEFAULT_SNAPLEN;
     msg->filter = ps_filter_copy(req->filter);
     msg->tier = strdup(tier);
@@ -180,7 +202,9 @@ void ps_tracer_create_trace(void *arg, const ProtobufCMessage *msg,
     int r;
 
     if (check_request(t, req, &filter, call) < 0 ||
-        check_tier(t, req->tier, &filter, &tier, call) < 0)
+        check_tier(t, req->tier, &filter, &tier, call) < 0 ||
+        (req->has_sockets && req->sockets &&
+         check_sockets(t, req->tier, &filter, call) < 0))
         return;
     made = make_trace(req, tier);
     r = made ? ps_traces_start(t, made, &filter) : -ENOMEM;

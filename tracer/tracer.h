@@ -19,6 +19,7 @@
 #include "tracer/oncall.h"
 #include "tracer/ownerprobe.h"
 #include "tracer/probes.h"
+#include "tracer/sockcalls.h"
 #include "tracer/sockscan.h"
 #include "tracer/waiting.h"
 
@@ -60,8 +61,10 @@ struct ps_trace {
     Ps__Trace *msg; /* what was asked for and how it began */
     struct ps_join *join;
     struct ps_keep keep;
-    struct ps_calls *calls; /* NULL: not of the function tier */
-    uint64_t missed_before; /* ps_functions_missed() at its start */
+    struct ps_calls *calls;         /* NULL: not of the function tier */
+    struct ps_sockcalls *sockcalls; /* NULL: not asked for */
+    uint64_t untold;                /* ps_functions_untold(), last seen */
+    uint64_t missed_before;         /* ps_functions_missed() at its start */
     struct ps_carry *carry;
     struct ps_rules *rules; /* that dropped packets of it */
     struct ps_probe_wish wish;
@@ -196,6 +199,8 @@ int ps_traces_functions_start(struct tracer *t, struct ps_trace *trace,
 void ps_traces_functions_change(struct tracer *t, const struct ps_trace *trace,
                                 const struct ps_filter *filter);
 void ps_traces_functions_clear(struct tracer *t, const struct ps_trace *trace);
+/* Nothing more comes. */
+void ps_traces_functions_finish(struct ps_trace *trace);
 /* What was told up to this time (CLOCK_MONOTONIC). False: not all of it. */
 bool ps_traces_functions_consume(struct tracer *t, uint64_t until);
 /* Whether a trace asks for functions; not one that is only not stored yet. */

@@ -68,6 +68,7 @@ unsigned int ps_trace_slot(const struct tracer *t, const struct ps_trace *trace)
 
 static void finish(struct tracer *t, struct ps_trace *trace)
 {
+    ps_traces_functions_finish(trace);
     ps_select_tick(t, trace, true, ps_mono_ns());
     ps_account_add_up(t, trace);
     ps_ownership_tick(t, true);

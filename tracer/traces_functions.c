@@ -17,18 +17,29 @@ static unsigned int slot_of(const struct tracer *t,
 int ps_traces_functions_start(struct tracer *t, struct ps_trace *trace,
                               const struct ps_filter *filter)
 {
+    const struct ps_functions_wish wish = {
+        .stacks = trace->wish.stacks,
+        .sockets = trace->msg->has_sockets && trace->msg->sockets,
+    };
+    uint64_t last;
     int r;
 
     if (!ps_streq(trace->msg->tier, "function"))
         return 0;
     trace->missed_before = ps_functions_missed(t->functions);
     r = ps_calls_new(ps_join_max_ways(trace->join), &trace->calls);
+    if (r == 0 && wish.sockets)
+        r = ps_sockcalls_new(trace->calls, &trace->sockcalls);
+    if (r == 0 && wish.sockets)
+        trace->untold = ps_functions_untold(t->functions, &last);
     /* The filter first: what is attached sees packets at once. */
     if (r == 0)
         r = ps_functions_set_filter(t->functions, slot_of(t, trace), filter,
-                                    trace->wish.stacks);
+                                    &wish);
     if (r == 0)
         r = ps_functions_attach(t->functions, FIRST_NS);
+    if (r == 0 && wish.sockets)
+        r = ps_functions_attach_sockets(t->functions);
     return r;
 }
 
@@ -63,7 +74,37 @@ static void on_call(const struct ps_trace *trace, const struct ps_fn_call *call,
     }
     if (trace->wish.stacks)
         stack = ps_carry_put_stack(trace->carry, frames, call->frames);
+    if (trace->sockcalls)
+        ps_sockcalls_packet(trace->sockcalls, call);
     ps_calls_add(trace->calls, call, stack);
+}
+
+/* A return; or a call of a socket, or its return. */
+static void on_return(const struct ps_trace *trace,
+                      const struct ps_fn_return *ret)
+{
+    if (ret->kind == PS_FN_RETURN)
+        ps_calls_return(trace->calls, ret);
+    if (!trace->sockcalls)
+        return;
+    if (ret->kind == PS_FN_SOCKET)
+        ps_sockcalls_add(trace->sockcalls, ret);
+    else
+        ps_sockcalls_return(trace->sockcalls, ret);
+}
+
+/* Of calls that seem to be open some may have returned, until what was told
+ * behind the last return that was not. */
+static void forget_untold(const struct tracer *t, struct ps_trace *trace,
+                          uint64_t time)
+{
+    uint64_t last, untold = ps_functions_untold(t->functions, &last);
+
+    if (untold == trace->untold)
+        return;
+    ps_sockcalls_forget(trace->sockcalls);
+    if (time > last)
+        trace->untold = untold;
 }
 
 static void on_record(void *arg, const struct ps_fn_call *call,
@@ -78,10 +119,12 @@ static void on_record(void *arg, const struct ps_fn_call *call,
         if (!(traces & (1u << i)) || !t->traces[i].calls ||
             time < t->traces[i].started)
             continue;
+        if (t->traces[i].sockcalls)
+            forget_untold(t, &t->traces[i], time);
         if (call)
             on_call(&t->traces[i], call, stack);
         else
-            ps_calls_return(t->traces[i].calls, ret);
+            on_return(&t->traces[i], ret);
     }
 }
 
@@ -93,10 +136,29 @@ bool ps_traces_functions_consume(struct tracer *t, uint64_t until)
            (int)PS_FUNCTIONS_AT_ONCE;
 }
 
+void ps_traces_functions_finish(struct ps_trace *trace)
+{
+    if (trace->sockcalls)
+        ps_sockcalls_forget(trace->sockcalls);
+}
+
+static bool is_wanted(const struct ps_trace *trace)
+{
+    return trace->calls && trace->phase <= PS_TRACE_ENDING;
+}
+
+static bool sockets_wanted(const struct tracer *t)
+{
+    for (size_t i = 0; i < PS_TRACER_MAX_TRACES; i++)
+        if (t->traces[i].sockcalls && is_wanted(&t->traces[i]))
+            return true;
+    return false;
+}
+
 bool ps_traces_functions_wanted(const struct tracer *t)
 {
     for (size_t i = 0; i < PS_TRACER_MAX_TRACES; i++)
-        if (t->traces[i].calls && t->traces[i].phase <= PS_TRACE_ENDING)
+        if (is_wanted(&t->traces[i]))
             return true;
     return false;
 }
@@ -105,10 +167,16 @@ void ps_traces_functions_tick(struct tracer *t)
 {
     if (!t->functions || !ps_functions_attached(t->functions))
         return;
-    if (ps_traces_functions_wanted(t))
-        ps_functions_step(t->functions, STEP_NS);
-    else
+    if (!ps_traces_functions_wanted(t)) {
         ps_functions_detach(t->functions);
+        return;
+    }
+    ps_functions_step(t->functions, STEP_NS);
+    /* Also when all came back after a time without a packet. */
+    if (sockets_wanted(t))
+        ps_functions_attach_sockets(t->functions);
+    else
+        ps_functions_detach_sockets(t->functions);
 }
 
 /* ---- while nothing comes: waiting.h ------------------------------------- */
@@ -142,8 +210,13 @@ uint64_t ps_traces_functions_count(const struct tracer *t,
                                    const struct ps_trace *trace,
                                    enum ps_join_result result)
 {
-    return t->functions && trace->calls ? ps_calls_count(trace->calls, result)
-                                        : 0;
+    uint64_t n = 0;
+
+    if (t->functions && trace->calls)
+        n = ps_calls_count(trace->calls, result);
+    if (trace->sockcalls)
+        n += ps_sockcalls_count(trace->sockcalls, result);
+    return n;
 }
 
 void ps_traces_functions_hits(const struct tracer *t,

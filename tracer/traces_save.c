@@ -7,6 +7,7 @@ void ps_traces_free(struct ps_trace *trace)
 {
     free(trace->filter);
     ps_join_free(&trace->join);
+    ps_sockcalls_free(&trace->sockcalls);
     ps_calls_free(&trace->calls);
     ps_carry_free(&trace->carry);
     ps_rules_free(&trace->rules);

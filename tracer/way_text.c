@@ -55,7 +55,7 @@ static void put_owner(FILE *out, const char *what, const Ps__Owner *owner)
 
 static void put_step(FILE *out, const Ps__PacketWay *way, const Ps__Step *step)
 {
-    fprintf(out, "+%" PRId64 " ns ",
+    fprintf(out, "%+" PRId64 " ns ",
             (int64_t)(step->time->unix_ns - way->first->unix_ns));
     for (uint32_t i = 0; i < step->depth && i < 32; i++)
         fputs("  ", out);

@@ -12,7 +12,7 @@
  * bpf_rdonly_cast (6.2), where fields are plain loads, and `read` for the
  * others.
  */
-#include "bpf/tracer/functions_record.h"
+#include "bpf/tracer/functions_socket.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
@@ -21,28 +21,22 @@ extern __u64 *bpf_session_cookie(void) __ksym __weak;
 
 /* ---- entry and return --------------------------------------------------- */
 
-static __always_inline void leave(__u64 id, __u64 ip, __u64 sp)
+static __always_inline void leave_as(enum ps_fn_kind kind, __u64 id, __u64 ip,
+                                     __u64 sp)
 {
     __u32 traces = traces_of(id);
-    struct ps_fn_return *r;
 
+    if (!traces || tell_small(kind, traces, id, ip, sp))
+        return;
+    count(traces, RETURN_LOST);
+    untold_at = bpf_ktime_get_ns();
+    __sync_fetch_and_add(&untold, 1);
+}
+
+static __always_inline void leave(__u64 id, __u64 ip, __u64 sp)
+{
     stack_left(ip, sp);
-    if (!traces)
-        return;
-    r = bpf_ringbuf_reserve(&calls, sizeof(*r), 0);
-    if (!r) {
-        count(traces, RETURN_LOST);
-        return;
-    }
-    r->kind = PS_FN_RETURN;
-    r->traces = (__u8)traces;
-    r->cpu = (__u16)bpf_get_smp_processor_id();
-    r->pid = (__u32)bpf_get_current_pid_tgid();
-    r->packet = id & PS_FN_ID_MASK;
-    r->ip = ip;
-    r->sp = sp;
-    r->time = bpf_ktime_get_ns();
-    bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+    leave_as(PS_FN_RETURN, id, ip, sp);
 }
 
 /* What was behind the old buffer goes on in the new one. */
@@ -172,17 +166,10 @@ int first(struct pt_regs *ctx)
 
 /* A return's call is known by where its return address was. One that was lost
  * leaves its mark there: it is not the next one's. */
-static __always_inline void call_at(struct pt_regs *ctx, __u64 addr, __u32 how,
-                                    __u64 ip, bool direct)
+static __always_inline void expect_return(__u64 sp, __u64 id)
 {
-    __u64 sp = PT_REGS_SP(ctx), id;
     struct ps_fn_slot *slot;
 
-    id = addr ? enter(ctx, addr, how, ip, sp, direct) : 0;
-    if (id && how & PS_FN_EXPAND)
-        moves(addr, id);
-    if (!(how & PS_FN_RETURNS))
-        return;
     if (id) {
         slot_put(sp, id & ~PS_FN_NEW);
         return;
@@ -192,14 +179,29 @@ static __always_inline void call_at(struct pt_regs *ctx, __u64 addr, __u32 how,
         slot_set(slot, sp, 0);
 }
 
-static __always_inline void return_at(struct pt_regs *ctx, __u64 ip)
+static __always_inline void call_at(struct pt_regs *ctx, __u64 addr, __u32 how,
+                                    __u64 ip, bool direct)
+{
+    __u64 sp = PT_REGS_SP(ctx), id;
+
+    id = addr ? enter(ctx, addr, how, ip, sp, direct) : 0;
+    if (id && how & PS_FN_EXPAND)
+        moves(addr, id);
+    if (how & PS_FN_RETURNS)
+        expect_return(sp, id);
+}
+
+static __always_inline void return_at(struct pt_regs *ctx, enum ps_fn_kind kind,
+                                      __u64 ip)
 {
     __u64 sp = PT_REGS_SP(ctx) - sizeof(__u64);
     struct ps_fn_slot *slot = slot_find(sp);
 
     if (!slot)
         return;
-    leave(slot->id, ip, sp);
+    if (kind == PS_FN_RETURN)
+        stack_left(ip, sp);
+    leave_as(kind, slot->id, ip, sp);
     slot_set(slot, sp, 0);
 }
 
@@ -223,7 +225,51 @@ SEC("kprobe.multi")
 int multi_return(struct pt_regs *ctx)
 {
     if (active)
-        return_at(ctx, bpf_get_func_ip(ctx));
+        return_at(ctx, PS_FN_RETURN, bpf_get_func_ip(ctx));
+    return 0;
+}
+
+/* ---- functions that have the socket alone ------------------------------- */
+
+SEC("kprobe.multi")
+int socket_session(struct pt_regs *ctx)
+{
+    __u64 ip, sp = PT_REGS_SP(ctx), *word, id;
+
+    if (!active)
+        return 1;
+    ip = bpf_get_func_ip(ctx);
+    word = bpf_session_cookie();
+    if (bpf_session_is_return()) {
+        leave_as(PS_FN_SOCKET_RETURN, *word, ip, sp);
+        return 0;
+    }
+    id = enter_socket(arg_of(ctx, cookie_of(ctx, ip) & 0xff), ip, sp, true);
+    *word = id;
+    return !id;
+}
+
+#define SOCKET_MULTI(name, direct)                                          \
+    SEC("kprobe.multi")                                                     \
+    int socket_multi_##name(struct pt_regs *ctx)                            \
+    {                                                                       \
+        __u64 ip = active ? bpf_get_func_ip(ctx) : 0, sp = PT_REGS_SP(ctx); \
+        __u32 position = ip ? cookie_of(ctx, ip) & 0xff : 0;                \
+                                                                            \
+        if (position)                                                       \
+            expect_return(                                                  \
+                sp, enter_socket(arg_of(ctx, position), ip, sp, direct));   \
+        return 0;                                                           \
+    }
+
+SOCKET_MULTI(read, false)
+SOCKET_MULTI(cast, true)
+
+SEC("kprobe.multi")
+int socket_multi_return(struct pt_regs *ctx)
+{
+    if (active)
+        return_at(ctx, PS_FN_SOCKET_RETURN, bpf_get_func_ip(ctx));
     return 0;
 }
 
@@ -257,7 +303,7 @@ SEC("kretprobe")
 int single_return(struct pt_regs *ctx)
 {
     if (active)
-        return_at(ctx, 0);
+        return_at(ctx, PS_FN_RETURN, 0);
     return 0;
 }
 

@@ -57,6 +57,8 @@ static inline unsigned int ps_fn_known_at(unsigned int ip)
 enum ps_fn_kind {
     PS_FN_CALL,
     PS_FN_RETURN,
+    PS_FN_SOCKET, /* a call that has the socket alone; and its return */
+    PS_FN_SOCKET_RETURN,
 };
 
 /* A call that has a followed packet as argument, then the addresses of its
@@ -90,14 +92,15 @@ struct ps_fn_call {
     unsigned int frames; /* how many addresses follow; mostly 0 */
 };
 
+/* Of all kinds but PS_FN_CALL. */
 struct ps_fn_return {
     unsigned char kind;
     unsigned char traces;
     unsigned short cpu;
     unsigned int pid;
     unsigned long long time;
-    unsigned long long packet;
-    unsigned long long ip; /* 0: the kernel does not say */
+    unsigned long long packet; /* of a socket's: the call's own number */
+    unsigned long long ip;     /* 0: the kernel does not say */
     unsigned long long sp;
 };
 

@@ -11,7 +11,31 @@ struct {
     __uint(max_entries, PS_TRACER_RING_BYTES);
 } calls SEC(".maps");
 
+/* Returns that were not told, and when that was last: calls that seem to be
+ * open may not be. */
+volatile __u64 untold, untold_at;
+
 /* ---- records ------------------------------------------------------------ */
+
+/* False: the ring is full. */
+static __always_inline bool tell_small(enum ps_fn_kind kind, __u32 traces,
+                                       __u64 id, __u64 ip, __u64 sp)
+{
+    struct ps_fn_return *r = bpf_ringbuf_reserve(&calls, sizeof(*r), 0);
+
+    if (!r)
+        return false;
+    r->kind = (__u8)kind;
+    r->traces = (__u8)traces;
+    r->cpu = (__u16)bpf_get_smp_processor_id();
+    r->pid = (__u32)bpf_get_current_pid_tgid();
+    r->packet = id & PS_FN_ID_MASK;
+    r->ip = ip;
+    r->sp = sp;
+    r->time = bpf_ktime_get_ns();
+    bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+    return true;
+}
 
 /* A socket's queue keeps other things in skb->dev. */
 static __always_inline void fill_device(struct net_device *dev,

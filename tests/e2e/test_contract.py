@@ -458,6 +458,8 @@ OWN_ERRORS = (
      {'filter': {'dport': 9}, 'snaplen': 1025}),
     ('createTrace', 'trace.tier', '/api/v1/traces',
      {'filter': {'dport': 9}, 'tier': 'both'}),
+    ('createTrace', 'trace.sockets', '/api/v1/traces',
+     {'filter': {'dport': 9}, 'tier': 'core', 'sockets': True}),
     ('setTraceFilter', 'trace.not_found', '/api/v1/traces/nothing/filter',
      {'dport': 9}),
     ('createTrace', 'trace.comment', '/api/v1/traces',

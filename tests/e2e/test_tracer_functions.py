@@ -163,6 +163,91 @@ def test_callers(api, family):
     api.client.delete(f'traces/{trace["id"]}')
 
 
+@FAMILIES
+def test_sockets(api, family):
+    """With sockets, functions that have no packet, but its socket, stand in the
+    tree with their durations: those that sent it, and those by which it was
+    received."""
+    if not has_sockets(api):
+        pytest.skip('this kernel tells of no function with a socket alone')
+    addr = api.link.b.addr(family)
+    trace = api.client.post('traces', {
+        'tier': 'function', 'sockets': True, 'max_packets': 10000,
+        'duration_ns': 600 * 10**9,
+        'filter': {'daddr': addr, 'proto': 'tcp'}})
+    assert trace['sockets'] is True
+    path = f'traces/{trace["id"]}'
+    version = 'v4' if family == 4 else 'v6'
+
+    def called(way):
+        return [s for s in way['steps'] if 'depth' in s]
+
+    def stands(calls, name, within):
+        """Calls of sockets in this one, or around it, that have returned."""
+        at = [i for i, s in enumerate(calls) if s['station'] == name]
+        if not at:
+            return []
+        if not within:
+            names = callers(calls, name)
+            found = [s for s in calls[:at[0]] if s['station'] in names]
+        else:
+            found = []
+            for step in calls[at[0] + 1:]:
+                if step['depth'] <= calls[at[0]]['depth']:
+                    break
+                found.append(step)
+        return [s for s in found if s.get('by_socket') and 'duration_ns' in s]
+
+    def seen():
+        traffic.tcp(api.a, api.b, addr, 20000)
+        ways = api.client.get(f'{path}/packets?sort=-first&limit=100')
+        sent = received = None
+        for way in ways['packets']:
+            calls = called(way)
+            out = stands(calls, '__dev_queue_xmit', False)
+            if {'tcp_sendmsg', 'tcp_sendmsg_locked'} <= \
+                    {s['station'] for s in out}:
+                sent = calls
+            if stands(calls, f'tcp_{version}_rcv', True):
+                received = calls
+        return (sent, received) if sent and received else None
+
+    sent, received = wait_for(seen, 120, what='calls of sockets')
+    socket = [s for s in sent + received if s.get('by_socket')]
+    assert all('delta_ns' not in s and 'len' not in s and 'tuple' not in s
+               for s in socket)
+    outer = next(s for s in sent if s['station'] == 'tcp_sendmsg')
+    inner = next(s for s in sent if s['station'] == 'tcp_sendmsg_locked')
+    assert outer['depth'] < inner['depth']
+    assert inner['duration_ns'] < outer['duration_ns']
+    now = api.client.get(path)
+    lost = {e['id']: e['count'] for e in now['losses'] if e['unit'] == 'steps'}
+    assert lost['other_sockets'] > 0    # those that bind and listen, and more
+    assert now['hits'] == now['steps'] + sum(lost.values())
+    api.client.delete(path)
+
+
+def has_sockets(api):
+    state = functions(api)
+    return state['available'] and state['tier'] != 'kprobe'
+
+
+def test_sockets_refused(api):
+    """Where there is no function tier, or none with sockets, and in core."""
+    asked = {'filter': {'proto': 'tcp'}, 'sockets': True}
+    error = refused(api, asked | {'tier': 'core'})
+    assert (error.status, error.problem['id']) == (400, 'trace.sockets')
+    assert error.problem['field'] == 'sockets'
+    if has_sockets(api):
+        trace = api.client.post('traces', asked)
+        assert trace['tier'] == 'function'
+        api.client.delete(f'traces/{trace["id"]}')
+        return
+    error = refused(api, asked)
+    assert (error.status, error.problem['id']) == (501, 'trace.no_functions')
+    assert error.problem['field'] == 'sockets'
+
+
 def callers(calls, name):
     """Names of the functions that this call stands in."""
     at = next(i for i, s in enumerate(calls) if s['station'] == name)

@@ -11,7 +11,7 @@
 #include "tracer/functions_find.h"
 #include "tracer/functions_internal.h"
 
-static int packet, constant, number;
+static int packet, constant, number, sock;
 
 static void add_function(struct btf *btf, const char *name, const int *args,
                          size_t n)
@@ -34,6 +34,7 @@ static struct btf *make_types(void)
     packet = btf__add_ptr(btf, skb);
     constant = btf__add_const(btf, btf__add_ptr(btf, btf__add_const(btf, skb)));
     other = btf__add_ptr(btf, btf__add_struct(btf, "sk_buff_head", 0));
+    sock = btf__add_ptr(btf, btf__add_struct(btf, "sock", 0));
     add_function(btf, "ip_rcv", (const int[]){packet, number}, 2);
     add_function(btf, "tcp_ack", (const int[]){number, constant}, 2);
     add_function(btf, "queue", (const int[]){other, number}, 2);
@@ -44,6 +45,14 @@ static struct btf *make_types(void)
     add_function(btf, "hidden", (const int[]){packet}, 1);
     add_function(btf, "twin", (const int[]){packet}, 1);
     add_function(btf, "inlined", (const int[]){packet}, 1);
+    add_function(btf, "tcp_rcv", (const int[]){sock, packet}, 2);
+    add_function(btf, "tcp_push", (const int[]){number, sock, sock}, 3);
+    add_function(btf, "lock_sock", (const int[]){sock}, 1);
+    add_function(btf, "__traceiter_sk", (const int[]){number, sock}, 2);
+    /* Static functions of two files. */
+    add_function(btf, "both", (const int[]){sock}, 1);
+    add_function(btf, "both", (const int[]){packet}, 1);
+    add_function(btf, "both", (const int[]){sock}, 1);
     return btf;
 }
 
@@ -57,9 +66,16 @@ static const char symbols[] = "ffffffff81000100 T tcp_ack\n"
                               "garbage\n"
                               "ffffffff81000800 T\n"
                               "0000000000000000 T ip_rcv\n"
-                              "ffffffff81000900 T ip_rcv.cold\n";
+                              "ffffffff81000900 T ip_rcv.cold\n"
+                              "ffffffff81000050 T tcp_push\n"
+                              "ffffffff81000060 T lock_sock\n"
+                              "ffffffff81000070 T __traceiter_sk\n"
+                              "ffffffff81000080 t lock_sock\n"
+                              "ffffffff81000a00 T tcp_rcv\n"
+                              "ffffffff81000b00 T both\n";
 static const char available[] =
-    "tcp_ack\nip_rcv\nskb_release_data\ntwin\ntwin [module]\nqueue\n\n";
+    "tcp_ack\nip_rcv\nskb_release_data\ntwin\ntwin [module]\nqueue\n\n"
+    "tcp_rcv\ntcp_push\nlock_sock\nlock_sock\n__traceiter_sk\nboth\n";
 
 static FILE *file_of(const char *text)
 {
@@ -76,7 +92,9 @@ static void make_list(struct ps_fn_list *list)
 
     *list = (struct ps_fn_list){0};
     assert_int_equal(ps_fn_add_types(list, btf, 1), 0);
-    assert_int_equal(list->n, 6);
+    /* The names, and those that have the socket alone. */
+    assert_int_equal(list->n, 10);
+    assert_int_equal(list->sockets, 2);
     assert_int_equal(ps_fn_add_symbols(list, file), 0);
     fclose(file);
     file = file_of(available);
@@ -99,7 +117,7 @@ static void test_find(void **state _unused_)
     struct ps_fn_list list;
 
     make_list(&list);
-    assert_int_equal(list.n, 5);
+    assert_int_equal(list.n, 7);
     assert_int_equal(find(&list, 0xffffffff81000200)->position, 1);
     assert_int_equal(find(&list, 0xffffffff81000100)->position, 2);
     assert_int_equal(find(&list, 0xffffffff81000400)->how,
@@ -113,6 +131,26 @@ static void test_find(void **state _unused_)
     /* What packets pass first comes first. */
     assert_string_equal(list.fns[0].name, "ip_rcv");
     assert_string_equal(list.fns[list.n - 1].name, "twin");
+    ps_fn_list_free(&list);
+}
+
+/* Those with the socket alone come behind; with a packet they are its. */
+static void test_find_sockets(void **state _unused_)
+{
+    struct ps_fn_list list;
+
+    make_list(&list);
+    assert_int_equal(list.sockets, 3);
+    for (size_t i = 0; i < list.sockets; i++) {
+        const struct ps_fn *fn = &list.fns[list.n + i];
+
+        assert_true(fn->socket);
+        assert_string_equal(fn->name, i ? "lock_sock" : "tcp_push");
+        assert_int_equal(fn->position, i ? 1 : 2);
+    }
+    assert_int_equal(find(&list, 0xffffffff81000a00)->position, 2);
+    assert_false(find(&list, 0xffffffff81000b00)->socket);
+    assert_null(find(&list, 0xffffffff81000070));
     ps_fn_list_free(&list);
 }
 
@@ -194,6 +232,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_find),
+        cmocka_unit_test(test_find_sockets),
         cmocka_unit_test(test_nothing),
         cmocka_unit_test(test_table),
         cmocka_unit_test(test_whether_misses_are_counted),

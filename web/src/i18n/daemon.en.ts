@@ -86,6 +86,7 @@ export const enTexts = {
     malformed_answers: 'malformed answers',
     netns_unreadable: 'could not be read',
     other_bytes: 'bytes of packets that are not in the trace',
+    other_sockets: 'calls of sockets by no packet of the trace',
     owners_cut: 'beyond the limit of a socket',
     owner_map_full: 'table of owners full',
     packet_limit: 'beyond the packet limit',

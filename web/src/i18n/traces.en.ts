@@ -92,6 +92,9 @@ export const enTraces = {
   'traces.stacks': 'Kernel stack at each station',
   'traces.stacks.help':
     'Shows who called whom until there, also without functions; with them, the call tree begins at the system call or the interrupt.',
+  'traces.sockets': 'Functions with the packet’s socket alone',
+  'traces.sockets.help':
+    'Shows what sends and receives around the packet, with durations; costs more, and needs the function tier.',
   'traces.change': 'Change filter',
   'traces.change.help':
     'Holds from the next packet on; those that are followed already are followed to their end.',
@@ -111,6 +114,9 @@ export const enTraces = {
   'traces.from_stack': 'from the stack',
   'traces.from_stack.help':
     'called what follows, as the kernel’s stack says; when it began and ended is not known',
+  'traces.by_socket': 'by its socket',
+  'traces.by_socket.help':
+    'takes the packet’s socket and no packet; it called what follows, or was called by what it stands in',
   'traces.called': 'by {function}',
   'traces.tuple.inner': 'inside {tuple}',
   'traces.stack': 'Kernel stack, {n} functions',

@@ -87,6 +87,9 @@ export const zhTraces: Record<keyof typeof enTraces, string> = {
   'traces.stacks': '每个观测点的内核调用栈',
   'traces.stacks.help':
     '显示到此为止的调用关系，没有函数细节时也可用；有函数细节时，调用树从系统调用或中断开始。',
+  'traces.sockets': '只带该包套接字的函数',
+  'traces.sockets.help':
+    '显示包前后收发的过程及耗时；开销更大，且需要函数层级。',
   'traces.change': '更改过滤条件',
   'traces.change.help': '从下一个包起生效；已在跟踪的包会跟踪到结束。',
   'traces.change.do': '应用',
@@ -105,6 +108,9 @@ export const zhTraces: Record<keyof typeof enTraces, string> = {
   'traces.from_stack': '来自内核栈',
   'traces.from_stack.help':
     '内核栈表明它调用了以下函数；何时开始、何时结束未知',
+  'traces.by_socket': '凭套接字',
+  'traces.by_socket.help':
+    '参数中有该包的套接字而没有包；它调用了后面的函数，或被其所在的函数调用',
   'traces.called': '由 {function} 调用',
   'traces.tuple.inner': '内层 {tuple}',
   'traces.stack': '内核调用栈，{n} 个函数',

@@ -16,14 +16,24 @@ export interface CallRow {
   delta?: number
 }
 
-type Timed = Pick<Step, 'delta_ns' | 'depth' | 'duration_ns' | 'from_stack'>
+type Timed = Pick<
+  Step,
+  'by_socket' | 'delta_ns' | 'depth' | 'duration_ns' | 'from_stack'
+>
 
 interface Call {
   row: number
   depth: number
   /** Nanoseconds from the first step; absent: its return was not seen. */
   end: number | undefined
-  fromStack: boolean
+  /** Not from the step before: it has no `delta_ns`. */
+  isBeside: boolean
+}
+
+/** Known otherwise than by the packet: not one of the steps that follow each
+ * other in time. */
+export function isBeside(step: Timed): boolean {
+  return step.from_stack === true || step.by_socket === true
 }
 
 /** For each step: how deep the next function stands; -1: there is none. */
@@ -57,15 +67,15 @@ export function callersOf(steps: readonly Timed[]): number[][] {
         row,
         depth,
         end: took === undefined ? undefined : now + took,
-        fromStack: step.from_stack === true,
+        isBeside: isBeside(step),
       })
     }
     return callers
   })
 
-  /** At a station; what a stack showed goes on while it calls others. */
+  /** At a station; what has no delta goes on while it calls others. */
   function isOverAt(call: Call, row: number, time: number): boolean {
-    if (call.fromStack) return (nexts[row] ?? -1) <= call.depth
+    if (call.isBeside) return (nexts[row] ?? -1) <= call.depth
     return call.end === undefined || time > call.end
   }
 }

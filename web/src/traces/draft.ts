@@ -30,6 +30,7 @@ export const TRACE_FIELDS = [
   ...FILTER_FIELDS,
   'tier',
   'stacks',
+  'sockets',
   'snaplen',
   'max_packets',
   'duration',
@@ -99,6 +100,7 @@ export function traceRequest(draft: TraceDraft): CreateTraceRequest {
     comment: draft.comment.trim(),
     tier: draft.tier,
     stacks: isOn(draft.stacks),
+    sockets: isOn(draft.sockets),
     snaplen: numberOf(draft.snaplen),
   })
 }

@@ -64,7 +64,7 @@ export function TraceForm({
       <Group
         title={t('traces.group.detail')}
         of={bound}
-        names={['tier', 'stacks', 'snaplen']}
+        names={['tier', 'stacks', 'sockets', 'snaplen']}
       >
         <DetailFields of={bound} />
       </Group>
@@ -138,6 +138,14 @@ function DetailFields({ of }: { of: Bound }) {
           name="stacks"
           label={t('traces.stacks')}
           description={t('traces.stacks.help')}
+        />
+      </div>
+      <div className="ps-wide">
+        <Switchable
+          of={of}
+          name="sockets"
+          label={t('traces.sockets')}
+          description={t('traces.sockets.help')}
         />
       </div>
     </>

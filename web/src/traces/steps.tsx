@@ -10,7 +10,7 @@ import {
   formatDuration,
   formatHex,
 } from '../lib/format'
-import { callersIn, MANY_STEPS, rowsOf, type CallRow } from './calls'
+import { callersIn, isBeside, MANY_STEPS, rowsOf, type CallRow } from './calls'
 import { DropDetail, functionText } from './drop'
 import { tupleText } from './filter-text'
 import { lanesOf } from './lanes'
@@ -87,7 +87,7 @@ export function Steps({ packet }: { packet: PacketWay }) {
             above={rows[at - 1]}
             below={rows[at + 1]}
             before={steps.findLast(
-              (step, index) => index < row.index && !step.from_stack,
+              (step, index) => index < row.index && !isBeside(step),
             )}
             packet={packet}
             shape={shape}
@@ -214,7 +214,7 @@ function StepRow({
       >
         {row.delta !== undefined
           ? `+${formatDuration(row.delta, locale)}`
-          : !step.from_stack && t('traces.first')}
+          : !isBeside(step) && t('traces.first')}
       </span>
       <div
         className="ps-step-text"
@@ -266,6 +266,11 @@ function StepName({
       {step.from_stack && (
         <span className="ps-tag" title={t('traces.from_stack.help')}>
           {t('traces.from_stack')}
+        </span>
+      )}
+      {step.by_socket && (
+        <span className="ps-tag" title={t('traces.by_socket.help')}>
+          {t('traces.by_socket')}
         </span>
       )}
       {step.depth !== undefined &&

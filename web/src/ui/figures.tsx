@@ -127,7 +127,7 @@ export function plain(
 
 /** Steps that wait for their packet are not lost yet. */
 /** Counted, so that the sum is right, and missed by nobody. */
-const BESIDE = ['filtered', 'in_flight', 'other_bytes']
+const BESIDE = ['filtered', 'in_flight', 'other_bytes', 'other_sockets']
 
 export function isLost({ id, count }: Loss): boolean {
   return count > 0 && !BESIDE.includes(id)

@@ -60,6 +60,7 @@ describe('a trace’s request', () => {
           duration: '1.5',
           tier: 'core',
           stacks: '1',
+          sockets: '1',
           snaplen: '0',
         }),
       ),
@@ -79,6 +80,7 @@ describe('a trace’s request', () => {
       duration_ns: 1_500_000_000,
       tier: 'core',
       stacks: true,
+      sockets: true,
       snaplen: 0,
     })
   })
@@ -277,6 +279,26 @@ describe('a call tree', () => {
     const folded = rowsOf(shown, new Set([0]))
     expect(folded.map((row) => row.index)).toEqual([0, 3, 5])
     expect(folded[0]?.delta).toBeUndefined()
+  })
+
+  it('knows what the socket showed as running while it calls others', () => {
+    const socket = (depth: number): Partial<Step> => ({
+      depth,
+      duration_ns: 7,
+      by_socket: true,
+    })
+    // e( a( f ) s f( c ) ) s
+    const shown = [
+      socket(0),
+      call(1, 0, 5),
+      socket(2),
+      station(10),
+      socket(1),
+      call(2, 1, 5),
+      station(10),
+    ] as Step[]
+    expect(callersOf(shown)).toEqual([[], [0], [0, 1], [0], [0], [0, 4], []])
+    expect(rowsOf(shown, new Set())[0]?.delta).toBeUndefined()
   })
 
   it('keeps the time: a shown row’s delta spans the hidden ones', () => {
