@@ -41,7 +41,7 @@ def run_here(kernel, module, args, timeout):
                            args=' '.join(str(x) for x in args))
     done = Vm(kernel).run(
         script, tools=TOOLS + ['ping', 'unshare', 'nsenter', 'sysctl'],
-        fill=_fill, memory=3072, timeout=timeout)
+        fill=_fill, memory=3072, timeout=timeout, steady=True)
     if done.code != 0:
         raise RuntimeError('\n'.join(done.log.splitlines()[-30:]))
     return done.log
