@@ -98,10 +98,20 @@ def _trace(suite, **fields):
 def _load(traffic, argv, count):
     """The load runs; gives what counts what has passed since it began."""
     begin = count()
-    proc = traffic.client.popen(argv, stdout=subprocess.DEVNULL,
-                                stderr=subprocess.DEVNULL)
+    flows = lambda: count() - begin > 1000  # noqa: E731
+    # The server may not have done yet with the client before.
+    for last in (False, False, True):
+        proc = traffic.client.popen(argv, stdout=subprocess.DEVNULL,
+                                    stderr=subprocess.DEVNULL)
+        try:
+            wait_for(flows, 10, what='traffic')
+            break
+        except TimeoutError:
+            proc.kill()
+            proc.wait()
+            if last:
+                raise
     try:
-        wait_for(lambda: count() - begin > 1000, what='traffic')
         time.sleep(1)
         yield count
         if proc.poll() is not None:

@@ -46,6 +46,7 @@ class Plant:
     def __enter__(self):
         self.suite.start()
         wait_for(self.answer, 15, what='both answer')
+        self._meet()
         return self
 
     def __exit__(self, *exc):
@@ -63,6 +64,17 @@ class Plant:
             return self.api.get('stats') is not None
         except ApiError:
             return False
+
+    def _meet(self):
+        """Until the tracer has found the guarder: a trace that begins before
+        waits for nobody."""
+        rule = self.rule(dport='9')
+        self.trace(daddr=self.addr, dport=9, proto='udp')
+        wait_for(lambda: self.send(9, 1) or any(
+            'rule' in drop for _, drop in self.drops(9)), 15,
+            what='the tracer has found the guarder')
+        self.api.delete(f'traces/{self.ident}')
+        self.api.delete(f'rules/{rule}')
 
     def mode(self):
         """How the guarder's program is attached."""
